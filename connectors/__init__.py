@@ -1,0 +1,1 @@
+"""Remote systems, one folder each, all behind connectors/base.py."""

@@ -1,0 +1,1 @@
+"""A stand-in for Exchange that speaks real EWS over HTTP: for the demo, tests and benchmarks."""
