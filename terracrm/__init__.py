@@ -1,0 +1,1 @@
+"""TerraCRM: a CRM for offices that live in Outlook and Exchange."""

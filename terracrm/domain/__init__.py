@@ -1,0 +1,1 @@
+"""Records, matching and policies: pure, without I/O."""

@@ -1,0 +1,75 @@
+"""Errors, named by what the caller does about them.
+
+Every message is a sentence a person can act on; none carries a secret. The command line turns a TerraCRMError
+into its text and `exit_code`, the portal into a page, the sync engine into a reaction of the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TerraCRMError(Exception):
+    """Something the user can act on. `exit_code` is what the command line returns to scripts."""
+
+    exit_code = 1
+
+
+class ConfigError(TerraCRMError):
+    """The settings do not hold: `problems` lists every mistake, each with its path."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class InvalidInput(TerraCRMError):
+    """What was typed or sent cannot be used; nothing was changed."""
+
+    exit_code = 2
+
+
+class NotFound(TerraCRMError):
+    """No such thing, or not for this viewer: the two are told apart for nobody."""
+
+
+class Forbidden(TerraCRMError):
+    """This role may not do that."""
+
+
+class ConnectorError(TerraCRMError):
+    """A remote system did not do what was asked."""
+
+
+class Temporary(ConnectorError):
+    """Try again later: after `retry_after` seconds where the server named a time."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AuthFailed(ConnectorError):
+    """Credentials or rights are wrong: stop asking until a person has mended them."""
+
+
+class CursorExpired(ConnectorError):
+    """The server no longer knows this position: read the folder again from the start."""
+
+
+class VersionConflict(ConnectorError):
+    """The remote item has changed since it was read: read it again and plan anew."""
+
+
+class ItemGone(ConnectorError):
+    """The remote item or folder is no longer there."""
+
+
+class ItemRejected(ConnectorError):
+    """This one item cannot be read or written; the others can."""
+
+
+class Unsupported(ConnectorError):
+    """The remote system cannot do this at all."""
