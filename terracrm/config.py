@@ -1,0 +1,446 @@
+"""Settings: defaults < config.toml < environment (G2).
+
+Every mistake is reported at once, with its path (`web.port`) and what to do. No message carries a value that could be
+a secret. A relative path counts from the folder of config.toml, or from the current one when it comes from the
+environment. Secrets may be given directly or by `<name>_file`.
+"""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import idna
+from cryptography.fernet import Fernet
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import model_validator as check_together
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from terracrm.config_files import ENV_PREFIX, anchor_paths, drop_overridden_twins, find_config, read_toml
+from terracrm.config_problems import describe, unknown_environment
+from terracrm.errors import ConfigError
+from terracrm.free_mail import FREE_MAIL_DOMAINS
+
+SESSION_KEY_LENGTH = 32
+DATABASE_FILE = "terracrm.db"
+
+
+def _split(value: object) -> object:
+    """A list in an environment variable is written with commas; TOML brings a real list."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _domain(value: str) -> str:
+    """A mail domain in the one form that is compared: lower case, IDNA, without a leading @."""
+    name = value.strip().lower().removeprefix("@").strip(".")
+    if "@" in name:
+        raise ValueError("write only the part of the address after the @")
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        raise ValueError("is not a domain name; write it like romashka.example") from None
+
+
+def _path(value: Path) -> Path:
+    """The path from the root, so that a later change of folder cannot move it."""
+    return Path(os.path.abspath(value.expanduser()))
+
+
+def _read_secret(value: object) -> object:
+    """The text of the file that `value` names; says in plain words why it cannot be read."""
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise ValueError("must be the path of a file")
+    path = _path(Path(value))
+    try:
+        text = path.read_text(encoding="utf-8-sig").strip()
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {path}") from None
+    except PermissionError:
+        raise ValueError(f"{path} may not be read by this user: check its owner and mode") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path} is a folder, not a file") from None
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"{path} cannot be read as text") from None
+    if not text:
+        raise ValueError(f"{path} is empty")
+    return text
+
+
+def _read_secrets(value: object) -> object:
+    """The lines of the file that `value` names, without empty lines and # comments."""
+    lines = str(_read_secret(value)).splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _long_enough(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value()) < SESSION_KEY_LENGTH:
+        raise ValueError(f"must be at least {SESSION_KEY_LENGTH} characters; make one with: terracrm config key")
+    return value
+
+
+def _fernet_keys(values: list[SecretStr]) -> list[SecretStr]:
+    for number, value in enumerate(values, start=1):
+        try:
+            Fernet(value.get_secret_value())
+        except ValueError:
+            raise ValueError(f"key {number} is not usable; make one with: terracrm config key") from None
+    return values
+
+
+def _database_url(value: str) -> str:
+    """One spelling per database: sqlite:////file or postgresql+psycopg://..."""
+    scheme, colon, rest = value.strip().partition("://")
+    if colon and scheme in {"postgres", "postgresql", "postgresql+psycopg"} and rest:
+        return f"postgresql+psycopg://{rest}"
+    if colon and scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return f"sqlite:///{_path(Path(rest[1:]))}"
+    raise ValueError("must be sqlite:////path/to/file or postgresql+psycopg://user:password@host/database")
+
+
+def _base_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and not (parts.query or parts.fragment)
+    except ValueError:
+        usable = False
+    if value and not usable:
+        raise ValueError("must start with http:// or https:// and name a host")
+    return value.rstrip("/")
+
+
+def _host(value: str) -> str:
+    try:
+        return str(ip_address(value.strip("[]")))
+    except ValueError:
+        return _domain(value)
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Domains = Annotated[list[Annotated[str, AfterValidator(_domain)]], BeforeValidator(_split)]
+Names = Annotated[list[str], BeforeValidator(_split)]
+SecretFile = Annotated[SecretStr | None, BeforeValidator(_read_secret)]
+SessionKey = Annotated[SecretStr, AfterValidator(_long_enough)]
+EncryptionKeys = Annotated[list[SecretStr], AfterValidator(_fernet_keys)]
+Language = Literal["en", "ru"]
+
+
+class Section(BaseModel):
+    """One [section] of config.toml."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    def only_one_of(self, name: str) -> None:
+        """Raise when both `name` and its `<name>_file` are set."""
+        if getattr(self, name) and getattr(self, f"{name}_file"):
+            raise PydanticCustomError("twins", "set either {name} or {name}_file, not both", {"name": name})
+
+
+class Database(Section):
+    """Where the data is kept."""
+
+    url: Annotated[str, AfterValidator(_database_url)] = Field(
+        default="",
+        repr=False,
+        description="The database: SQLite for one machine, PostgreSQL for more. When not set: the SQLite file "
+        f"{DATABASE_FILE} in paths.data_dir.",
+        examples=["postgresql+psycopg://terracrm:password@db.example/terracrm"],
+    )
+    url_file: SecretFile = Field(
+        default=None,
+        description="A file that holds the URL, when it carries a password.",
+        examples=["/etc/terracrm/database_url"],
+    )
+
+    @check_together(mode="after")
+    def _take_file(self) -> Database:
+        self.only_one_of("url")
+        if self.url_file:
+            try:
+                self.url = _database_url(self.url_file.get_secret_value())
+            except ValueError as error:
+                raise PydanticCustomError("in_file", "{why}", {"name": "url_file", "why": str(error)}) from None
+        return self
+
+
+class Paths(Section):
+    """Folders."""
+
+    data_dir: Annotated[Path, AfterValidator(_path)] = Field(
+        default_factory=lambda: _path(Path("var")),
+        description="Where TerraCRM keeps what is not in the database: generated keys, logs and, by default, the "
+        "SQLite database. When not set: the folder var beside config.toml.",
+        examples=["/var/lib/terracrm"],
+    )
+
+
+class Security(Section):
+    """Keys."""
+
+    secret_key: SessionKey | None = Field(
+        default=None,
+        description="Signs the sessions of the portal. When not set it is made once and kept in paths.data_dir.",
+        examples=["(the output of: terracrm config key)"],
+    )
+    secret_key_file: Annotated[SessionKey | None, BeforeValidator(_read_secret)] = Field(
+        default=None, description="A file that holds secret_key.", examples=["/etc/terracrm/secret_key"]
+    )
+    encryption_keys: Annotated[EncryptionKeys, BeforeValidator(_split)] = Field(
+        default_factory=list,
+        description="Encrypt the mailbox passwords in the database. The first key encrypts, all of them decrypt: to "
+        "change the key, put the new one first and keep the old one. When not set, one is made and kept in "
+        "paths.data_dir: back it up, without it every password has to be entered again.",
+        examples=[["(the output of: terracrm config key)"]],
+    )
+    encryption_keys_file: Annotated[EncryptionKeys | None, BeforeValidator(_read_secrets)] = Field(
+        default=None,
+        description="A file that holds encryption_keys, one on each line.",
+        examples=["/etc/terracrm/encryption_keys"],
+    )
+
+    @check_together(mode="after")
+    def _take_files(self) -> Security:
+        self.only_one_of("secret_key")
+        self.only_one_of("encryption_keys")
+        self.secret_key = self.secret_key or self.secret_key_file
+        self.encryption_keys = self.encryption_keys or self.encryption_keys_file or []
+        return self
+
+
+class Mirror(Section):
+    """What is taken from the mailboxes, and how it is matched."""
+
+    internal_domains: Domains = Field(
+        default_factory=list,
+        description="The domains of the own company. Mail among only these is not mirrored. Empty: no domain is "
+        "internal.",
+        examples=[["romashka.example", "romashka-service.example"]],
+    )
+    free_mail_domains: Domains = Field(
+        default_factory=lambda: list(FREE_MAIL_DOMAINS),
+        description="Domains where anybody gets a mailbox: such an address never leads to a company. A list here "
+        "replaces the default one.",
+        examples=[["gmail.com", "yandex.ru", "mail.ru"]],
+    )
+    page_size: int = Field(
+        default=100,
+        ge=1,
+        le=512,
+        description="How many changes are fetched and committed at a time. Exchange gives 512 at most.",
+        examples=[100],
+    )
+    excluded_folders: Names = Field(
+        default_factory=lambda: ["Drafts", "Outbox", "Junk Email", "Deleted Items", "Sync Issues"],
+        description="Mail folders that are not mirrored, with all their subfolders. The names of Outlook's own "
+        "folders count in every language.",
+        examples=[["Drafts", "Outbox", "Junk Email", "Deleted Items", "Sync Issues", "Personal"]],
+    )
+    full_text_chars: int = Field(
+        default=2000,
+        ge=0,
+        le=100_000,
+        description="How many characters of a message are found by the search. More makes the mirror slower.",
+        examples=[2000],
+    )
+    create_contacts: Annotated[Literal["off", "sent", "all"], BeforeValidator(_lower)] = Field(
+        default="sent",
+        description="Make contacts of unknown people in the mail: off, of those we wrote to (sent), or of all. "
+        "Bulk and no-reply mail never makes one.",
+        examples=["sent"],
+    )
+
+
+class Sync(Section):
+    """When and how the mailboxes are read."""
+
+    engine: Annotated[Literal["embedded"], BeforeValidator(_lower)] = Field(
+        default="embedded",
+        description="Who runs the streams. embedded: the daemon itself, on this machine.",
+        examples=["embedded"],
+    )
+    workers: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="How many mailboxes are read at a time, each in a process of its own. One for each processor "
+        "core is a good number.",
+        examples=[2],
+    )
+    interval_minutes: int = Field(default=5, ge=1, le=1440, description="How often each stream is read.", examples=[5])
+    lease_seconds: int = Field(
+        default=300,
+        ge=30,
+        le=86_400,
+        description="How long a stream stays claimed when its worker has died without giving it back.",
+        examples=[300],
+    )
+    retry_base_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description="The wait before the first retry of a stream that failed; it doubles with each failure.",
+        examples=[30],
+    )
+    retry_max_seconds: int = Field(
+        default=3600, ge=1, le=86_400, description="The longest wait between two retries.", examples=[3600]
+    )
+
+    @check_together(mode="after")
+    def _base_below_max(self) -> Sync:
+        if self.retry_base_seconds > self.retry_max_seconds:
+            raise PydanticCustomError(
+                "order", "must not be less than retry_base_seconds", {"name": "retry_max_seconds"}
+            )
+        return self
+
+
+class Web(Section):
+    """The portal."""
+
+    host: Annotated[str, AfterValidator(_host)] = Field(
+        default="127.0.0.1",
+        description="The address the portal listens on. 0.0.0.0 makes it reachable from other machines: put a "
+        "reverse proxy with TLS in front of it.",
+        examples=["127.0.0.1"],
+    )
+    port: int = Field(default=8000, ge=1, le=65_535, description="The port the portal listens on.", examples=[8000])
+    threads: int = Field(
+        default=8, ge=1, le=256, description="How many requests the portal answers at a time.", examples=[8]
+    )
+    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        default="",
+        description="The address people type, used in links. With https the session cookie is sent over TLS only. "
+        "When not set: http://host:port.",
+        examples=["https://crm.romashka.example"],
+    )
+    trusted_proxies: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="How many reverse proxies stand in front of the portal. Their X-Forwarded headers are believed.",
+        examples=[1],
+    )
+    session_hours: int = Field(
+        default=12,
+        ge=1,
+        le=720,
+        description="After how many hours without use a person signs in again.",
+        examples=[12],
+    )
+    login_attempts: int = Field(
+        default=5, ge=1, le=100, description="After how many wrong passwords an account is locked.", examples=[5]
+    )
+    lockout_minutes: int = Field(default=15, ge=1, le=1440, description="For how long it is locked.", examples=[15])
+    languages: Annotated[list[Language], BeforeValidator(_split)] = Field(
+        default_factory=lambda: ["en", "ru"],
+        min_length=1,
+        description="The languages people can choose from.",
+        examples=[["en", "ru"]],
+    )
+    default_language: Annotated[Language, BeforeValidator(_lower)] = Field(
+        default="en",
+        description="The language of a visitor whose browser asks for none of these.",
+        examples=["ru"],
+    )
+
+    @check_together(mode="after")
+    def _default_is_offered(self) -> Web:
+        if self.default_language not in self.languages:
+            raise PydanticCustomError("choice", "must be one of web.languages", {"name": "default_language"})
+        return self
+
+    @property
+    def address(self) -> str:
+        """The address of the portal for links, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.base_url or f"http://{host}:{self.port}"
+
+
+class Log(Section):
+    """What is written about the work itself, to standard error."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        default="info", description="How much is logged.", examples=["debug"]
+    )
+    format: Annotated[Literal["console", "json"], BeforeValidator(_lower)] = Field(
+        default="console",
+        description="console for people, json (one object on each line) for log collectors.",
+        examples=["json"],
+    )
+
+
+class Settings(BaseSettings):
+    """All settings. `Settings()` reads the environment only; `load` reads the file, too."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        enable_decoding=False,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
+
+    database: Database = Field(default_factory=Database)
+    paths: Paths = Field(default_factory=Paths)
+    security: Security = Field(default_factory=Security)
+    mirror: Mirror = Field(default_factory=Mirror)
+    sync: Sync = Field(default_factory=Sync)
+    web: Web = Field(default_factory=Web)
+    log: Log = Field(default_factory=Log)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over what is passed in, and that is the file."""
+        return env_settings, init_settings
+
+    @check_together(mode="after")
+    def _default_database(self) -> Settings:
+        if not self.database.url:
+            self.database.url = f"sqlite:///{self.paths.data_dir / DATABASE_FILE}"
+        return self
+
+
+def load(path: Path | None = None) -> Settings:
+    """The settings from `path`, else from where TERRACRM_CONFIG says, else ./config.toml if there is one.
+
+    Raises ConfigError with every mistake of the file and of the environment.
+    """
+    found = find_config(path)
+    contents, problems = read_toml(found) if found else ({}, [])
+    problems += unknown_environment(Settings, os.environ)
+    if found:
+        contents = anchor_paths(Settings, drop_overridden_twins(contents, os.environ), found.parent)
+    try:
+        settings = Settings(**contents)
+    except ValidationError as error:
+        problems += describe(Settings, error, contents, os.environ)
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def ensure_data_dir(settings: Settings) -> Path:
+    """The data folder, made for this user alone when it is missing; raises ConfigError when it cannot be used."""
+    folder = settings.paths.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError([f"paths.data_dir: {folder} cannot be made: {error.strerror}"]) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError([f"paths.data_dir: this user may not write into {folder}"])
+    return folder
