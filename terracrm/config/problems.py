@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from terracrm.config_files import ENV_PREFIX, env_name, setting_fields
+from terracrm.config.files import ENV_PREFIX, env_name, setting_fields
 
 # Names with our prefix that are no settings: the file's own, and those the test suite reads.
 RESERVED = frozenset(

@@ -63,10 +63,14 @@ def env_name(section: str, name: str) -> str:
 
 def anchor_paths(settings: type[BaseModel], contents: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The contents with relative paths counted from `folder`, that of the file itself."""
-    anchored = {key: dict(value) if isinstance(value, dict) else value for key, value in contents.items()}
+    anchored: dict[str, Any] = {
+        key: dict(value) if isinstance(value, dict) else value for key, value in contents.items()
+    }
     for section, name in setting_fields(settings):
         values = anchored.get(section)
-        value = values.get(name) if isinstance(values, dict) else None
+        if not isinstance(values, dict):
+            continue
+        value = values.get(name)
         if not isinstance(value, str) or not value:
             continue
         if name.endswith(("_file", "_dir")):

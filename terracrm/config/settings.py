@@ -8,129 +8,38 @@ environment. Secrets may be given directly or by `<name>_file`.
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-import idna
-from cryptography.fernet import Fernet
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic import model_validator as check_together
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from terracrm.config_files import ENV_PREFIX, anchor_paths, drop_overridden_twins, find_config, read_toml
-from terracrm.config_problems import describe, unknown_environment
+from terracrm.config.files import ENV_PREFIX, anchor_paths, drop_overridden_twins, find_config, read_toml
+from terracrm.config.free_mail import FREE_MAIL_DOMAINS
+from terracrm.config.problems import describe, unknown_environment
+from terracrm.config.values import (
+    BaseUrl,
+    Choice,
+    DatabaseUrl,
+    Domains,
+    EncryptionKeys,
+    EncryptionKeysFile,
+    FolderPath,
+    Language,
+    Languages,
+    ListenHost,
+    Names,
+    SecretFile,
+    SessionKey,
+    SessionKeyFile,
+    absolute_path,
+    database_url,
+)
 from terracrm.errors import ConfigError
-from terracrm.free_mail import FREE_MAIL_DOMAINS
 
-SESSION_KEY_LENGTH = 32
 DATABASE_FILE = "terracrm.db"
-
-
-def _split(value: object) -> object:
-    """A list in an environment variable is written with commas; TOML brings a real list."""
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def _domain(value: str) -> str:
-    """A mail domain in the one form that is compared: lower case, IDNA, without a leading @."""
-    name = value.strip().lower().removeprefix("@").strip(".")
-    if "@" in name:
-        raise ValueError("write only the part of the address after the @")
-    try:
-        return idna.encode(name, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        raise ValueError("is not a domain name; write it like romashka.example") from None
-
-
-def _path(value: Path) -> Path:
-    """The path from the root, so that a later change of folder cannot move it."""
-    return Path(os.path.abspath(value.expanduser()))
-
-
-def _read_secret(value: object) -> object:
-    """The text of the file that `value` names; says in plain words why it cannot be read."""
-    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
-        raise ValueError("must be the path of a file")
-    path = _path(Path(value))
-    try:
-        text = path.read_text(encoding="utf-8-sig").strip()
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {path}") from None
-    except PermissionError:
-        raise ValueError(f"{path} may not be read by this user: check its owner and mode") from None
-    except IsADirectoryError:
-        raise ValueError(f"{path} is a folder, not a file") from None
-    except (OSError, UnicodeDecodeError):
-        raise ValueError(f"{path} cannot be read as text") from None
-    if not text:
-        raise ValueError(f"{path} is empty")
-    return text
-
-
-def _read_secrets(value: object) -> object:
-    """The lines of the file that `value` names, without empty lines and # comments."""
-    lines = str(_read_secret(value)).splitlines()
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-
-
-def _long_enough(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < SESSION_KEY_LENGTH:
-        raise ValueError(f"must be at least {SESSION_KEY_LENGTH} characters; make one with: terracrm config key")
-    return value
-
-
-def _fernet_keys(values: list[SecretStr]) -> list[SecretStr]:
-    for number, value in enumerate(values, start=1):
-        try:
-            Fernet(value.get_secret_value())
-        except ValueError:
-            raise ValueError(f"key {number} is not usable; make one with: terracrm config key") from None
-    return values
-
-
-def _database_url(value: str) -> str:
-    """One spelling per database: sqlite:////file or postgresql+psycopg://..."""
-    scheme, colon, rest = value.strip().partition("://")
-    if colon and scheme in {"postgres", "postgresql", "postgresql+psycopg"} and rest:
-        return f"postgresql+psycopg://{rest}"
-    if colon and scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
-        return f"sqlite:///{_path(Path(rest[1:]))}"
-    raise ValueError("must be sqlite:////path/to/file or postgresql+psycopg://user:password@host/database")
-
-
-def _base_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and not (parts.query or parts.fragment)
-    except ValueError:
-        usable = False
-    if value and not usable:
-        raise ValueError("must start with http:// or https:// and name a host")
-    return value.rstrip("/")
-
-
-def _host(value: str) -> str:
-    try:
-        return str(ip_address(value.strip("[]")))
-    except ValueError:
-        return _domain(value)
-
-
-def _lower(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-Domains = Annotated[list[Annotated[str, AfterValidator(_domain)]], BeforeValidator(_split)]
-Names = Annotated[list[str], BeforeValidator(_split)]
-SecretFile = Annotated[SecretStr | None, BeforeValidator(_read_secret)]
-SessionKey = Annotated[SecretStr, AfterValidator(_long_enough)]
-EncryptionKeys = Annotated[list[SecretStr], AfterValidator(_fernet_keys)]
-Language = Literal["en", "ru"]
 
 
 class Section(BaseModel):
@@ -147,7 +56,7 @@ class Section(BaseModel):
 class Database(Section):
     """Where the data is kept."""
 
-    url: Annotated[str, AfterValidator(_database_url)] = Field(
+    url: DatabaseUrl = Field(
         default="",
         repr=False,
         description="The database: SQLite for one machine, PostgreSQL for more. When not set: the SQLite file "
@@ -165,7 +74,7 @@ class Database(Section):
         self.only_one_of("url")
         if self.url_file:
             try:
-                self.url = _database_url(self.url_file.get_secret_value())
+                self.url = database_url(self.url_file.get_secret_value())
             except ValueError as error:
                 raise PydanticCustomError("in_file", "{why}", {"name": "url_file", "why": str(error)}) from None
         return self
@@ -174,8 +83,8 @@ class Database(Section):
 class Paths(Section):
     """Folders."""
 
-    data_dir: Annotated[Path, AfterValidator(_path)] = Field(
-        default_factory=lambda: _path(Path("var")),
+    data_dir: FolderPath = Field(
+        default_factory=lambda: absolute_path(Path("var")),
         description="Where TerraCRM keeps what is not in the database: generated keys, logs and, by default, the "
         "SQLite database. When not set: the folder var beside config.toml.",
         examples=["/var/lib/terracrm"],
@@ -190,17 +99,17 @@ class Security(Section):
         description="Signs the sessions of the portal. When not set it is made once and kept in paths.data_dir.",
         examples=["(the output of: terracrm config key)"],
     )
-    secret_key_file: Annotated[SessionKey | None, BeforeValidator(_read_secret)] = Field(
+    secret_key_file: SessionKeyFile = Field(
         default=None, description="A file that holds secret_key.", examples=["/etc/terracrm/secret_key"]
     )
-    encryption_keys: Annotated[EncryptionKeys, BeforeValidator(_split)] = Field(
+    encryption_keys: EncryptionKeys = Field(
         default_factory=list,
         description="Encrypt the mailbox passwords in the database. The first key encrypts, all of them decrypt: to "
         "change the key, put the new one first and keep the old one. When not set, one is made and kept in "
         "paths.data_dir: back it up, without it every password has to be entered again.",
         examples=[["(the output of: terracrm config key)"]],
     )
-    encryption_keys_file: Annotated[EncryptionKeys | None, BeforeValidator(_read_secrets)] = Field(
+    encryption_keys_file: EncryptionKeysFile = Field(
         default=None,
         description="A file that holds encryption_keys, one on each line.",
         examples=["/etc/terracrm/encryption_keys"],
@@ -250,7 +159,7 @@ class Mirror(Section):
         description="How many characters of a message are found by the search. More makes the mirror slower.",
         examples=[2000],
     )
-    create_contacts: Annotated[Literal["off", "sent", "all"], BeforeValidator(_lower)] = Field(
+    create_contacts: Annotated[Literal["off", "sent", "all"], Choice] = Field(
         default="sent",
         description="Make contacts of unknown people in the mail: off, of those we wrote to (sent), or of all. "
         "Bulk and no-reply mail never makes one.",
@@ -261,7 +170,7 @@ class Mirror(Section):
 class Sync(Section):
     """When and how the mailboxes are read."""
 
-    engine: Annotated[Literal["embedded"], BeforeValidator(_lower)] = Field(
+    engine: Annotated[Literal["embedded"], Choice] = Field(
         default="embedded",
         description="Who runs the streams. embedded: the daemon itself, on this machine.",
         examples=["embedded"],
@@ -305,7 +214,7 @@ class Sync(Section):
 class Web(Section):
     """The portal."""
 
-    host: Annotated[str, AfterValidator(_host)] = Field(
+    host: ListenHost = Field(
         default="127.0.0.1",
         description="The address the portal listens on. 0.0.0.0 makes it reachable from other machines: put a "
         "reverse proxy with TLS in front of it.",
@@ -315,7 +224,7 @@ class Web(Section):
     threads: int = Field(
         default=8, ge=1, le=256, description="How many requests the portal answers at a time.", examples=[8]
     )
-    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+    base_url: BaseUrl = Field(
         default="",
         description="The address people type, used in links. With https the session cookie is sent over TLS only. "
         "When not set: http://host:port.",
@@ -339,13 +248,13 @@ class Web(Section):
         default=5, ge=1, le=100, description="After how many wrong passwords an account is locked.", examples=[5]
     )
     lockout_minutes: int = Field(default=15, ge=1, le=1440, description="For how long it is locked.", examples=[15])
-    languages: Annotated[list[Language], BeforeValidator(_split)] = Field(
-        default_factory=lambda: ["en", "ru"],
+    languages: Languages = Field(
+        default=["en", "ru"],
         min_length=1,
         description="The languages people can choose from.",
         examples=[["en", "ru"]],
     )
-    default_language: Annotated[Language, BeforeValidator(_lower)] = Field(
+    default_language: Annotated[Language, Choice] = Field(
         default="en",
         description="The language of a visitor whose browser asks for none of these.",
         examples=["ru"],
@@ -367,10 +276,10 @@ class Web(Section):
 class Log(Section):
     """What is written about the work itself, to standard error."""
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+    level: Annotated[Literal["debug", "info", "warning", "error"], Choice] = Field(
         default="info", description="How much is logged.", examples=["debug"]
     )
-    format: Annotated[Literal["console", "json"], BeforeValidator(_lower)] = Field(
+    format: Annotated[Literal["console", "json"], Choice] = Field(
         default="console",
         description="console for people, json (one object on each line) for log collectors.",
         examples=["json"],
