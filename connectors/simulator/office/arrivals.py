@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from connectors.simulator.office.letters import Letter
@@ -15,7 +16,7 @@ _OPEN_FOR = timedelta(days=4)
 
 def next_mail(office: Office, rng: random.Random, now: datetime) -> list[Delivery]:
     """The copies of the first mail of a new conversation, written at `now`, with a Message-ID of its own."""
-    return _sent_now(_opening(office, rng, now), now, rng)
+    return _sent_now(_conversation(office, rng, now)[0], now, rng)
 
 
 class Arrivals:
@@ -34,31 +35,20 @@ class Arrivals:
                 self._due.append(letter)
 
     def next_mail(self, now: datetime) -> list[Delivery]:
-        """The copies of one more mail, dated `now`: in turn an answer that is due or the first of a new conversation."""
+        """The copies of one more mail dated `now`: an answer that is due, or the first of a new conversation."""
         if self._due and self._rng.random() < 0.6:
             return _sent_now(self._due.pop(0), now, self._rng)
-        thread = self._thread(now)
-        self._due = sorted([*self._due, *thread[1:]], key=lambda letter: letter.at)
-        return _sent_now(thread[0], now, self._rng)
-
-    def _thread(self, now: datetime) -> list[Letter]:
-        client, scenario = choose(self._office, now, self._rng)
-        return play(self._office, client, scenario, now, self._rng)
+        first, *answers = _conversation(self._office, self._rng, now)
+        self._due += answers
+        return _sent_now(first, now, self._rng)
 
 
-def _opening(office: Office, rng: random.Random, now: datetime) -> Letter:
+def _conversation(office: Office, rng: random.Random, now: datetime) -> list[Letter]:
     client, scenario = choose(office, now, rng)
-    return play(office, client, scenario, now, rng)[0]
+    return play(office, client, scenario, now, rng)
 
 
 def _sent_now(letter: Letter, now: datetime, rng: random.Random) -> list[Delivery]:
     letter.at = now.astimezone(UTC)
     letter.message_id = message_id(letter.author, rng)
-    return [
-        delivery if delivery.folder == "sentitems" else _unread(delivery)
-        for delivery in deliver(letter, now, rng)
-    ]
-
-
-def _unread(delivery: Delivery) -> Delivery:
-    return Delivery(delivery.mailbox, delivery.folder, delivery.mime, False)
+    return [copy if copy.folder == "sentitems" else replace(copy, is_read=False) for copy in deliver(letter, now, rng)]

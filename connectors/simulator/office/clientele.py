@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table, one row a line
 """The client companies: invented names and domains in real cities, by kind of trade."""
 
 from __future__ import annotations

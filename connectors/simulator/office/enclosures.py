@@ -9,7 +9,7 @@ from connectors.simulator.office.names import latin
 
 
 def enclosed(kind: str, facts: Facts) -> list[File]:
-    """The files of a kind: prices, order, invoice, upd, act, payment, photo, contract, vet, deck, spec, note, scan."""
+    """The files of a kind: a workbook, pictures or a text of those below, else a page of those in `_page`."""
     start = facts.start
     number = facts.fact("upd")
     match kind:
@@ -24,9 +24,7 @@ def enclosed(kind: str, facts: Facts) -> list[File]:
             return [attachments.workbook(f"Акт_сверки_{start:%m.%Y}.xlsx", rows)]
         case "spec":
             rows = [["Товар", "Цена по договору"], *_rows(facts.fact("prices"))]
-            return [
-                attachments.workbook(f"Спецификация к договору {_safe(facts.fact('contract'))}.xlsx", rows)
-            ]
+            return [attachments.workbook(f"Спецификация к договору {_safe(facts.fact('contract'))}.xlsx", rows)]
         case "photo":
             first = facts.rng.randint(1020, 9870)
             shots = facts.rng.randint(1, 3)
@@ -34,9 +32,7 @@ def enclosed(kind: str, facts: Facts) -> list[File]:
         case "scan":
             return [attachments.picture(f"scan_{start:%Y%m%d}.png", 3)]
         case "note":
-            text = (
-                f"Пропуск на въезд\r\nТранспорт: {facts.fact('plate')}\r\nДата: {facts.fact('num_day1')}\r\n"
-            )
+            text = f"Пропуск на въезд\r\nТранспорт: {facts.fact('plate')}\r\nДата: {facts.fact('num_day1')}\r\n"
             return [attachments.text(f"Пропуск_{facts.fact('num_day1')}.txt", text)]
     return [_page(kind, facts)]
 
@@ -48,14 +44,13 @@ def _page(kind: str, facts: Facts) -> File:
         "payment": f"Платёжное поручение {facts.fact('num_past')}",
         "contract": f"Договор поставки {_safe(facts.fact('contract'))}",
         "vet": f"ВСД_партия_{facts.fact('lot')}",
+        "thermogram": f"Термограмма_{facts.fact('num_past')}",
         "deck": f"Презентация ассортимента {facts.start.year}",
         "letter": f"Письмо исх. {facts.fact('order_no')}",
         "claim": f"Акт_ТОРГ-2_{_safe(facts.fact('claim_no'))}",
     }
     title = titles[kind]
-    return attachments.page(
-        f"{title}.pdf", [latin(title), latin(facts.fact("legal")), f"{facts.start:%d.%m.%Y}"]
-    )
+    return attachments.page(f"{title}.pdf", [latin(title), latin(facts.fact("legal")), f"{facts.start:%d.%m.%Y}"])
 
 
 def _rows(table: str) -> list[list[str]]:

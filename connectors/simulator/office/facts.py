@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from connectors.simulator.office import workdays
-from connectors.simulator.office.names import CASES
+from connectors.simulator.office.names import CASES, Case
 from connectors.simulator.office.office import Client, Office, Person
 from connectors.simulator.office.products import Product, counted, products_of
 
@@ -59,7 +59,7 @@ class Facts:
         person = self.me if who == "me" else self.you if who == "you" else self.people[who]
         assert person is not None
         style, _, case = part.partition("_")
-        wanted = next((known for known in CASES if known == case), "nom")
+        wanted: Case = next((known for known in CASES if known == case), "nom")
         match style:
             case "io":
                 return person.name.io(wanted)
@@ -84,7 +84,7 @@ class Facts:
 
     def amount(self) -> int:
         """A quantity to order that suits the size of the client."""
-        scale = _SCALE.get(self.client.segment, _SMALL_SCALE) if self.client else _SMALL_SCALE
+        scale = _SCALE.get(self.client.segment, _SMALL_SCALE) if self.client else _SCALE["chain"]
         return self.rng.choice(scale)
 
     def _product(self, number: int, part: str) -> str:
@@ -187,7 +187,7 @@ class Facts:
             case "claim_no":
                 return f"Р-{rng.randint(14, 380)}"
             case "lot" | "lot2":
-                return f"{rng.randint(10, 28):02}{self.start.month:02}-{rng.randint(1, 9)}"
+                return f"{self.start - timedelta(days=rng.randint(3, 12)):%d%m}-{rng.randint(1, 9)}"
             case "contract":
                 return self.client.contract if self.client else "ДП-100/25"
             case "plate":
@@ -226,9 +226,7 @@ class Facts:
                 return client.city.latin if client else ""
             case "sum" | "debt" | "sum2":
                 scale = 9 if client and client.segment == "chain" else 1
-                return money(
-                    rng.randint(18_000, 160_000) * scale + rng.choice((0, 0, 0.5, 0.4, 0.2)), kopecks=True
-                )
+                return money(rng.randint(18_000, 160_000) * scale + rng.choice((0, 0, 0.5, 0.4, 0.2)), kopecks=True)
             case "esum":
                 return f"RUB {rng.randint(38, 410) * 1000 + rng.randint(10, 990):,}"
             case "percent":
@@ -254,10 +252,7 @@ class Facts:
         positions = [self.product(number) for number in range(1, lines + 1)]
         match name:
             case "order":
-                rows = [
-                    f"{item.name}\t{item.pack}\t{self._product(n, 'qty')}"
-                    for n, item in enumerate(positions, 1)
-                ]
+                rows = [f"{item.name}\t{item.pack}\t{self._product(n, 'qty')}" for n, item in enumerate(positions, 1)]
             case "order_en":
                 rows = [f"{item.english}\t{self._product(n, 'eqty')}" for n, item in enumerate(positions, 1)]
             case "prices":
@@ -265,13 +260,12 @@ class Facts:
             case "prices_en":
                 rows = [f"{item.english}\tRUB {item.price:,}" for item in positions]
             case "debts":
-                days = [
-                    workdays.workday(self.start, -self.rng.randint(16, 30))
-                    for _ in range(self.rng.randint(2, 3))
-                ]
+                days = [workdays.workday(self.start, -self.rng.randint(16, 30)) for _ in range(self.rng.randint(2, 3))]
+                sums = [self.rng.randint(14_000, 96_000) for _ in days]
+                self._known["debt"] = money(sum(sums))
                 rows = [
-                    f"УПД № {self.rng.randint(2100, 9700)} от {day:%d.%m.%Y}\t{money(self.rng.randint(14_000, 96_000))}"
-                    for day in sorted(days)
+                    f"УПД № {self.rng.randint(2100, 9700)} от {day:%d.%m.%Y}\t{money(owed)}"
+                    for day, owed in zip(sorted(days), sums, strict=True)
                 ]
             case _:
                 return None

@@ -63,17 +63,15 @@ def signature(author: Person, company: str, language: Language, *, first: bool) 
         return f"{closing}\n{name}, {company}\n{author.mobile}"
     if style < 0.4 and author.mailer != "outlook":
         return f"{author.name.first}\n\nОтправлено с iPhone"
-    return f"{closing}\n{author.name.io() if author.formal else name}\n{author.title}\n{company}\nтел. {author.phone}\nмоб. {author.mobile}"
+    whole = f"{author.name.io()} {author.name.last}" if author.formal else name
+    return f"{closing}\n{whole}\n{author.title}\n{company}\nтел. {author.phone}\nмоб. {author.mobile}"
 
 
 def _our_signature(author: Employee, company: str, english: bool, name: str, *, first: bool) -> str:
     if english:
         short = f"Best regards,\n{name}"
-        return (
-            f"{short}\n{author.title_en}\n{company}\nPhone {author.phone.replace('доб.', 'ext.')}\nMobile {author.mobile}"
-            if first
-            else short
-        )
+        phone = author.phone.replace("доб.", "ext.")
+        return f"{short}\n{author.title_en}\n{company}\nPhone {phone}\nMobile {author.mobile}" if first else short
     short = f"С уважением,\n{name}"
     if not first:
         return short
@@ -107,9 +105,7 @@ def _html_part(letter: Letter) -> str:
             new += f'<p class="MsoNormal">&nbsp;</p><p class="MsoNormal"><span style="color:#44546A">{lines}</span></p>'
         else:
             new += f"<div><br>{lines}</div>"
-    new += "".join(
-        f'<p><img src="cid:{file.content_id}" width="160"></p>' for file in letter.files if file.content_id
-    )
+    new += "".join(f'<p><img src="cid:{file.content_id}" width="160"></p>' for file in letter.files if file.content_id)
     if letter.parent is None:
         return new
     quoted = _html_part(letter.parent)
@@ -146,9 +142,7 @@ def _paragraphs(text: str, outlook: bool) -> str:
 
 
 def _plain_tables(text: str) -> str:
-    return "\n".join(
-        "- " + " — ".join(line.split("\t")) if "\t" in line else line for line in text.splitlines()
-    )
+    return "\n".join("- " + " — ".join(line.split("\t")) if "\t" in line else line for line in text.splitlines())
 
 
 def shown(person: Person, language: Language) -> str:
@@ -159,25 +153,23 @@ def shown(person: Person, language: Language) -> str:
 def _outlook_header(letter: Letter) -> list[str]:
     parent = letter.parent
     assert parent is not None
-    english = letter.author.language == "en" or (
-        letter.language == "en" and not isinstance(letter.author, Employee)
-    )
+    english = letter.author.language == "en" or (letter.language == "en" and not isinstance(letter.author, Employee))
     local = parent.at.astimezone(ZoneInfo(letter.author.zone))
     if english:
         fields = ("From", "Sent", "To", "Cc", "Subject")
         sent = f"{workdays.day_english(local)} {local:%Y %H:%M}"
     else:
         fields = ("От", "Отправлено", "Кому", "Копия", "Тема")
-        sent = f"{workdays.WEEKDAYS[local.weekday()]}, {workdays.day_month(local)} {local.year} г. {local.hour}:{local:%M}"
+        sent = (
+            f"{workdays.WEEKDAYS[local.weekday()]}, {workdays.day_month(local)} {local.year} г. {local.hour}:{local:%M}"
+        )
     lines = [
         f"{fields[0]}: {shown(parent.author, parent.language)} <{parent.author.address}>",
         f"{fields[1]}: {sent}",
         f"{fields[2]}: " + "; ".join(f"{shown(p, parent.language)} <{p.address}>" for p in parent.to),
     ]
     if parent.cc:
-        lines.append(
-            f"{fields[3]}: " + "; ".join(f"{shown(p, parent.language)} <{p.address}>" for p in parent.cc)
-        )
+        lines.append(f"{fields[3]}: " + "; ".join(f"{shown(p, parent.language)} <{p.address}>" for p in parent.cc))
     return [*lines, f"{fields[4]}: {parent.subject}"]
 
 
@@ -191,9 +183,7 @@ def _attribution(letter: Letter) -> str:
     day = workdays.day_month(local)
     match letter.author.mailer:
         case "gmail":
-            return (
-                f"{workdays.WEEKDAYS_SHORT[local.weekday()]}, {day} {local.year} г. в {local:%H:%M}, {who}:"
-            )
+            return f"{workdays.WEEKDAYS_SHORT[local.weekday()]}, {day} {local.year} г. в {local:%H:%M}, {who}:"
         case "mailru":
             weekday = workdays.WEEKDAYS[local.weekday()].capitalize()
             return f"{weekday}, {day} {local.year}, {local:%H:%M} {local:%z} от {who}:"

@@ -18,7 +18,7 @@ from connectors.simulator.office.scenarios import INSIDE, WITH_CLIENTS
 from connectors.simulator.office.scenarios.inside import PRIVATE_WITH_CLIENT
 from connectors.simulator.office.scenarios.newsletters import AWAY_EN, AWAY_RU, SENDERS, Sender
 from connectors.simulator.office.threads import message_id, play
-from connectors.simulator.office.workdays import is_workday
+from connectors.simulator.office.workdays import days_to_season, is_workday
 
 CONVERSATIONS_A_DAY = 10.5
 INSIDE_A_DAY = 1.1
@@ -37,7 +37,7 @@ _SEASON = {
     12: 1.25,
 }
 _WEEKDAY = (1.25, 1.05, 1.0, 1.1, 0.9, 0.07, 0.03)
-_SIZE = {"chain": 3.4, "international": 2.4, "canteen": 1.2, "cafe": 1.1, "shop": 1.0}
+_SIZE = {"chain": 2.6, "international": 2.4, "canteen": 1.2, "cafe": 1.1, "shop": 1.0}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def choose(office: Office, moment: datetime, rng: random.Random) -> tuple[Client
     fitting = [
         scenario
         for scenario in WITH_CLIENTS
-        if client.segment in scenario.segments and (not scenario.months or moment.month in scenario.months)
+        if client.segment in scenario.segments and (not scenario.before_holidays or days_to_season(moment.date()) < 25)
     ]
     return client, rng.choices(fitting, [scenario.weight for scenario in fitting])[0]
 
@@ -180,12 +180,13 @@ def _issue(office: Office, sender: Sender, moment: datetime, rng: random.Random)
     }
     if sender.automatic:
         headers = {"Auto-Submitted": "auto-generated"}
+    subject, text = rng.choice(sender.issues)
     return Letter(
         at=moment,
         author=author,
         to=readers,
-        subject=say(sender.subject, rng, facts),
-        text=say(sender.text, rng, facts),
+        subject=say(subject, rng, facts),
+        text=say(text, rng, facts),
         language="ru",
         message_id=message_id(author, rng),
         headers=headers,
@@ -197,9 +198,7 @@ def _machine(sender: Sender, office: Office) -> ClientPerson:
     """A mail program in the place of a person: it writes, and has no phone."""
     name = PersonName(sender.name, "", "", "m")
     person = office.clients[0].people[0]
-    return replace(
-        person, address=sender.address, name=name, phone="", mobile="", mailer="gmail", zone="Europe/Moscow"
-    )
+    return replace(person, address=sender.address, name=name, phone="", mobile="", mailer="gmail", zone="Europe/Moscow")
 
 
 def _domain(author: Person) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -170,14 +169,12 @@ def _client(rng: random.Random, names: NameDraw, row: tuple[str, str, str, Segme
     city = CITIES[city_name]
     domain = f"{domain_part}.example" if domain_part else None
     titles = TITLES[segment]
-    count = {"chain": 4, "international": 3, "cafe": rng.choice((2, 2, 3))}.get(
-        segment, rng.choice((1, 2, 2, 3))
-    )
+    count = {"chain": 4, "international": 3, "cafe": rng.choice((2, 2, 3))}.get(segment, rng.choice((1, 2, 2, 3)))
     if domain is None:
         count = 1
     head = titles[0] if segment != "cafe" or domain else ("owner", "владелец", "Owner")
     people = tuple(
-        _client_person(rng, names, head if n == 0 else titles[n], domain, city, segment) for n in range(count)
+        _client_person(rng, names, head if n == 0 else titles[n], domain, city, segment, n == 0) for n in range(count)
     )
     if domain is None:
         legal_name = f"ИП {_initials(people[0].name)}"
@@ -211,11 +208,8 @@ def _client_person(
         mailers: dict[str, Mailer] = {"mail": "mailru", "yandex": "yandex", "gmail": "gmail"}
         mailer = mailers[free.partition("-")[0]]
     else:
-        part = (
-            name.mailbox
-            if segment in ("chain", "international")
-            else re.sub(r"\W", "", name.first_latin.lower())
-        )
+        briefly = is_main and segment not in ("chain", "international")
+        part = name.first_latin.lower() if briefly else name.mailbox
         if duty == "accountant":
             part = rng.choice(("buh", "buhgalteria", part))
         address = f"{part}@{domain}"
@@ -231,8 +225,7 @@ def _client_person(
         mobile=_mobile(rng),
         mailer=mailer,
         zone=city.zone,
-        formal=not foreign
-        and ((segment in ("chain", "canteen") and rng.random() < 0.6) or rng.random() < 0.3),
+        formal=not foreign and ((segment in ("chain", "canteen") and rng.random() < 0.6) or rng.random() < 0.3),
     )
 
 

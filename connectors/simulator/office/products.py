@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table, one row a line
 """What the distributor sells, with the word forms that sentences need."""
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Fork:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A kind of conversation. `weight` says how often it happens, in `months` (all where empty)."""
+    """A kind of conversation. `weight` says how often it happens; `before_holidays` ones only then."""
 
     name: str
     subject: str
@@ -45,6 +45,6 @@ class Scenario:
     weight: int = 4
     segments: tuple[str, ...] = ("chain", "shop", "cafe", "canteen")
     language: Language = "ru"
-    months: tuple[int, ...] = ()
+    before_holidays: bool = False
     urgent: bool = False
     private: bool = False

@@ -58,9 +58,7 @@ def message_id(author: Person, rng: random.Random) -> str:
     return f"<{rng.randint(10**8, 10**9)}.{rng.getrandbits(48):012x}@{domain}>"
 
 
-def _parts(
-    office: Office, client: Client | None, scenario: Scenario, rng: random.Random
-) -> dict[str, Person]:
+def _parts(office: Office, client: Client | None, scenario: Scenario, rng: random.Random) -> dict[str, Person]:
     posts = {"service": "service", "office": "admin", "head": "head", "director": "director"}
     parts: dict[str, Person] = {part: office.at(post) for part, post in posts.items()}
     if client is None:
@@ -134,9 +132,7 @@ class _Thread:
         own = [letter for letter in self.letters if letter.author == wanted]
         return own[-1] if own else self.letters[-1]
 
-    def _addressees(
-        self, turn: Turn, author: Person, parent: Letter | None
-    ) -> tuple[list[Person], list[Person]]:
+    def _addressees(self, turn: Turn, author: Person, parent: Letter | None) -> tuple[list[Person], list[Person]]:
         people = self._facts.people
         if turn.to:
             to = [people[part] for part in turn.to.split()]
@@ -180,7 +176,7 @@ class _Thread:
         return self._client.name if language == "en" else self._client.legal_name
 
     def _headers(self) -> dict[str, str]:
-        headers = {}
+        headers: dict[str, str] = {}
         if self._scenario.urgent and not self.letters:
             headers |= {"Importance": "high", "X-Priority": "1"}
         if self._scenario.private:
@@ -192,9 +188,7 @@ def greeting(author: Person, to: list[Person], at: datetime, language: Language,
     """How a letter begins: by the time of day, by how formal the two are, by their language."""
     reader = to[0]
     if language == "en":
-        return rng.choice(("Hi {0},", "Hello {0},", "Dear {0},", "Good afternoon {0},")).format(
-            reader.name.first_latin
-        )
+        return rng.choice(("Hi {0},", "Hello {0},", "Dear {0},", "Good afternoon {0},")).format(reader.name.first_latin)
     if len(to) > 1:
         return rng.choice(("Коллеги, добрый день!", "Коллеги, здравствуйте!", "Добрый день, коллеги!"))
     inside = isinstance(author, Employee) and isinstance(reader, Employee)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-HOLIDAYS = frozenset(
-    [(1, day) for day in range(1, 9)] + [(2, 23), (3, 8), (5, 1), (5, 9), (6, 12), (11, 4), (12, 31)]
-)
+HOLIDAYS = frozenset([(1, day) for day in range(1, 9)] + [(2, 23), (3, 8), (5, 1), (5, 9), (6, 12), (11, 4), (12, 31)])
 # first day of the holidays, genitive, dative: «график до праздников», «к праздникам»
 SEASONS = (
     ((1, 1), "новогодних праздников", "новогодним праздникам", "the New Year holidays"),
@@ -98,6 +96,12 @@ def next_season(day: date) -> tuple[str, str, str]:
     """The holidays that come next after a day: genitive, dative, English."""
     ahead = [row for row in SEASONS if row[0] > (day.month, day.day)]
     return (ahead or SEASONS)[0][1:]
+
+
+def days_to_season(day: date) -> int:
+    """Days until the next holidays."""
+    starts = [date(day.year + later, *row[0]) for row in SEASONS for later in (0, 1)]
+    return min((start - day).days for start in starts if start > day)
 
 
 def on_day(day: date) -> str:

@@ -7,7 +7,7 @@ _ABROAD = ("international",)
 SCENARIOS = (
     Scenario(
         "import_cheese",
-        "[Availability of {p1.en}|{p1.en} - availability and lead time|Enquiry: {p1.en}, {p2.en}]",
+        "[Availability of {p1.en}|{P1.en} - availability and lead time|Enquiry: {p1.en}, {p2.en}]",
         (
             Turn(
                 "client",
@@ -18,7 +18,7 @@ SCENARIOS = (
             ),
             Turn(
                 "seller",
-                "Thank you for the enquiry. {p1.en} is in stock, {p1.eless} at the price below; {p2.en} "
+                "Thank you for the enquiry. {P1.en} is in stock, {p1.eless} at the price below; {p2.en} "
                 "comes [from Serbia|from Belarus|from Argentina] with a lead time of about {days} "
                 "days.\n\n"
                 "{prices_en}\n\n"
@@ -27,18 +27,19 @@ SCENARIOS = (
             ),
             Turn(
                 "client",
-                "[Thanks, that is helpful.|Clear, thank you.] [Could we have samples of both before we "
-                "commit?|Is there any room in the price if we take {p1.eqty} a month?]",
+                "[Thanks, that is helpful.|Clear, thank you.] Could we have samples of both before we "
+                "commit? [And is there any room in the price for regular orders?|]",
             ),
             Turn(
                 "seller",
-                "[Samples will be on the truck {en_day1}, free of charge.|At that volume I can take off "
-                "{percent}%.] [Please let me know who should receive them.|Shall I prepare the "
-                "specification?]",
+                "Samples will be on the truck on {en_day1}, free of charge. [With a monthly plan I can "
+                "take off {percent}%.|] [Please let me know who should receive them.|Shall I prepare "
+                "the specification?]",
             ),
             Turn(
                 "client",
-                "~[Perfect, leave them with the kitchen.|Please do. Thank you.|Great, let us go ahead.]",
+                "~[Perfect, leave them with the kitchen, please.|Thank you, our chef will receive "
+                "them.|Great, thank you.]",
                 chance=0.8,
             ),
         ),
@@ -145,8 +146,8 @@ SCENARIOS = (
             ),
             Turn(
                 "seller",
-                "{head.first}, иностранцы прислали правки к договору. По отсрочке просят больше, чем мы "
-                "даём сетям. Моё мнение: 30 дней и ни днём больше. Согласуешь?",
+                "~{head.first}, иностранцы прислали правки к договору. По отсрочке просят больше, чем "
+                "мы даём сетям. Моё мнение: 30 дней и ни днём больше. Согласуешь?",
                 to="head",
                 forward=True,
             ),
@@ -162,9 +163,7 @@ SCENARIOS = (
                 answers="client",
                 files="contract",
             ),
-            Turn(
-                "client", "~[Agreed, please send it for signature.|That works for us. Thank you.]", chance=0.8
-            ),
+            Turn("client", "~[Agreed, please send it for signature.|That works for us. Thank you.]", chance=0.8),
         ),
         weight=4,
         segments=_ABROAD,
@@ -187,9 +186,7 @@ SCENARIOS = (
                 cc="seller",
                 files="upd",
             ),
-            Turn(
-                "client", "~[Matched now, payment goes out on {en_day2}.|Thank you, all clear.]", chance=0.8
-            ),
+            Turn("client", "~[Matched now, payment goes out on {en_day2}.|Thank you, all clear.]", chance=0.8),
         ),
         weight=6,
         segments=_ABROAD,
@@ -258,7 +255,7 @@ SCENARIOS = (
             Turn(
                 "seller",
                 "Please note that from {en_far} our prices will change by {percent}% on average, due to "
-                "raw milk and logistics costs. The new list is attached. [{p1.en} stays at the current "
+                "raw milk and logistics costs. The new list is attached. [{P1.en} stays at the current "
                 "price.|Orders placed before that date ship at the old prices.]",
                 files="prices",
             ),
@@ -271,8 +268,7 @@ SCENARIOS = (
             ),
             Turn(
                 "seller",
-                "~[We can hold it for one more month as a gesture.|Of course. I will call you on "
-                "{en_day1} at {time}.]",
+                "~[We can hold it for one more month as a gesture.|Of course. I will call you on {en_day1} at {time}.]",
                 chance=0.9,
             ),
             Turn("client", "~[Appreciated.|Good, talk then.]", chance=0.6),
