@@ -1,0 +1,141 @@
+"""What is mirrored: mailboxes, their streams and folders, and the links between here and there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from terracrm.models.activities import Sharing
+from terracrm.models.base import Base, utcnow
+from terracrm.models.users import Team, User
+
+
+class StreamState(StrEnum):
+    """The health of a stream (Y5)."""
+
+    NEW = "new"
+    OK = "ok"
+    DEGRADED = "degraded"
+    BACKOFF = "backoff"
+    CREDENTIALS = "credentials"
+    PAUSED = "paused"
+
+
+class Mailbox(Base):
+    """One Exchange mailbox. It belongs to a person or, when shared, to a team (S16).
+
+    The password is kept encrypted, or read from `password_file` each time. `create_contacts` is "", which means
+    the setting `mirror.create_contacts`, or this mailbox's own choice (S7).
+    """
+
+    __tablename__ = "mailboxes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    address: Mapped[str] = mapped_column(unique=True)
+    server: Mapped[str]
+    username: Mapped[str]
+    password_encrypted: Mapped[str] = mapped_column(Text, default="")
+    password_file: Mapped[str] = mapped_column(default="")
+    impersonate: Mapped[bool] = mapped_column(default=False)
+    verify_tls: Mapped[bool] = mapped_column(default=True)
+    is_enabled: Mapped[bool] = mapped_column(default=False)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"), index=True)
+    sharing: Mapped[int] = mapped_column(default=Sharing.EVERYONE)
+    create_contacts: Mapped[str] = mapped_column(String(5), default="")
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    user: Mapped[User | None] = relationship()
+    team: Mapped[Team | None] = relationship()
+    streams: Mapped[list[Stream]] = relationship(
+        back_populates="mailbox", order_by="Stream.id", cascade="all, delete-orphan"
+    )
+
+
+class Stream(Base):
+    """One kind of data of one mailbox: its schedule, claim and state.
+
+    `claim` names the worker that runs it until `claimed_until`; whoever sets it by compare-and-set has it.
+    """
+
+    __tablename__ = "streams"
+    __table_args__ = (UniqueConstraint("mailbox_id", "kind"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(10))
+    direction: Mapped[str] = mapped_column(String(5), default="in")
+    is_enabled: Mapped[bool] = mapped_column(default=True)
+    interval_minutes: Mapped[int | None]
+    state: Mapped[str] = mapped_column(String(12), default=StreamState.NEW)
+    due_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    last_run_at: Mapped[datetime | None]
+    last_success_at: Mapped[datetime | None]
+    claim: Mapped[str] = mapped_column(default="")
+    claimed_until: Mapped[datetime | None]
+    mailbox: Mapped[Mailbox] = relationship(back_populates="streams")
+    folders: Mapped[list[MirrorFolder]] = relationship(
+        back_populates="stream", order_by="MirrorFolder.path", cascade="all, delete-orphan"
+    )
+
+
+class MirrorFolder(Base):
+    """A remote folder of a stream with its cursor; `revision` is the fence of the compare-and-set (invariant 1)."""
+
+    __tablename__ = "folders"
+    __table_args__ = (UniqueConstraint("stream_id", "remote_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    stream_id: Mapped[int] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"))
+    remote_id: Mapped[str]
+    path: Mapped[str] = mapped_column(default="")
+    well_known: Mapped[str] = mapped_column(default="")
+    is_excluded: Mapped[bool] = mapped_column(default=False)
+    gone_at: Mapped[datetime | None]
+    cursor: Mapped[str | None] = mapped_column(Text)
+    revision: Mapped[int] = mapped_column(default=0)
+    stream: Mapped[Stream] = relationship(back_populates="folders")
+
+
+class Link(Base):
+    """Local id <-> remote id in one mailbox, with the remote version and the last agreed state.
+
+    `entity` is "contact", "message" or "meeting". `base` is the snapshot for the per-field merge, `content_hash`
+    tells a real change from a new version of the same content. `gone_at`: the remote item left; the row stays as
+    a tombstone so that a move (delete and create) is told from a deletion.
+    """
+
+    __tablename__ = "links"
+    __table_args__ = (
+        UniqueConstraint("mailbox_id", "remote_id"),
+        Index("ix_links_entity", "entity", "local_id"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"))
+    folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"), index=True)
+    entity: Mapped[str] = mapped_column(String(10))
+    local_id: Mapped[int]
+    remote_id: Mapped[str]
+    version: Mapped[str] = mapped_column(default="")
+    content_hash: Mapped[str] = mapped_column(String(40), default="")
+    base: Mapped[dict[str, object] | None] = mapped_column(JSON)
+    run_id: Mapped[int | None]
+    rule: Mapped[str] = mapped_column(String(30), default="")
+    match_method: Mapped[str] = mapped_column(String(12), default="")
+    gone_at: Mapped[datetime | None]
+
+
+class QuarantinedItem(Base):
+    """One remote item that could not be processed: the error, the attempts and the next try."""
+
+    __tablename__ = "quarantined_items"
+    __table_args__ = (UniqueConstraint("folder_id", "remote_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
+    remote_id: Mapped[str]
+    error: Mapped[str] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(default=1)
+    first_seen_at: Mapped[datetime] = mapped_column(default=utcnow)
+    next_try_at: Mapped[datetime] = mapped_column(index=True)
+    folder: Mapped[MirrorFolder] = relationship()

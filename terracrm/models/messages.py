@@ -1,0 +1,80 @@
+"""Mail: one message per Message-ID, a copy per mailbox that holds it, and its thread (S2)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from terracrm.models.activities import Activity
+from terracrm.models.base import Base
+
+
+class Thread(Base):
+    """A conversation."""
+
+    __tablename__ = "threads"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class ThreadKey(Base):
+    """What makes messages one conversation: every Message-ID it names, and the server's conversation ids."""
+
+    __tablename__ = "thread_keys"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    thread_id: Mapped[int] = mapped_column(ForeignKey("threads.id"), index=True)
+
+
+class Message(Base):
+    """A mail. `message_key` is the normalised Message-ID, or a hash of the content where it has none."""
+
+    __tablename__ = "messages"
+    activity_id: Mapped[int] = mapped_column(ForeignKey("activities.id", ondelete="CASCADE"), primary_key=True)
+    message_key: Mapped[str] = mapped_column(unique=True)
+    message_id: Mapped[str] = mapped_column(default="")
+    in_reply_to: Mapped[str] = mapped_column(default="")
+    thread_id: Mapped[int] = mapped_column(ForeignKey("threads.id"), index=True)
+    sent_at: Mapped[datetime | None]
+    importance: Mapped[str] = mapped_column(String(10), default="normal")
+    item_class: Mapped[str] = mapped_column(default="IPM.Note")
+    is_bulk: Mapped[bool] = mapped_column(default=False)
+    activity: Mapped[Activity] = relationship()
+
+
+class MessageBody(Base):
+    """The body, aside from the rows that lists read. One of `html` and `text` is filled."""
+
+    __tablename__ = "message_bodies"
+    activity_id: Mapped[int] = mapped_column(ForeignKey("messages.activity_id", ondelete="CASCADE"), primary_key=True)
+    unique_text: Mapped[str] = mapped_column(Text, default="")
+    text: Mapped[str] = mapped_column(Text, default="")
+    html: Mapped[str] = mapped_column(Text, default="")
+
+
+class MessageAttachment(Base):
+    """What a message had attached; the content stays in the mailbox."""
+
+    __tablename__ = "message_attachments"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    activity_id: Mapped[int] = mapped_column(ForeignKey("messages.activity_id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(default="")
+    content_type: Mapped[str] = mapped_column(default="")
+    size: Mapped[int] = mapped_column(default=0)
+    is_inline: Mapped[bool] = mapped_column(default=False)
+    content_id: Mapped[str] = mapped_column(default="")
+
+
+class MessageCopy(Base):
+    """One mailbox's copy. It outlives the Outlook item: `gone_at` says since when that is not there (S9)."""
+
+    __tablename__ = "message_copies"
+    __table_args__ = (Index("ix_message_copies_message_mailbox", "message_id", "mailbox_id"),)
+    link_id: Mapped[int] = mapped_column(ForeignKey("links.id", ondelete="CASCADE"), primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.activity_id", ondelete="CASCADE"))
+    mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailboxes.id"), index=True)
+    is_read: Mapped[bool] = mapped_column(default=True)
+    categories: Mapped[str] = mapped_column(Text, default="")
+    received_at: Mapped[datetime | None]
