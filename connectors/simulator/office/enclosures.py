@@ -41,7 +41,7 @@ def _page(kind: str, facts: Facts) -> File:
     titles = {
         "invoice": f"Счёт {facts.fact('invoice')}",
         "upd": f"УПД_{facts.fact('upd')}",
-        "payment": f"Платёжное поручение {facts.fact('num_past')}",
+        "payment": f"Платёжное поручение {facts.start:%d.%m.%Y}",
         "contract": f"Договор поставки {_safe(facts.fact('contract'))}",
         "vet": f"ВСД_партия_{facts.fact('lot')}",
         "thermogram": f"Термограмма_{facts.fact('num_past')}",

@@ -194,6 +194,7 @@ def _client_person(
     domain: str | None,
     city: City,
     segment: Segment,
+    is_main: bool,
 ) -> ClientPerson:
     duty, title, title_en = duty_and_title
     foreign = segment == "international" and duty != "accountant"

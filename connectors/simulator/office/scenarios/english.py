@@ -198,9 +198,8 @@ SCENARIOS = (
         (
             Turn(
                 "client",
-                "We are catering for {few}00 guests on {en_far}. [Could you reserve|We will need] "
-                "{p1.eqty} of {p1.en} and {p2.eqty} of {p2.en}? Delivery the evening before would be "
-                "ideal.",
+                "We are catering for {few}00 guests on {en_far}. Could you reserve {p1.eqty} of {p1.en} "
+                "and {p2.eqty} of {p2.en}? Delivery the evening before would be ideal.",
             ),
             Turn(
                 "seller",
