@@ -44,7 +44,7 @@ def _body(letter: Letter) -> MIMEBase:
         return _text(plain_body(letter), "plain", letter)
     if letter.author.mailer == "yandex":
         return _text(html_body(letter), "html", letter)
-    both = MIMEMultipart("alternative", boundary=_boundary(letter, "a"))
+    both = MIMEMultipart("alternative", boundary="=alternative=")
     both.attach(_text(plain_body(letter), "plain", letter))
     both.attach(_text(html_body(letter), "html", letter))
     return both
@@ -78,10 +78,6 @@ def _file_part(file: File) -> MIMEBase:
     if file.content_id:
         part["Content-ID"] = f"<{file.content_id}>"
     return part
-
-
-def _boundary(letter: Letter, kind: str) -> str:
-    return f"={kind}_{letter.message_id.strip('<>').partition('@')[0][:24]}="
 
 
 def _headers(letter: Letter) -> dict[str, str]:

@@ -102,19 +102,21 @@ class Facts:
                 return money(product.price)
             case "days":
                 return str(product.days)
-            case "qty" | "less" | "eqty" | "eless":
+            case "qty" | "less" | "eqty" | "eless" | "qty_gen" | "less_gen":
                 return self._quantity(product, number, part)
             case _:
                 return product.name
 
     def _quantity(self, product: Product, number: int, part: str) -> str:
-        less = part in ("less", "eless")
+        less = part in ("less", "eless", "less_gen")
         key = f"p{number}.{'less' if less else 'qty'}"
         if key not in self._known:
             ordered = int(self._known.get(f"p{number}.qty", 0)) or self.amount()
             self._known[f"p{number}.qty"] = str(ordered)
             self._known[f"p{number}.less"] = str(max(2, ordered * self.rng.choice((2, 3, 4)) // 10))
         value = int(self._known[key])
+        if part.endswith("_gen"):
+            return f"{value} {product.unit[2]}"  # two and more: «до 2 коробок»
         return f"{value} {product.unit_en}" if part.startswith("e") else counted(value, product.unit)
 
     def day(self, name: str) -> date:

@@ -11,10 +11,10 @@ SCENARIOS = (
         (
             Turn(
                 "client",
-                "[We are planning a cheese board for the new menu|Our guests keep asking for a proper "
-                "cheese selection] and need {p1.en} and {p2.en} on a regular basis. [What origins can "
-                "you offer, and what is the lead time?|Could you let me know what is in stock and the "
-                "minimum shelf life on delivery?]",
+                "[We are putting together the new menu|We are changing our range for the coming season] "
+                "and need {p1.en} and {p2.en} on a regular basis. [What origins can you offer, and what "
+                "is the lead time?|Could you let me know what is in stock and the minimum shelf life on "
+                "delivery?]",
             ),
             Turn(
                 "seller",
