@@ -1,0 +1,118 @@
+"""What changed in a folder, page by page: SyncFolderItems for the ids, then GetItem for what was created or updated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import exchangelib
+from exchangelib.errors import ErrorItemNotFound
+from exchangelib.version import EXCHANGE_2013
+from lxml.etree import _Element as Element
+
+from connectors.exchange_ews import contacts, errors, meetings, messages
+from connectors.exchange_ews.connect import server_version
+from connectors.exchange_ews.elements import Item
+from connectors.exchange_ews.services import GetItems, Shape, SyncItems, field
+from terracrm.domain.records import Change, ChangeKind, Folder, Page, Record, StreamKind
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How the items of one kind of folder are read: the elements that count, what to ask, what to make of it."""
+
+    types: frozenset[str]
+    shape: Shape
+    record: Callable[[Item], Record]
+
+
+READERS = {
+    StreamKind.MAIL: Reader(messages.TYPES, messages.SHAPE, messages.message),
+    StreamKind.CONTACTS: Reader(contacts.TYPES, contacts.SHAPE, contacts.contact),
+    StreamKind.CALENDAR: Reader(meetings.TYPES, meetings.SHAPE, meetings.meeting),
+}
+UPSERTS = {"Create": ChangeKind.CREATED, "Update": ChangeKind.UPDATED}
+
+
+def read_changes(account: exchangelib.Account, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
+    """The pages since `cursor`, which is Exchange's SyncState; nothing is fetched ahead of what is consumed.
+
+    Items that are no contact in a contacts folder (distribution lists), no mail in a mail folder and so on do not
+    appear; their deletion may, because Exchange tells only an id.
+    """
+    service = SyncItems(account=account)
+    while True:
+        elements = service.call(folder.remote_id, cursor, page_size)
+        cursor = service.state
+        yield Page(
+            changes=_page_changes(account, folder.kind, elements),
+            cursor=cursor,
+            is_last=service.is_last,
+            expected=folder.item_count or None,
+        )
+        if service.is_last:
+            return
+
+
+def read_items(account: exchangelib.Account, kind: StreamKind, remote_ids: Sequence[str]) -> list[Change]:
+    """These items as they are now, in their order: UPDATED with record or error, or DELETED."""
+    reader = READERS[kind]
+    shape = reader.shape if server_version(account).build >= EXCHANGE_2013 else _without_unique_body(reader.shape)
+    found = GetItems(account=account).call(remote_ids, shape)
+    return [_read(remote_id, answer, reader) for remote_id, answer in zip(remote_ids, found, strict=True)]
+
+
+def _page_changes(account: exchangelib.Account, kind: StreamKind, elements: Sequence[Element]) -> tuple[Change, ...]:
+    """The changes of a page in the server's order; an element that is not known is none."""
+    wanted = {item.id("ItemId"): None for element in elements if (item := _upserted(element, kind)) is not None}
+    fetched = dict(zip(wanted, read_items(account, kind, list(wanted)), strict=True)) if wanted else {}
+    changes = []
+    for element in elements:
+        change = _change(Item(element), fetched.get(_item_id(element)))
+        if change is not None:
+            changes.append(change)
+    return tuple(changes)
+
+
+def _change(element: Item, fetched: Change | None) -> Change | None:
+    if element.type in UPSERTS:
+        if fetched is None or fetched.kind is ChangeKind.DELETED:
+            return fetched
+        return Change(UPSERTS[element.type], fetched.remote_id, fetched.version, fetched.record, error=fetched.error)
+    if element.type == "Delete":
+        return Change(ChangeKind.DELETED, element.id("ItemId"))
+    if element.type == "ReadFlagChange":
+        return Change(ChangeKind.READ_FLAG, element.id("ItemId"), is_read=element.flag("IsRead"))
+    return None
+
+
+def _upserted(element: Element, kind: StreamKind) -> Item | None:
+    """The item inside a Create or Update element, if it is of the folder's kind."""
+    change = Item(element)
+    if change.type not in UPSERTS:
+        return None
+    return next((item for item in change.parts() if item.type in READERS[kind].types), None)
+
+
+def _item_id(element: Element) -> str:
+    change = Item(element)
+    inner = next(change.parts(), None) if change.type in UPSERTS else None
+    return "" if inner is None else inner.id("ItemId")
+
+
+def _read(remote_id: str, answer: Element | Exception, reader: Reader) -> Change:
+    if isinstance(answer, ErrorItemNotFound):
+        return Change(ChangeKind.DELETED, remote_id)
+    if isinstance(answer, Exception):
+        return Change(ChangeKind.UPDATED, remote_id, error=errors.item_error(answer))
+    item = Item(answer)
+    item_id = item.child("ItemId")
+    version = "" if item_id is None else item_id.get("ChangeKey") or ""
+    if item.type not in reader.types:
+        return Change(ChangeKind.UPDATED, remote_id, version, error=f"The item is now of another kind ({item.type}).")
+    return Change(ChangeKind.UPDATED, remote_id, version, reader.record(item))
+
+
+def _without_unique_body(shape: Shape) -> Shape:
+    """Before Exchange 2013 a request for it as text is an error."""
+    return Shape(tuple(path for path in shape.paths if path != field("item:UniqueBody")), shape.body_type)

@@ -1,0 +1,124 @@
+"""How exchangelib talks HTTP for one mailbox: its own sessions, one attempt, each body read in one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import requests
+from exchangelib.credentials import Credentials
+from exchangelib.errors import UnauthorizedError
+from exchangelib.protocol import FailFast, NoVerifyHTTPAdapter, Protocol
+from exchangelib.transport import OAUTH2, get_auth_method_from_response
+from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse
+
+from connectors.exchange_ews import errors
+from terracrm.errors import Unsupported
+
+
+class MailboxCredentials(Credentials):
+    """The sign-in for one open mailbox, equal to no other.
+
+    exchangelib shares sessions and back-off between all that sign in to one server with equal credentials: the
+    mailboxes of a service account would wait for each other.
+    """
+
+    __hash__ = object.__hash__
+
+    def __init__(self, username: str, password: str, mailbox: str) -> None:
+        super().__init__(username, password)
+        self.mailbox = mailbox
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class OneAttempt(FailFast):
+    """No retries: the schedule of retries is in the database, and repeated wrong passwords lock accounts.
+
+    Remembers the server's clock from the last answer that named it.
+    """
+
+    def __init__(self) -> None:
+        self.server_time: datetime | None = None
+
+    def raise_response_errors(self, response: requests.Response) -> None:
+        """Raise the ConnectorError that the HTTP status stands for."""
+        self._note_time(response.headers.get("Date"))
+        error = errors.http_error(response) or errors.incomplete_answer(response)
+        if error is not None:
+            raise error
+
+    def _note_time(self, date: str | None) -> None:
+        try:
+            self.server_time = parsedate_to_datetime(date) if date else self.server_time
+        except ValueError:
+            return
+
+
+class OnePieceResponse(requests.Response):
+    """A response that hands out its body at once.
+
+    exchangelib iterates with requests' default chunk of one byte, which is 72 % of the time of a fetch.
+    """
+
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[bytes]:
+        """The body in one piece, once it was read; reading it in the first place stays with requests."""
+        body = vars(self)["_content"]
+        if isinstance(body, bytes):
+            return (piece for piece in (body,))
+        return super().iter_content(chunk_size, decode_unicode)
+
+
+class OnePieceAdapter(HTTPAdapter):
+    """Builds OnePieceResponses."""
+
+    def build_response(self, req: requests.PreparedRequest, resp: BaseHTTPResponse) -> requests.Response:
+        """What requests builds, as a OnePieceResponse."""
+        response = super().build_response(req, resp)
+        response.__class__ = OnePieceResponse
+        return response
+
+
+class UnverifiedAdapter(OnePieceAdapter, NoVerifyHTTPAdapter):
+    """The same without a look at the server's certificate."""
+
+
+class MailboxProtocol(Protocol):
+    """exchangelib's protocol of one open mailbox."""
+
+    HTTP_ADAPTER_CLS = OnePieceAdapter
+    USERAGENT = "TerraCRM"
+    TIMEOUT = (10, 120)  # seconds to connect; seconds without a byte
+    RETRY_WAIT = 0  # exchangelib puts this into errors as if the server had named a time
+
+    def get_auth_type(self) -> str:
+        """Ask once what sign-in the server wants; exchangelib would ask again for every EWS version it knows."""
+        with self.raw_session(self.service_endpoint) as session:
+            response = session.post(
+                self.service_endpoint, data=self.dummy_xml(), allow_redirects=False, timeout=self.TIMEOUT
+            )
+        if response.status_code != 401:
+            self.retry_policy.raise_response_errors(response)
+        return _auth_type(response)
+
+
+class UnverifiedProtocol(MailboxProtocol):
+    """For a server whose certificate cannot be checked, when the administrator says so."""
+
+    HTTP_ADAPTER_CLS = UnverifiedAdapter
+
+
+def _auth_type(response: requests.Response) -> str:
+    host = urlsplit(response.url).netloc
+    try:
+        auth_type = get_auth_method_from_response(response)
+    except UnauthorizedError:
+        offered = response.headers.get("WWW-Authenticate", "nothing").split(" ")[0]
+        raise Unsupported(f"{host} offers neither NTLM nor Basic nor Digest sign-in, but {offered}.") from None
+    if auth_type == OAUTH2:
+        raise Unsupported(f"{host} wants a modern sign-in (OAuth) and accepts no password over EWS.")
+    return str(auth_type)

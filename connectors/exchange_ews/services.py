@@ -1,0 +1,284 @@
+"""The four EWS operations that reading takes, through exchangelib's service layer.
+
+exchangelib signs in, finds the version, wraps the request and reads the response codes; here only the request is
+written and the answer's elements are taken as they are (its object building costs five times the rest).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exchangelib.errors import (
+    ErrorBatchProcessingStopped,
+    ErrorServerBusy,
+    MalformedResponseError,
+    ResponseMessageError,
+)
+from exchangelib.services.common import EWSAccountService
+from lxml import etree
+from lxml.etree import _Element as Element
+
+from connectors.exchange_ews import errors
+from connectors.exchange_ews.elements import MESSAGES, TYPES, M, T
+from terracrm.errors import AuthFailed, ItemGone, Temporary
+
+_NAMESPACES = {"m": MESSAGES, "t": TYPES}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which properties of an item or folder an answer carries: `paths` are elements as `field()` makes them."""
+
+    paths: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    body_type: str = ""
+    unique_body_type: str = ""
+
+
+def field(uri: str, index: str = "") -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The path of a property, or of one entry of a dictionary property."""
+    if index:
+        return "IndexedFieldURI", (("FieldURI", uri), ("FieldIndex", index))
+    return "FieldURI", (("FieldURI", uri),)
+
+
+def tagged(tag: str, kind: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The path of a MAPI property by its tag, such as 0x5D01."""
+    return "ExtendedFieldURI", (("PropertyTag", tag), ("PropertyType", kind))
+
+
+def numbered(property_set: str, number: int, kind: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The path of a MAPI property by its number in a set that EWS knows by name."""
+    return "ExtendedFieldURI", (
+        ("DistinguishedPropertySetId", property_set),
+        ("PropertyId", str(number)),
+        ("PropertyType", kind),
+    )
+
+
+class _Operation(EWSAccountService):
+    """One EWS operation of one mailbox, answered in elements and ConnectorErrors."""
+
+    def _elem_to_obj(self, elem: Element) -> Element:
+        return elem
+
+    def _api_versions_to_try(self) -> tuple[str, ...]:
+        """The version that was found once; exchangelib would send a refused request again for each older one."""
+        return (self._version_hint.api_version,)
+
+    @staticmethod
+    def _get_exception(code: str, text: str, msg_xml: Element | None = None, rule_errors: Any = None) -> Exception:
+        """exchangelib reads BackOffMilliseconds from SOAP faults only; servers send it in messages as well."""
+        error = EWSAccountService._get_exception(code, text, msg_xml=msg_xml, rule_errors=rule_errors)
+        if isinstance(error, ErrorServerBusy) and msg_xml is not None:
+            for value in msg_xml.iterchildren(T + "Value"):
+                if value.get("Name") == "BackOffMilliseconds" and (value.text or "").strip().isdigit():
+                    error.back_off = int(value.text or 0) / 1000
+        return error
+
+
+class GetFolders(_Operation):
+    """GetFolder for distinguished folders: each one's element, or None where the mailbox has no such folder."""
+
+    SERVICE_NAME = "GetFolder"
+    element_container_name = f"{M}Folders"
+    ERRORS_TO_CATCH_IN_RESPONSE = (ResponseMessageError,)
+
+    def call(self, names: Sequence[str], shape: Shape) -> list[Element | None]:
+        """The folders of these names, in their order."""
+        request = _element("m:GetFolder")
+        request.append(_shape("m:FolderShape", shape))
+        request.append(distinguished("m:FolderIds", names, self.account.primary_smtp_address))
+        with errors.translated(self.protocol.server):
+            answers = list(self._get_elements(payload=request))
+            if len(answers) != len(names):
+                raise MalformedResponseError(f"{len(answers)} folders for {len(names)} names")
+            return [self._folder_or_none(answer) for answer in answers]
+
+    def _folder_or_none(self, answer: Element | Exception) -> Element | None:
+        if isinstance(answer, Exception):
+            error = errors.translate(answer, self.protocol.server)
+            if isinstance(error, ItemGone | AuthFailed):
+                return None
+            raise error
+        return answer
+
+
+class FindFolders(_Operation):
+    """FindFolder through the whole tree of a mailbox, one page at a time."""
+
+    SERVICE_NAME = "FindFolder"
+    element_container_name = f"{M}RootFolder"
+    PAGE_SIZE = 1000
+
+    def call(self, shape: Shape) -> list[Element]:
+        """Every folder below the mailbox root, in no order that is promised."""
+        found: list[Element] = []
+        with errors.translated(self.protocol.server):
+            while True:
+                page = self._page(shape, len(found))
+                folders = page.find(f"{T}Folders")
+                new = list(folders) if folders is not None else []
+                found += new
+                if not new or page.get("IncludesLastItemInRange", "true") in ("true", "1"):
+                    return found
+
+    def _page(self, shape: Shape, offset: int) -> Element:
+        request = _element("m:FindFolder", Traversal="Deep")
+        request.append(_shape("m:FolderShape", shape))
+        view = {"MaxEntriesReturned": str(self.PAGE_SIZE), "Offset": str(offset), "BasePoint": "Beginning"}
+        request.append(_element("m:IndexedPageFolderView", **view))
+        request.append(distinguished("m:ParentFolderIds", ["msgfolderroot"], self.account.primary_smtp_address))
+        (answer,) = self._get_elements(payload=request)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @classmethod
+    def _get_elements_in_container(cls, container: Element) -> list[Element]:
+        return [container]
+
+
+class SyncItems(_Operation):
+    """SyncFolderItems: one page of what changed in a folder since a state."""
+
+    SERVICE_NAME = "SyncFolderItems"
+    element_container_name = f"{M}Changes"
+    MAX_CHANGES = 512  # the server's own limit
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.state = ""
+        self.is_last = True
+
+    def call(self, folder_id: str, state: str | None, page_size: int) -> list[Element]:
+        """The Create, Update, Delete and ReadFlagChange elements; `state` and `is_last` then belong to this page."""
+        request = _element("m:SyncFolderItems")
+        request.append(_shape("m:ItemShape", Shape()))
+        folder = etree.SubElement(request, f"{M}SyncFolderId")
+        etree.SubElement(folder, f"{T}FolderId", Id=folder_id)
+        if state:
+            etree.SubElement(request, f"{M}SyncState").text = state
+        etree.SubElement(request, f"{M}MaxChangesReturned").text = str(min(page_size, self.MAX_CHANGES))
+        with errors.translated(self.protocol.server):
+            return list(self._get_elements(payload=request))
+
+    def _get_element_container(self, message: Element, name: str | None = None) -> Element:
+        """The response code first: an error carries no state, or an empty one."""
+        container = super()._get_element_container(message=message, name=name)
+        if isinstance(container, Exception):
+            raise container
+        self.state = message.findtext(f"{M}SyncState") or ""
+        self.is_last = message.findtext(f"{M}IncludesLastItemInRange") != "false"
+        if not self.state:
+            raise MalformedResponseError("a page of changes without its SyncState")
+        return container
+
+
+class _BatchFailed(Exception):
+    """A whole batch was refused for what a single item in it can cause."""
+
+    def __init__(self, error: ResponseMessageError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class GetItems(_Operation):
+    """GetItem for a batch: every item's element, or the error that concerns it alone."""
+
+    SERVICE_NAME = "GetItem"
+    element_container_name = f"{M}Items"
+    BATCH = 100
+    ENOUGH_SICK = 8  # as many in a row and none healthy: it is the server that is ill
+
+    def call(self, ids: Sequence[str], shape: Shape) -> list[Element | Exception]:
+        """These items in their order."""
+        answers: list[Element | Exception] = []
+        for start in range(0, len(ids), self.BATCH):
+            batch = ids[start : start + self.BATCH]
+            answers += self._bisected(batch, shape, [])
+        return answers
+
+    def _bisected(self, ids: Sequence[str], shape: Shape, seen: list[bool]) -> list[Element | Exception]:
+        """A batch that fails as a whole for what one item can cause is halved until that item is alone.
+
+        `seen` tells for every part that is settled whether it was healthy.
+        """
+        try:
+            answers = self._batch(ids, shape)
+        except _BatchFailed as failure:
+            if len(ids) > 1:
+                middle = len(ids) // 2
+                return self._bisected(ids[:middle], shape, seen) + self._bisected(ids[middle:], shape, seen)
+            seen.append(False)
+            if len(seen) >= self.ENOUGH_SICK and not any(seen):
+                raise Temporary("Exchange fails on every item at the moment.") from failure
+            return [failure.error]
+        seen.append(True)
+        return [
+            self._bisected([item_id], shape, seen)[0] if len(ids) > 1 and _was_left_out(answer) else answer
+            for item_id, answer in zip(ids, answers, strict=True)
+        ]
+
+    def _batch(self, ids: Sequence[str], shape: Shape) -> list[Element | Exception]:
+        request = _element("m:GetItem")
+        request.append(_shape("m:ItemShape", shape))
+        items = etree.SubElement(request, f"{M}ItemIds")
+        for item_id in ids:
+            etree.SubElement(items, f"{T}ItemId", Id=item_id)
+        with errors.translated(self.protocol.server):
+            try:
+                answers = list(self._get_elements(payload=request))
+            except ResponseMessageError as error:
+                if type(error).__name__ in errors.SICK_ITEM:
+                    raise _BatchFailed(error) from error
+                raise
+        if len(answers) != len(ids):
+            raise Temporary(f"Exchange answered {len(answers)} items when asked for {len(ids)}.")
+        return answers
+
+    def _get_element_container(self, message: Element, name: str | None = None) -> Element | Exception:
+        try:
+            container = super()._get_element_container(message=message, name=name)
+        except ResponseMessageError as error:
+            if errors.concerns_one_item(error):
+                return error
+            raise
+        if not isinstance(container, Exception) and len(container) != 1:
+            raise MalformedResponseError(f"{len(container)} items in one answer")
+        return container
+
+
+def _was_left_out(answer: Element | Exception) -> bool:
+    """Whether the server stopped before it came to this item."""
+    return isinstance(answer, ErrorBatchProcessingStopped)
+
+
+def distinguished(tag: str, names: Sequence[str], address: str) -> Element:
+    """A list of distinguished folder ids of this mailbox, whoever signs in."""
+    ids = _element(tag)
+    for name in names:
+        folder_id = etree.SubElement(ids, f"{T}DistinguishedFolderId", Id=name)
+        mailbox = etree.SubElement(folder_id, f"{T}Mailbox")
+        etree.SubElement(mailbox, f"{T}EmailAddress").text = address
+    return ids
+
+
+def _shape(tag: str, shape: Shape) -> Element:
+    element = _element(tag)
+    etree.SubElement(element, f"{T}BaseShape").text = "IdOnly"
+    if shape.body_type:
+        etree.SubElement(element, f"{T}BodyType").text = shape.body_type
+    if shape.unique_body_type:
+        etree.SubElement(element, f"{T}UniqueBodyType").text = shape.unique_body_type
+    if shape.paths:
+        properties = etree.SubElement(element, f"{T}AdditionalProperties")
+        for name, attributes in shape.paths:
+            etree.SubElement(properties, T + name, dict(attributes))
+    return element
+
+
+def _element(tag: str, **attributes: str) -> Element:
+    prefix, _, name = tag.partition(":")
+    return etree.Element(f"{{{_NAMESPACES[prefix]}}}{name}", attributes, nsmap=_NAMESPACES)
