@@ -1,0 +1,75 @@
+"""E-mail addresses and their domains, made comparable, and what a domain says about a person (M1, S5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from publicsuffixlist import PublicSuffixList
+
+_SUFFIXES = PublicSuffixList(accept_unknown=True)
+_NO_REPLY = re.compile(
+    r"^(no-?_?reply|do-?_?not-?_?reply|noreply.*|mailer-daemon|postmaster|bounces?|notifications?|newsletter|robot)"
+    r"([-+._].*)?$"
+)
+
+
+@lru_cache(maxsize=20_000)
+def normalise(address: str) -> str:
+    """The address in its comparable form, lower case, or "" where it is none; "" never matches anything (M1).
+
+    The domain is in its ASCII form; a plus tag stays, since another person may be behind it.
+    """
+    address = address.strip().strip("<>'\"").strip().casefold().removeprefix("mailto:")
+    local, _, domain = address.rpartition("@")
+    domain = domain.rstrip(".")
+    if not local or not domain or any(c.isspace() for c in address):
+        return ""
+    try:
+        return f"{local}@{domain.encode('idna').decode()}"
+    except UnicodeError:
+        return f"{local}@{domain}"
+
+
+def domain_of(address: str) -> str:
+    """The domain of a normalised address."""
+    return address.rpartition("@")[2]
+
+
+@lru_cache(maxsize=20_000)
+def registrable(domain: str) -> str:
+    """The part of a domain that an organisation registers: spb.lavka.example -> lavka.example; "" for none."""
+    return _SUFFIXES.privatesuffix(domain) or (domain if "." not in domain else "")
+
+
+def is_no_reply(address: str) -> bool:
+    """Whether nobody reads what is sent to this normalised address (S7)."""
+    return bool(_NO_REPLY.match(address.rpartition("@")[0]))
+
+
+@dataclass(frozen=True)
+class DomainPolicy:
+    """Which domains are our own, and which are anybody's: the settings of `[mirror]`."""
+
+    internal: frozenset[str] = frozenset()
+    free_mail: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, internal: Iterable[str], free_mail: Iterable[str]) -> DomainPolicy:
+        """From the lists of the settings."""
+        return cls(frozenset(d.casefold() for d in internal), frozenset(d.casefold() for d in free_mail))
+
+    def is_internal(self, address: str) -> bool:
+        """Whether a normalised address is of our own company; subdomains of ours are ours."""
+        domain = domain_of(address)
+        return bool(domain) and any(domain == d or domain.endswith(f".{d}") for d in self.internal)
+
+    def company_domain(self, address: str) -> str:
+        """The domain that tells the company of a normalised address; "" for internal, free-mail and none."""
+        domain = domain_of(address)
+        if not domain or self.is_internal(address) or domain in self.free_mail:
+            return ""
+        found = registrable(domain)
+        return "" if found in self.free_mail else found

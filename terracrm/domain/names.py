@@ -1,0 +1,40 @@
+"""Names of people and companies and phone numbers, made comparable."""
+
+from __future__ import annotations
+
+import re
+
+import phonenumbers
+
+_LEGAL_FORMS = frozenset(
+    "ооо оао пао зао ао ип тоо чп гк тк тд нко "
+    "ltd llc inc corp co gmbh ag sa srl plc bv oy ab kg limited incorporated corporation company".split()
+)
+_WORD = re.compile(r"[^\W_]+")
+
+
+def name_key(name: str) -> str:
+    """A name made comparable: lower case, ё as е, punctuation and extra spaces aside."""
+    return " ".join(_WORD.findall(name.casefold().replace("ё", "е")))
+
+
+def company_key(name: str) -> str:
+    """A company's name made comparable; legal forms (ООО, Ltd) do not count unless nothing else is left."""
+    words = name_key(name).split()
+    return " ".join(w for w in words if w not in _LEGAL_FORMS) or " ".join(words)
+
+
+def display_name(given: str, middle: str, surname: str, fallback: str) -> str:
+    """What to call a person whose display name is empty."""
+    return " ".join(part for part in (given, middle, surname) if part) or fallback
+
+
+def e164(number: str, region: str = "RU") -> str:
+    """The international form of a phone number, read as dialled in `region`; "" where it cannot be understood."""
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return ""
+    if not phonenumbers.is_possible_number(parsed):
+        return ""
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
