@@ -1,0 +1,241 @@
+"""A remote system in memory, behind the same interface: fast tests of the engine, with faults on demand.
+
+It behaves like Exchange where the engine can tell: versions change with each write, ids change on a move, deleted
+items are told once, a cursor that the server forgot is CursorExpired, a change of the read flag comes alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from connectors.base import Account, Capabilities
+from terracrm.domain.records import Change, ChangeKind, Folder, MessageRecord, Page, Record, StreamKind
+from terracrm.errors import AuthFailed, ConnectorError, CursorExpired, ItemGone
+
+WELL_KNOWN = (
+    Folder("", "Inbox", StreamKind.MAIL, "inbox"),
+    Folder("", "Sent Items", StreamKind.MAIL, "sentitems"),
+    Folder("", "Drafts", StreamKind.MAIL, "drafts"),
+    Folder("", "Deleted Items", StreamKind.MAIL, "deleteditems"),
+    Folder("", "Contacts", StreamKind.CONTACTS, "contacts"),
+    Folder("", "Calendar", StreamKind.CALENDAR, "calendar"),
+)
+
+
+@dataclass(slots=True)
+class _Item:
+    """One item with the moments (counted in writes) of its creation and of its last changes."""
+
+    remote_id: str
+    record: Record
+    created: int
+    changed: int
+    flagged: int
+    error: str = ""
+    is_deleted: bool = False
+
+    @property
+    def last(self) -> int:
+        return max(self.changed, self.flagged)
+
+    @property
+    def version(self) -> str:
+        return f"v{self.last}"
+
+
+@dataclass(slots=True)
+class _Folder:
+    folder: Folder
+    items: dict[str, _Item] = field(default_factory=dict)
+
+
+class MemoryServer:
+    """Mailboxes with folders and items. `sign_ins` and `requests` count what the connectors did."""
+
+    def __init__(self) -> None:
+        self.sign_ins = 0
+        self.requests = 0
+        self._passwords: dict[str, str] = {}
+        self._services: set[str] = set()
+        self._folders: dict[str, dict[str, _Folder]] = {}
+        self._counter = itertools.count(1)
+        self._epoch = 0
+        self._failures: list[ConnectorError] = []
+
+    def add_mailbox(self, address: str, password: str = "secret") -> None:  # noqa: S107 - what tests sign in with
+        """A mailbox with the folders that every mailbox has; its address is its user name."""
+        self._passwords[address.lower()] = password
+        self._folders[address.lower()] = {}
+        for folder in WELL_KNOWN:
+            self.add_folder(address, folder.path, folder.kind, folder.well_known)
+
+    def add_service(self, username: str, password: str = "secret") -> None:  # noqa: S107
+        """An account without a mailbox that may impersonate all of them."""
+        self._passwords[username.lower()] = password
+        self._services.add(username.lower())
+
+    def add_folder(self, address: str, path: str, kind: StreamKind = StreamKind.MAIL, well_known: str = "") -> Folder:
+        """A folder of a mailbox."""
+        folder = Folder(f"folder{next(self._counter)}", path, kind, well_known)
+        self._folders[address.lower()][folder.remote_id] = _Folder(folder)
+        return folder
+
+    def remove_folder(self, folder: Folder) -> None:
+        """Remove a folder with all that is in it."""
+        for folders in self._folders.values():
+            folders.pop(folder.remote_id, None)
+
+    def put(self, folder: Folder, record: Record) -> str:
+        """A new item; returns its id."""
+        now = next(self._counter)
+        item = _Item(f"item{now}", record, created=now, changed=now, flagged=0)
+        self._box(folder).items[item.remote_id] = item
+        return item.remote_id
+
+    def change(self, remote_id: str, record: Record) -> None:
+        """Replace an item's content."""
+        item = self._item(remote_id)
+        item.record, item.changed = record, next(self._counter)
+
+    def set_read(self, remote_id: str, is_read: bool) -> None:
+        """Change the read flag of a message, and nothing else."""
+        item = self._item(remote_id)
+        if not isinstance(item.record, MessageRecord):
+            raise TypeError(f"{remote_id} is no message")
+        item.record, item.flagged = replace(item.record, is_read=is_read), next(self._counter)
+
+    def delete(self, remote_id: str) -> None:
+        """Delete an item for good."""
+        item = self._item(remote_id)
+        item.is_deleted, item.changed = True, next(self._counter)
+
+    def move(self, remote_id: str, target: Folder) -> str:
+        """Move an item to another folder, where it gets a new id, which is returned."""
+        record = self._item(remote_id).record
+        self.delete(remote_id)
+        return self.put(target, record)
+
+    def break_item(self, remote_id: str, error: str = "This item is corrupt.") -> None:
+        """Let an item fail whenever it is read."""
+        self._item(remote_id).error = error
+
+    def mend_item(self, remote_id: str) -> None:
+        """Let an item be read again."""
+        self._item(remote_id).error = ""
+
+    def expire_cursors(self) -> None:
+        """Forget every cursor that was handed out."""
+        self._epoch += 1
+
+    def fail_next(self, error: ConnectorError, times: int = 1) -> None:
+        """Let the next requests fail."""
+        self._failures += [error] * times
+
+    def enter(self, account: Account) -> dict[str, _Folder]:
+        """The folders that this account may see now; raises what the server answers otherwise."""
+        self.requests += 1
+        if self._failures:
+            raise self._failures.pop(0)
+        username, address = account.username.lower(), account.address.lower()
+        self.sign_ins += 1
+        if self._passwords.get(username) != account.password:
+            raise AuthFailed("The server refused the user name or the password.")
+        if address not in self._folders or (username != address and username not in self._services):
+            raise AuthFailed("The account has no right to open this mailbox.")
+        return self._folders[address]
+
+    def cursor(self, folder: Folder, position: int) -> str:
+        """The cursor of a folder after this many writes."""
+        return f"{self._epoch}/{folder.remote_id}/{position}"
+
+    def position(self, folder: Folder, cursor: str | None) -> int:
+        """What `cursor` made; raises CursorExpired for one of another folder or time."""
+        if cursor is None:
+            return 0
+        epoch, remote_id, position = (*cursor.split("/"), "", "")[:3]
+        if (epoch, remote_id) != (str(self._epoch), folder.remote_id) or not position.isdigit():
+            raise CursorExpired("The server no longer knows the position in this folder.")
+        return int(position)
+
+    def _box(self, folder: Folder) -> _Folder:
+        return next(folders[folder.remote_id] for folders in self._folders.values() if folder.remote_id in folders)
+
+    def _item(self, remote_id: str) -> _Item:
+        boxes = (box for folders in self._folders.values() for box in folders.values())
+        return next(box.items[remote_id] for box in boxes if remote_id in box.items)
+
+
+class MemoryConnector:
+    """The Connector of a MemoryServer."""
+
+    def __init__(self, account: Account, server: MemoryServer) -> None:
+        self._account = account
+        self._server = server
+
+    def test(self) -> Capabilities:
+        """Sign in and list the folders."""
+        folders = self.folders()
+        return Capabilities("memory", datetime.now(UTC), frozenset(folder.kind for folder in folders), len(folders))
+
+    def folders(self) -> list[Folder]:
+        """Every folder, sorted by path."""
+        boxes = self._server.enter(self._account).values()
+        counted = [replace(box.folder, item_count=len(_present(box))) for box in boxes]
+        return sorted(counted, key=lambda folder: folder.path)
+
+    def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
+        """Pages in the order of the last write to each item."""
+        is_last = False
+        while not is_last:
+            box = self._open(folder)
+            position = self._server.position(folder, cursor)
+            news = sorted((item for item in box.items.values() if item.last > position), key=lambda item: item.last)
+            page, is_last = news[:page_size], len(news) <= page_size
+            cursor = self._server.cursor(folder, page[-1].last if page else position)
+            changes = (_change(item, position) for item in page)
+            yield Page(
+                changes=tuple(change for change in changes if change is not None),
+                cursor=cursor,
+                is_last=is_last,
+                expected=len(_present(box)) or None,
+            )
+
+    def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
+        """These items as they are now."""
+        items = self._open(folder).items
+        return [_as_it_is(remote_id, items.get(remote_id)) for remote_id in remote_ids]
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+    def _open(self, folder: Folder) -> _Folder:
+        boxes = self._server.enter(self._account)
+        if folder.remote_id not in boxes:
+            raise ItemGone("The folder is no longer there.")
+        return boxes[folder.remote_id]
+
+
+def _present(box: _Folder) -> list[_Item]:
+    return [item for item in box.items.values() if not item.is_deleted]
+
+
+def _change(item: _Item, position: int) -> Change | None:
+    """What is new about an item since a position; None where it came and went in between."""
+    if item.is_deleted:
+        return Change(ChangeKind.DELETED, item.remote_id) if item.created <= position else None
+    if item.changed > position:
+        kind = ChangeKind.CREATED if item.created > position else ChangeKind.UPDATED
+        return replace(_as_it_is(item.remote_id, item), kind=kind)
+    is_read = item.record.is_read if isinstance(item.record, MessageRecord) else None
+    return Change(ChangeKind.READ_FLAG, item.remote_id, is_read=is_read)
+
+
+def _as_it_is(remote_id: str, item: _Item | None) -> Change:
+    if item is None or item.is_deleted:
+        return Change(ChangeKind.DELETED, remote_id)
+    if item.error:
+        return Change(ChangeKind.UPDATED, remote_id, item.version, error=item.error)
+    return Change(ChangeKind.UPDATED, remote_id, item.version, item.record)
