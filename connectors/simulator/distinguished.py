@@ -70,11 +70,19 @@ DEFAULTS = (
 
 # Known to some version of Exchange, but a mailbox of this server has none of them.
 ABSENT = frozenset(
-    """
-    archiveroot archivemsgfolderroot archivedeleteditems archiveinbox archiverecoverableitemsroot
-    archiverecoverableitemsdeletions archiverecoverableitemsversions archiverecoverableitemspurges
-    archiverecoverableitemsdiscoveryholds adminauditlogs directory
-    """.split()
+    {
+        "archiveroot",
+        "archivemsgfolderroot",
+        "archivedeleteditems",
+        "archiveinbox",
+        "archiverecoverableitemsroot",
+        "archiverecoverableitemsdeletions",
+        "archiverecoverableitemsversions",
+        "archiverecoverableitemspurges",
+        "archiverecoverableitemsdiscoveryholds",
+        "adminauditlogs",
+        "directory",
+    }
 )
 DEFAULT_KEYS = frozenset(default.key for default in DEFAULTS if default.key)
 

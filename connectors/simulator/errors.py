@@ -18,9 +18,7 @@ TEXTS = {
     "ErrorCannotUseFolderIdForItemId": "The Id is a folder id and cannot be used as an item id.",
     "ErrorCannotUseItemIdForFolderId": "The Id is an item id and cannot be used as a folder id.",
     "ErrorChangeKeyRequired": "The change key is required for this operation.",
-    "ErrorChangeKeyRequiredForWriteOperations": (
-        "An up-to-date change key is required for this operation."
-    ),
+    "ErrorChangeKeyRequiredForWriteOperations": ("An up-to-date change key is required for this operation."),
     "ErrorContentConversionFailed": "Content conversion failed.",
     "ErrorDeleteDistinguishedFolder": "Distinguished folders cannot be deleted.",
     "ErrorFolderCorrupt": "The folder is corrupt.",
@@ -28,9 +26,7 @@ TEXTS = {
     "ErrorFolderNotFound": "The specified folder could not be found in the store.",
     "ErrorFolderSave": "Folder save failed.",
     "ErrorFolderSavePropertyError": "Folder save failed due to errors setting properties.",
-    "ErrorImpersonateUserDenied": (
-        "The account does not have permission to impersonate the requested user."
-    ),
+    "ErrorImpersonateUserDenied": ("The account does not have permission to impersonate the requested user."),
     "ErrorImpersonationFailed": "The requested user could not be impersonated.",
     "ErrorInternalServerError": "An internal server error occurred. The operation failed.",
     "ErrorInvalidAttachmentId": "The specified attachment Id is invalid.",
@@ -127,6 +123,4 @@ def required(element: Element | None, parent: Element, name: str) -> Element:
     if element is not None:
         return element
     tag = parent.tag.rpartition("}")[2]
-    raise SchemaViolation(
-        f"The element '{tag}' has incomplete content. List of possible elements expected: '{name}'."
-    )
+    raise SchemaViolation(f"The element '{tag}' has incomplete content. List of possible elements expected: '{name}'.")

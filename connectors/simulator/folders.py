@@ -15,7 +15,7 @@ from connectors.simulator.schema import Element, make
 if TYPE_CHECKING:
     from connectors.simulator.store import Store
 
-_COLUMNS = "number, mailbox, parent, path, kind, class, name, distinguished, sequence, created_sequence, xml"
+_COLUMNS = "number, mailbox, parent, path, kind, class, name, distinguished, sequence, created_sequence, touched, xml"
 
 
 class Folders:
@@ -171,7 +171,7 @@ class Folders:
 
     def touch(self, number: int) -> None:
         """A folder's change key moves on when its content does."""
-        self._store.execute("UPDATE folder SET sequence = ? WHERE number = ?", self._store.tick(), number)
+        self._store.execute("UPDATE folder SET touched = ? WHERE number = ?", self._store.tick(), number)
 
     def move(self, folder: FolderRow, target: FolderRow) -> FolderRow:
         """Hang a folder, with all below it, elsewhere in its mailbox.

@@ -129,7 +129,7 @@ def complete(
         _complete_task(mailbox, element)
     refresh(store, mailbox, element)
     if kind in MAIL_KINDS or kind == "PostItem":
-        return _converse(store, mailbox, element)
+        return converse(store, mailbox, element)
     return None
 
 
@@ -204,7 +204,7 @@ def topic(subject: str) -> str:
     return _PREFIX.sub("", subject).strip()
 
 
-def _converse(store: Store, mailbox: Mailbox, element: Element) -> bytes:
+def converse(store: Store, mailbox: Mailbox, element: Element) -> bytes:
     """The conversation of a mail: by its index, by the mail that it answers, or by its topic."""
     index = _decoded(text_of(element, "ConversationIndex"))
     if len(index) >= 22:

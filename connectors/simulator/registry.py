@@ -46,7 +46,7 @@ class Call:
     time_zone: Element | None = None
     simulator: Any = None
     url: str = ""
-    streams: list[Any] = field(default_factory=list)
+    striking: list[Any] = field(default_factory=list)
 
 
 Handler = Callable[[Call], "Element"]
@@ -88,6 +88,8 @@ class Hooks:
     respond: Callable[[Call, Element, ItemRow, str], list[ItemRow]] | None = None
     # (store, mailbox, row): a meeting message has arrived in a mailbox (place it on the calendar)
     meeting_arrived: Callable[[Store, Mailbox, ItemRow], None] | None = None
+    # (body, "HTML" or "Text") -> the part that was written anew, without the quoted mail
+    unique_body: Callable[[str, str], str] | None = None
 
 
 hooks = Hooks()

@@ -25,7 +25,10 @@ class Mailbox:
 
 @dataclass(frozen=True)
 class FolderRow:
-    """A folder; `path` is the numbers of its ancestors and itself, `/1/7/`; `kind` its element's name."""
+    """A folder; `path` is the numbers of its ancestors and itself, `/1/7/`; `kind` its element's name.
+
+    `sequence` counts changes of the folder itself, `touched` those of its content.
+    """
 
     number: int
     mailbox: Mailbox
@@ -37,6 +40,7 @@ class FolderRow:
     distinguished: str | None
     sequence: int
     created_sequence: int
+    touched: int
     xml: bytes
 
     @property
@@ -45,7 +49,7 @@ class FolderRow:
 
     @property
     def change_key(self) -> str:
-        return ids.change_key(self.kind, self.mailbox.guid, self.sequence)
+        return ids.change_key(self.kind, self.mailbox.guid, max(self.sequence, self.touched))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,11 @@ _M = f"{{{MESSAGES}}}"
 Element = etree._Element
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a table that is written as text."""
+    return frozenset(text.split())
+
+
 def t(name: str) -> str:
     """The qualified name of an element of the types namespace."""
     return _T + name
@@ -211,10 +216,7 @@ RESPONSE_ORDER: dict[str, tuple[str, ...]] = {
     }.items()
 }
 
-_RANKS = {
-    kind: {name: rank for rank, name in enumerate(order)}
-    for kind, order in (ITEM_ORDER | FOLDER_ORDER).items()
-}
+_RANKS = {kind: {name: rank for rank, name in enumerate(order)} for kind, order in (ITEM_ORDER | FOLDER_ORDER).items()}
 
 
 def rank(kind: str, name: str) -> int:

@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS access (
 CREATE TABLE IF NOT EXISTS folder (
     number INTEGER PRIMARY KEY AUTOINCREMENT, mailbox INTEGER NOT NULL, parent INTEGER, path TEXT NOT NULL,
     kind TEXT NOT NULL, class TEXT NOT NULL, name TEXT NOT NULL, distinguished TEXT,
-    sequence INTEGER NOT NULL, created_sequence INTEGER NOT NULL, xml BLOB NOT NULL);
+    sequence INTEGER NOT NULL, created_sequence INTEGER NOT NULL, touched INTEGER NOT NULL DEFAULT 0,
+    xml BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS folder_parent ON folder (parent);
 CREATE INDEX IF NOT EXISTS folder_path ON folder (mailbox, path);
 CREATE TABLE IF NOT EXISTS item (

@@ -43,9 +43,7 @@ dates = st.dates(date(1995, 1, 1), date(2040, 1, 1))
 series_ = st.one_of(
     st.builds(Series, patterns, dates),
     st.builds(Series, patterns, dates, count=st.integers(1, 40)),
-    st.builds(
-        lambda p, start, more: Series(p, start, start + timedelta(more)), patterns, dates, st.integers(0, 900)
-    ),
+    st.builds(lambda p, start, more: Series(p, start, start + timedelta(more)), patterns, dates, st.integers(0, 900)),
 )
 
 
@@ -90,24 +88,16 @@ def test_a_window_holds_exactly_the_places_that_start_in_it(series: Series, offs
 
 
 @given(dates, intervals, days, st.integers(0, 6))
-def test_weekly_places_are_those_of_dateutil(
-    start: date, interval: int, chosen: tuple[int, ...], first: int
-) -> None:
+def test_weekly_places_are_those_of_dateutil(start: date, interval: int, chosen: tuple[int, ...], first: int) -> None:
     series = Series(Pattern("Weekly", interval, chosen, week_start=first), start)
-    expected = rrule(
-        WEEKLY, datetime.combine(start, NINE), interval, byweekday=chosen, wkst=weekday(first), count=20
-    )
+    expected = rrule(WEEKLY, datetime.combine(start, NINE), interval, byweekday=chosen, wkst=weekday(first), count=20)
     assert [place.start for place in islice(slots(series, NINE), 20)] == list(expected)
 
 
 @given(dates, intervals, st.integers(0, 6), indexes)
-def test_relative_monthly_places_are_those_of_dateutil(
-    start: date, interval: int, day: int, index: int
-) -> None:
+def test_relative_monthly_places_are_those_of_dateutil(start: date, interval: int, day: int, index: int) -> None:
     series = Series(Pattern("Monthly", interval, (day,), index), start)
-    expected = rrule(
-        MONTHLY, datetime.combine(start, NINE), interval, byweekday=weekday(day)(index), count=20
-    )
+    expected = rrule(MONTHLY, datetime.combine(start, NINE), interval, byweekday=weekday(day)(index), count=20)
     assert [place.start for place in islice(slots(series, NINE), 20)] == list(expected)
 
 
@@ -122,9 +112,7 @@ def test_daily_places_are_those_of_dateutil(start: date, interval: int) -> None:
 @given(dates, st.integers(0, 6), indexes, st.integers(1, 12))
 def test_relative_yearly_places_are_those_of_dateutil(start: date, day: int, index: int, month: int) -> None:
     series = Series(Pattern("Yearly", 1, (day,), index, month=month), start, count=8)
-    expected = rrule(
-        YEARLY, datetime.combine(start, NINE), bymonth=month, byweekday=weekday(day)(index), count=8
-    )
+    expected = rrule(YEARLY, datetime.combine(start, NINE), bymonth=month, byweekday=weekday(day)(index), count=8)
     assert [p.start for p in slots(series, NINE)] == list(expected)
 
 

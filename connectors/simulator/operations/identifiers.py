@@ -1,0 +1,36 @@
+"""ConvertId: ids of one interface of Exchange in the words of another."""
+
+from __future__ import annotations
+
+from connectors.simulator import ids
+from connectors.simulator.errors import EwsError, SchemaViolation
+from connectors.simulator.registry import Call, operation
+from connectors.simulator.responses import Part, batch, choice, listed
+from connectors.simulator.schema import Element, local, m, make
+
+_XSI = "{http://www.w3.org/2001/XMLSchema-instance}type"
+
+
+@operation("ConvertId")
+def convert_id(call: Call) -> Element:
+    wanted = choice(call, "DestinationFormat", ids.FORMATS)
+
+    def serve(entry: Element) -> list[Part]:
+        if local(entry) != "AlternateId":
+            raise EwsError("ErrorUnsupportedTypeForConversion", "Only mailbox ids can be converted.")
+        form, address = entry.get("Format", ""), entry.get("Mailbox", "")
+        if form not in ids.FORMATS:
+            raise SchemaViolation(f"The 'Format' attribute is invalid - The value '{form}' is invalid.")
+        box = call.store.mailboxes.find(address)
+        if box is None:
+            raise EwsError("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
+        this = ids.from_format(entry.get("Id", ""), form, box.guid)
+        made = make("AlternateId")
+        made.tag = m("AlternateId")
+        made.set(_XSI, "t:AlternateIdType")
+        made.set("Format", wanted)
+        made.set("Id", ids.to_format(this, wanted))
+        made.set("Mailbox", box.address)
+        return [made]
+
+    return batch(call, listed(call, "SourceIds"), serve)
