@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 ASSETS := web/static/vendor/.copied
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format install assets translations lock wheel clean
+.PHONY: help demo test check format install assets translations docs lock wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,10 @@ assets: $(ASSETS) ## Fetch the front-end files from npm into web/static/vendor
 
 translations: $(INSTALLED) ## Collect the texts of code and pages into the catalogues
 	@$(BIN)/python tools/translations.py update
+
+docs: $(INSTALLED) ## Write config.example.toml and docs/configuration.md anew from the settings
+	@$(BIN)/terracrm config example > config.example.toml
+	@$(BIN)/terracrm config example --markdown > docs/configuration.md
 
 lock: $(INSTALLED) ## Choose the versions of requirements.lock and package-lock.json anew
 	@PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= CUSTOM_COMPILE_COMMAND="make lock" \

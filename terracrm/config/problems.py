@@ -11,12 +11,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from terracrm.config.files import ENV_PREFIX, env_name, setting_fields
+from terracrm.config.files import CONFIG_VARIABLE, ENV_PREFIX, env_name, setting_fields
 
 # Names with our prefix that are no settings: the file's own, and those the test suite reads.
-RESERVED = frozenset(
-    {f"{ENV_PREFIX}CONFIG", f"{ENV_PREFIX}DEBUG", f"{ENV_PREFIX}SHARED", f"{ENV_PREFIX}TEST_DATABASE_URL"}
-)
+RESERVED = frozenset({CONFIG_VARIABLE, f"{ENV_PREFIX}SHARED", f"{ENV_PREFIX}TEST_DATABASE_URL"})
 
 WORDS = {
     "int_parsing": "must be a whole number",
@@ -38,7 +36,7 @@ def unknown_environment(settings: type[BaseModel], environment: Mapping[str, str
     problems = []
     for name in sorted(environment):
         if name.startswith(ENV_PREFIX) and name.upper() not in known | RESERVED:
-            near = get_close_matches(name.upper(), sorted(known | RESERVED), n=1)
+            near = get_close_matches(name.upper(), sorted(known | {CONFIG_VARIABLE}), n=1)
             hint = f"did you mean {near[0]}?" if near else f"names are {ENV_PREFIX}<SECTION>__<SETTING>"
             problems.append(f"{name}: unknown environment variable; {hint}")
     return problems
@@ -111,7 +109,12 @@ def _example(settings: type[BaseModel], section: str, name: str) -> str:
 
 def field_of(settings: type[BaseModel], section: str, name: str) -> FieldInfo:
     """The declaration of a setting: its description, examples and default."""
+    return section_model(settings, section).model_fields[name]
+
+
+def section_model(settings: type[BaseModel], section: str) -> type[BaseModel]:
+    """The model of a [section]."""
     model = settings.model_fields[section].annotation
     assert isinstance(model, type)
     assert issubclass(model, BaseModel)
-    return model.model_fields[name]
+    return model

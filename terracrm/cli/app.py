@@ -1,0 +1,55 @@
+"""The command tree, and the options that stand before every command."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from terracrm.cli import config, database
+from terracrm.cli.invocation import begin
+
+app = typer.Typer(
+    name="terracrm",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.add_typer(config.app, name="config")
+app.add_typer(database.app, name="db")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"terracrm {version('terracrm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="TERRACRM_CONFIG",
+            help="The settings; without it ./config.toml if there is one, else the defaults.",
+        ),
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Log everything, and show the details of unexpected errors.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """TerraCRM mirrors Outlook and Exchange into one customer database.
+
+    Example: terracrm --config /etc/terracrm/config.toml doctor
+
+    `terracrm demo` shows it at work. Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 done in part,
+    78 wrong settings, 130 interrupted.
+    """
+    begin(config, debug=debug)

@@ -1,0 +1,86 @@
+"""What every command shares: the settings, the log, the database, the one transaction of a command (invariant 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from rich.console import Console
+from sqlalchemy import Engine, make_url
+from sqlalchemy.orm import Session
+
+from terracrm import db, logs
+from terracrm.config import Settings, ensure_data_dir, load
+
+stdout = Console(soft_wrap=True, highlight=False)
+stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class Invocation:
+    """One call of the command line."""
+
+    def __init__(self, config: Path | None = None, *, debug: bool = False) -> None:
+        self.config = config
+        self.debug = debug
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings; ConfigError with all mistakes."""
+        return load(self.config)
+
+    def start_log(self, *, service: bool = False) -> None:
+        """Log to standard error; a command that ends by itself only what went wrong, unless asked for more."""
+        log = self.settings.log
+        if self.debug:
+            log = log.model_copy(update={"level": "debug"})
+        elif not service and log.level == "info":
+            log = log.model_copy(update={"level": "warning"})
+        logs.configure(log)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database, with all its migrations; a new SQLite file gets its tables at once.
+
+        Raises DatabaseUnusable when migrations are waiting: a database with data is never migrated unasked.
+        """
+        new = self._is_new_file()
+        engine = self.bare_engine
+        if new:
+            db.upgrade(engine)
+        elif waiting := db.pending(engine):
+            raise db.DatabaseUnusable(
+                f"the database lacks {len(waiting)} migrations of this version: run terracrm db upgrade"
+            )
+        return engine
+
+    @cached_property
+    def bare_engine(self) -> Engine:
+        """The database as it is, for the commands that upgrade and check it."""
+        ensure_data_dir(self.settings)
+        return db.make_engine(self.settings.database.url)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that is committed when the block ends well, and rolled back otherwise."""
+        with db.session_factory(self.engine).begin() as session:
+            yield session
+
+    def _is_new_file(self) -> bool:
+        url = make_url(self.settings.database.url)
+        return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
+
+
+_current = Invocation()
+
+
+def begin(config: Path | None = None, *, debug: bool = False) -> None:
+    """Start a call with what was said before the command."""
+    global _current
+    _current = Invocation(config, debug=debug)
+
+
+def current() -> Invocation:
+    """The call that runs."""
+    return _current
