@@ -1,0 +1,49 @@
+"""`terracrm db`."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from .conftest import Terracrm
+
+
+def test_upgrade_makes_the_tables_and_a_second_time_does_nothing(terracrm: Terracrm, folder: Path) -> None:
+    first = terracrm("db", "upgrade")
+    assert first.code == 0
+    assert "migrations done: " in first.out
+    assert (folder / "var/terracrm.db").exists()
+    assert "nothing to do" in terracrm("db", "upgrade").out
+    assert terracrm("db", "check").out.startswith("The database is in order. sqlite:////")
+
+
+def test_check_says_that_migrations_are_waiting(terracrm: Terracrm) -> None:
+    ran = terracrm("db", "check")
+    assert ran.code == 1
+    assert "run `terracrm db upgrade`" in ran.err
+
+
+def test_a_file_that_is_no_database_is_told_in_plain_words(terracrm: Terracrm, folder: Path) -> None:
+    (folder / "var").mkdir()
+    (folder / "var/terracrm.db").write_text("this is a letter, not a database" * 100)
+    for command in ("check", "upgrade"):
+        ran = terracrm("db", command)
+        assert ran.code == 1
+        assert ran.err.startswith("Error: the database cannot be opened")
+
+
+def test_a_database_of_a_newer_version_is_left_alone(terracrm: Terracrm, folder: Path) -> None:
+    terracrm("db", "upgrade")
+    with sqlite3.connect(folder / "var/terracrm.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = 'from the future'")
+    ran = terracrm("db", "upgrade")
+    assert ran.code == 1
+    assert "made by a newer TerraCRM" in ran.err
+
+
+def test_a_server_that_does_not_answer_is_told_without_its_password(terracrm: Terracrm, folder: Path) -> None:
+    (folder / "config.toml").write_text('[database]\nurl = "postgresql://crm:s3cret@127.0.0.1:1/crm"\n')
+    ran = terracrm("db", "check")
+    assert ran.code == 1
+    assert ran.err.startswith("Error: the database cannot be opened")
+    assert "s3cret" not in ran.err + ran.out
