@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from exchangelib.errors import (
-    ErrorBatchProcessingStopped,
+    ErrorCorruptData,
+    ErrorInvalidIdMalformed,
+    ErrorItemCorrupt,
+    ErrorItemNotFound,
     ErrorServerBusy,
     MalformedResponseError,
     ResponseMessageError,
@@ -24,6 +27,8 @@ from connectors.exchange_ews import errors
 from connectors.exchange_ews.elements import MESSAGES, TYPES, M, T
 from terracrm.errors import AuthFailed, ItemGone, Temporary
 
+_CERTAIN = (ErrorItemNotFound, ErrorItemCorrupt, ErrorCorruptData, ErrorInvalidIdMalformed)
+"""What Exchange says of one item and means of it."""
 _NAMESPACES = {"m": MESSAGES, "t": TYPES}
 
 
@@ -201,25 +206,31 @@ class GetItems(_Operation):
         return answers
 
     def _bisected(self, ids: Sequence[str], shape: Shape, seen: list[bool]) -> list[Element | Exception]:
-        """A batch that fails as a whole for what one item can cause is halved until that item is alone.
+        """A batch in which items fail for what only one of them may have is asked again in parts.
 
-        `seen` tells for every part that is settled whether it was healthy.
+        Exchange fails the whole request, or every item in it, for one that it cannot convert. `seen` tells for
+        every part that is settled whether the server answered it at all.
         """
         try:
             answers = self._batch(ids, shape)
         except _BatchFailed as failure:
             if len(ids) > 1:
-                middle = len(ids) // 2
-                return self._bisected(ids[:middle], shape, seen) + self._bisected(ids[middle:], shape, seen)
+                return self._halved(ids, shape, seen)
             seen.append(False)
             if len(seen) >= self.ENOUGH_SICK and not any(seen):
                 raise Temporary("Exchange fails on every item at the moment.") from failure
             return [failure.error]
         seen.append(True)
-        return [
-            self._bisected([item_id], shape, seen)[0] if len(ids) > 1 and _was_left_out(answer) else answer
-            for item_id, answer in zip(ids, answers, strict=True)
-        ]
+        doubtful = [item_id for item_id, answer in zip(ids, answers, strict=True) if _is_doubtful(answer)]
+        if not doubtful or len(ids) == 1:
+            return answers
+        again = self._halved(ids, shape, seen) if len(doubtful) == len(ids) else self._bisected(doubtful, shape, seen)
+        settled = dict(zip(doubtful, again, strict=True))
+        return [settled.get(item_id, answer) for item_id, answer in zip(ids, answers, strict=True)]
+
+    def _halved(self, ids: Sequence[str], shape: Shape, seen: list[bool]) -> list[Element | Exception]:
+        middle = len(ids) // 2
+        return self._bisected(ids[:middle], shape, seen) + self._bisected(ids[middle:], shape, seen)
 
     def _batch(self, ids: Sequence[str], shape: Shape) -> list[Element | Exception]:
         request = _element("m:GetItem")
@@ -250,9 +261,9 @@ class GetItems(_Operation):
         return container
 
 
-def _was_left_out(answer: Element | Exception) -> bool:
-    """Whether the server stopped before it came to this item."""
-    return isinstance(answer, ErrorBatchProcessingStopped)
+def _is_doubtful(answer: Element | Exception) -> bool:
+    """Whether an item may have failed only for the company it was in."""
+    return isinstance(answer, Exception) and not isinstance(answer, _CERTAIN)
 
 
 def distinguished(tag: str, names: Sequence[str], address: str) -> Element:

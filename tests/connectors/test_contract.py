@@ -1,0 +1,497 @@
+"""What the sync engine may rely on, held against every connector: in memory, and Exchange over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+import exchangelib
+import pytest
+from exchangelib import items as ews
+
+from connectors.base import Account, Connector
+from connectors.exchange_ews import ExchangeEWS
+from connectors.exchange_ews.connect import connect
+from connectors.memory import MemoryConnector, MemoryServer
+from connectors.simulator.server import Handler
+from connectors.simulator.simulator import Simulator
+from terracrm.domain.records import (
+    Change,
+    ChangeKind,
+    ContactRecord,
+    Folder,
+    LabelledAddress,
+    MeetingRecord,
+    MessageRecord,
+    Page,
+    Participant,
+    Role,
+    StreamKind,
+)
+from terracrm.errors import AuthFailed, CursorExpired, ItemGone, Temporary
+
+ANNA = "anna@example.test"
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+TEN = datetime(2026, 3, 2, 10, tzinfo=UTC)
+
+
+class Office(Protocol):
+    """A server with Anna's mailbox, and a person who works in it; items are named by their subject."""
+
+    sign_ins: int
+
+    def connector(self, *, password: str = "secret", address: str = ANNA, service: bool = False) -> Connector:
+        """A new connector to a mailbox, as Anna or as the service account that may impersonate everybody."""
+
+    def receive(self, subject: str, *, is_private: bool = False) -> None:
+        """A mail from bob@client.test arrives in Anna's inbox."""
+
+    def add_contact(self, name: str, email: str) -> None:
+        """Anna saves a contact."""
+
+    def add_meeting(self, subject: str) -> None:
+        """Anna enters an appointment from nine to ten in UTC."""
+
+    def rename(self, subject: str, to: str) -> None:
+        """Change an inbox item's subject."""
+
+    def make_private(self, subject: str) -> None:
+        """Change an inbox item's sensitivity."""
+
+    def read(self, subject: str) -> None:
+        """Mark an inbox item as read."""
+
+    def delete(self, subject: str) -> None:
+        """Delete an inbox item for good."""
+
+    def move(self, subject: str) -> None:
+        """Move an item from the inbox to Sent Items."""
+
+    def break_item(self, subject: str) -> None:
+        """Let the server fail whenever it shows this item."""
+
+    def expire_cursors(self) -> None:
+        """Let the server forget every cursor."""
+
+    def be_busy(self, seconds: float) -> None:
+        """Refuse the next request and name a time."""
+
+    def add_and_remove_folder(self) -> Folder:
+        """A mail folder that is no longer there."""
+
+
+class MemoryOffice:
+    """In memory."""
+
+    def __init__(self) -> None:
+        self.server = MemoryServer()
+        self.server.add_mailbox(ANNA)
+        self.server.add_mailbox("boris@example.test")
+        self.server.add_service("service@example.test")
+        self._inbox, self._sent, self._contacts, self._calendar = (
+            self._folder(name) for name in ("inbox", "sentitems", "contacts", "calendar")
+        )
+        self._ids: dict[str, str] = {}
+
+    @property
+    def sign_ins(self) -> int:
+        return self.server.sign_ins
+
+    @sign_ins.setter
+    def sign_ins(self, count: int) -> None:
+        self.server.sign_ins = count
+
+    def connector(self, *, password: str = "secret", address: str = ANNA, service: bool = False) -> Connector:
+        user = "service@example.test" if service else ANNA
+        return MemoryConnector(Account(address, "memory:", user, password, impersonate=service), self.server)
+
+    def receive(self, subject: str, *, is_private: bool = False) -> None:
+        bob = Participant(Role.FROM, "bob@client.test", "Bob")
+        record = MessageRecord(subject=subject, participants=(bob,), is_read=False, is_private=is_private)
+        self._ids[subject] = self.server.put(self._inbox, record)
+
+    def add_contact(self, name: str, email: str) -> None:
+        emails = (LabelledAddress("1", email),)
+        self.server.put(self._contacts, ContactRecord(display_name=name, emails=emails))
+
+    def add_meeting(self, subject: str) -> None:
+        self.server.put(self._calendar, MeetingRecord(subject=subject, start=NINE, end=TEN))
+
+    def rename(self, subject: str, to: str) -> None:
+        self._ids[to] = self._ids[subject]
+        self._change(to, subject=to)
+
+    def make_private(self, subject: str) -> None:
+        self._change(subject, is_private=True)
+
+    def read(self, subject: str) -> None:
+        self.server.set_read(self._ids[subject], True)
+
+    def delete(self, subject: str) -> None:
+        self.server.delete(self._ids[subject])
+
+    def move(self, subject: str) -> None:
+        self.server.move(self._ids[subject], self._sent)
+
+    def break_item(self, subject: str) -> None:
+        self.server.break_item(self._ids[subject])
+
+    def expire_cursors(self) -> None:
+        self.server.expire_cursors()
+
+    def be_busy(self, seconds: float) -> None:
+        self.server.fail_next(Temporary("The server is busy.", seconds))
+
+    def add_and_remove_folder(self) -> Folder:
+        folder = self.server.add_folder(ANNA, "Old")
+        self.server.remove_folder(folder)
+        return folder
+
+    def _folder(self, well_known: str) -> Folder:
+        folders = MemoryConnector(Account(ANNA, "memory:", ANNA, "secret"), self.server).folders()
+        return next(folder for folder in folders if folder.well_known == well_known)
+
+    def _change(self, name: str, **values: object) -> None:
+        (change,) = self.connector().get(self._inbox, [self._ids[name]])
+        assert isinstance(change.record, MessageRecord)
+        self.server.change(self._ids[name], replace(change.record, **values))
+
+
+class ExchangeOffice:
+    """The simulator over HTTP; Anna's own work is done with exchangelib."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self.sign_ins = 0
+        simulator._server.RequestHandlerClass = self._counting_handler()
+        simulator.add_mailbox(ANNA, "Anna")
+        simulator.add_mailbox("boris@example.test", "Boris")
+        self._anna = connect(Account(ANNA, simulator.url, ANNA, "secret"))
+
+    def connector(self, *, password: str = "secret", address: str = ANNA, service: bool = False) -> Connector:
+        user = "service@example.test" if service else ANNA
+        return ExchangeEWS(Account(address, self.simulator.url, user, password, impersonate=service))
+
+    def receive(self, subject: str, *, is_private: bool = False) -> None:
+        sensitivity = "Sensitivity: private\r\n" if is_private else ""
+        text = f"From: Bob <bob@client.test>\r\nTo: {ANNA}\r\nSubject: {subject}\r\n{sensitivity}\r\nHello\r\n"
+        self.simulator.deliver(text.encode(), [ANNA])
+
+    def add_contact(self, name: str, email: str) -> None:
+        address = exchangelib.indexed_properties.EmailAddress(label="EmailAddress1", email=email)
+        ews.Contact(account=self._anna, folder=self._anna.contacts, display_name=name, email_addresses=[address]).save()
+
+    def add_meeting(self, subject: str) -> None:
+        start, end = (exchangelib.EWSDateTime.from_datetime(moment) for moment in (NINE, TEN))
+        ews.CalendarItem(account=self._anna, folder=self._anna.calendar, subject=subject, start=start, end=end).save()
+
+    def rename(self, subject: str, to: str) -> None:
+        item = self._item(subject)
+        item.subject = to
+        item.save(update_fields=["subject"])
+
+    def make_private(self, subject: str) -> None:
+        item = self._item(subject)
+        item.sensitivity = "Private"
+        item.save(update_fields=["sensitivity"])
+
+    def read(self, subject: str) -> None:
+        item = self._item(subject)
+        item.is_read = True
+        item.save(update_fields=["is_read"])
+
+    def delete(self, subject: str) -> None:
+        self._item(subject).delete()
+
+    def move(self, subject: str) -> None:
+        self._item(subject).move(self._anna.sent)
+
+    def break_item(self, subject: str) -> None:
+        self.simulator.fault("conversion_failed", item=self._item(subject).id)
+
+    def expire_cursors(self) -> None:
+        self.simulator.fault("invalid_sync_state")
+
+    def be_busy(self, seconds: float) -> None:
+        self.simulator.fault("server_busy", milliseconds=int(seconds * 1000), count=1)
+
+    def add_and_remove_folder(self) -> Folder:
+        folder = exchangelib.Folder(parent=self._anna.msg_folder_root, name="Old")
+        folder.save()
+        folder_id = folder.id
+        folder.delete()
+        return Folder(folder_id, "Old", StreamKind.MAIL)
+
+    def close(self) -> None:
+        self._anna.protocol.close()
+
+    def _item(self, subject: str) -> ews.Message:
+        return self._anna.inbox.get(subject=subject)
+
+    def _counting_handler(self) -> type[Handler]:
+        office = self
+
+        class CountingHandler(Handler):
+            def do_POST(self) -> None:
+                office.sign_ins += "Authorization" in self.headers
+                super().do_POST()
+
+        return CountingHandler
+
+
+@pytest.fixture(params=["memory", "exchange_ews"])
+def office(request: pytest.FixtureRequest) -> Iterator[Office]:
+    if request.param == "memory":
+        yield MemoryOffice()
+        return
+    with Simulator() as simulator:
+        exchange = ExchangeOffice(simulator)
+        yield exchange
+        exchange.close()
+
+
+def folder_of(connector: Connector, well_known: str) -> Folder:
+    return next(folder for folder in connector.folders() if folder.well_known == well_known)
+
+
+def pages(connector: Connector, cursor: str | None = None, folder: str = "inbox", size: int = 100) -> list[Page]:
+    return list(connector.changes(folder_of(connector, folder), cursor, size))
+
+
+def changes(connector: Connector, cursor: str | None = None, folder: str = "inbox") -> list[Change]:
+    return [change for page in pages(connector, cursor, folder) for change in page.changes]
+
+
+def subjects(changed: list[Change]) -> list[str]:
+    return [change.record.subject for change in changed if isinstance(change.record, MessageRecord)]
+
+
+class TestConnector:
+    def test_a_test_of_the_connection_finds_what_the_mailbox_holds(self, office: Office) -> None:
+        found = office.connector().test()
+        assert found.kinds == set(StreamKind)
+        assert found.folders >= 6
+        assert found.server_version
+        assert found.server_time is not None
+        assert found.server_time.tzinfo is not None
+
+    def test_the_distinguished_folders_are_named_and_of_their_kind(self, office: Office) -> None:
+        folders = {folder.well_known: folder for folder in office.connector().folders()}
+        assert folders["inbox"].kind is folders["sentitems"].kind is folders["drafts"].kind is StreamKind.MAIL
+        assert folders["contacts"].kind is StreamKind.CONTACTS
+        assert folders["calendar"].kind is StreamKind.CALENDAR
+        assert folders["inbox"].path == "Inbox"
+
+    def test_a_folder_tells_how_many_items_it_holds(self, office: Office) -> None:
+        office.receive("one")
+        office.receive("two")
+        assert folder_of(office.connector(), "inbox").item_count == 2
+
+    def test_an_empty_folder_is_one_empty_page(self, office: Office) -> None:
+        (page,) = pages(office.connector())
+        assert page.changes == ()
+        assert page.is_last
+        assert page.cursor
+
+    def test_the_first_read_pages_through_everything(self, office: Office) -> None:
+        for number in range(5):
+            office.receive(f"mail {number}")
+        read = pages(office.connector(), size=2)
+        assert [len(page.changes) for page in read] == [2, 2, 1]
+        assert [page.is_last for page in read] == [False, False, True]
+        assert {page.expected for page in read} == {5}
+        everything = [change for page in read for change in page.changes]
+        assert sorted(subjects(everything)) == [f"mail {number}" for number in range(5)]
+        assert {change.kind for change in everything} == {ChangeKind.CREATED}
+        assert all(change.version and change.remote_id for change in everything)
+
+    def test_a_new_connector_resumes_after_any_page(self, office: Office) -> None:
+        for number in range(5):
+            office.receive(f"mail {number}")
+        read = pages(office.connector(), size=2)
+        for index, page in enumerate(read):
+            rest = changes(office.connector(), page.cursor)
+            assert rest == [change for later in read[index + 1 :] for change in later.changes]
+
+    def test_no_page_is_read_before_it_is_asked_for(self, office: Office) -> None:
+        for number in range(3):
+            office.receive(f"mail {number}")
+        connector = office.connector()
+        reading = connector.changes(folder_of(connector, "inbox"), None, 1)
+        next(reading)
+        office.be_busy(1)
+        with pytest.raises(Temporary):
+            next(reading)
+        office.connector().folders()
+
+    def test_the_last_cursor_yields_nothing_new(self, office: Office) -> None:
+        office.receive("one")
+        (page,) = pages(office.connector())
+        assert changes(office.connector(), page.cursor) == []
+
+    def test_new_mail_alone_arrives_after_the_cursor(self, office: Office) -> None:
+        office.receive("old")
+        (page,) = pages(office.connector())
+        office.receive("new")
+        (change,) = changes(office.connector(), page.cursor)
+        assert change.kind is ChangeKind.CREATED
+        assert subjects([change]) == ["new"]
+        assert isinstance(change.record, MessageRecord)
+        assert [(each.role, each.address) for each in change.record.participants][:1] == [
+            (Role.FROM, "bob@client.test")
+        ]
+
+    def test_an_update_keeps_the_id_and_changes_the_version(self, office: Office) -> None:
+        office.receive("draft offer")
+        (page,) = pages(office.connector())
+        office.rename("draft offer", "final offer")
+        (change,) = changes(office.connector(), page.cursor)
+        (before,) = page.changes
+        assert change.kind is ChangeKind.UPDATED
+        assert change.remote_id == before.remote_id
+        assert change.version != before.version
+        assert subjects([change]) == ["final offer"]
+
+    def test_a_deletion_carries_the_id(self, office: Office) -> None:
+        office.receive("gone")
+        (page,) = pages(office.connector())
+        office.delete("gone")
+        (change,) = changes(office.connector(), page.cursor)
+        assert change == Change(ChangeKind.DELETED, page.changes[0].remote_id)
+
+    def test_what_came_and_went_between_two_reads_brings_no_record(self, office: Office) -> None:
+        (page,) = pages(office.connector())
+        office.receive("short-lived")
+        office.delete("short-lived")
+        assert [change for change in changes(office.connector(), page.cursor) if change.record] == []
+
+    def test_a_move_is_a_deletion_here_and_a_new_item_there(self, office: Office) -> None:
+        office.receive("filed")
+        (inbox,) = pages(office.connector())
+        (sent,) = pages(office.connector(), folder="sentitems")
+        office.move("filed")
+        (left,) = changes(office.connector(), inbox.cursor)
+        (arrived,) = changes(office.connector(), sent.cursor, "sentitems")
+        assert left == Change(ChangeKind.DELETED, inbox.changes[0].remote_id)
+        assert arrived.kind is ChangeKind.CREATED
+        assert arrived.remote_id != left.remote_id
+        assert subjects([arrived]) == ["filed"]
+
+    def test_reading_a_mail_brings_its_flag_alone(self, office: Office) -> None:
+        office.receive("unread")
+        (page,) = pages(office.connector())
+        office.read("unread")
+        (change,) = changes(office.connector(), page.cursor)
+        assert (change.kind, change.is_read, change.record) == (ChangeKind.READ_FLAG, True, None)
+        assert change.remote_id == page.changes[0].remote_id
+
+    def test_private_mail_says_so(self, office: Office) -> None:
+        office.receive("business")
+        office.receive("personal", is_private=True)
+        private = {
+            change.record.subject: change.record.is_private
+            for change in changes(office.connector())
+            if isinstance(change.record, MessageRecord)
+        }
+        assert private == {"business": False, "personal": True}
+
+    def test_marking_a_mail_private_is_an_update(self, office: Office) -> None:
+        office.receive("later private")
+        (page,) = pages(office.connector())
+        office.make_private("later private")
+        (change,) = changes(office.connector(), page.cursor)
+        assert change.kind is ChangeKind.UPDATED
+        assert isinstance(change.record, MessageRecord)
+        assert change.record.is_private
+
+    def test_a_contact_is_read_with_its_address(self, office: Office) -> None:
+        office.add_contact("Vera Orlova", "vera@client.test")
+        (change,) = changes(office.connector(), folder="contacts")
+        assert isinstance(change.record, ContactRecord)
+        assert change.record.display_name == "Vera Orlova"
+        assert [(each.label, each.address) for each in change.record.emails] == [("1", "vera@client.test")]
+
+    def test_a_meeting_is_read_with_its_times_in_utc(self, office: Office) -> None:
+        office.add_meeting("Tasting")
+        (change,) = changes(office.connector(), folder="calendar")
+        assert isinstance(change.record, MeetingRecord)
+        assert (change.record.subject, change.record.start, change.record.end) == ("Tasting", NINE, TEN)
+
+    def test_a_forgotten_cursor_has_expired(self, office: Office) -> None:
+        office.receive("one")
+        (page,) = pages(office.connector())
+        office.expire_cursors()
+        with pytest.raises(CursorExpired):
+            changes(office.connector(), page.cursor)
+
+    def test_a_cursor_of_nonsense_has_expired(self, office: Office) -> None:
+        with pytest.raises(CursorExpired):
+            changes(office.connector(), "nonsense")
+
+    def test_a_folder_that_is_gone_is_item_gone(self, office: Office) -> None:
+        folder = office.add_and_remove_folder()
+        with pytest.raises(ItemGone):
+            list(office.connector().changes(folder, None, 10))
+
+    def test_a_sick_item_arrives_as_an_error_among_the_healthy(self, office: Office) -> None:
+        for number in range(5):
+            office.receive(f"mail {number}")
+        office.break_item("mail 3")
+        (page,) = pages(office.connector())
+        assert sorted(subjects(list(page.changes))) == ["mail 0", "mail 1", "mail 2", "mail 4"]
+        (sick,) = [change for change in page.changes if change.record is None]
+        assert sick.kind is ChangeKind.CREATED
+        assert sick.error
+        assert sick.remote_id
+        assert changes(office.connector(), page.cursor) == []
+
+    def test_get_shows_items_as_they_are_now(self, office: Office) -> None:
+        office.receive("stays")
+        office.receive("goes")
+        connector = office.connector()
+        (page,) = pages(connector)
+        ids = dict(zip(subjects(list(page.changes)), (change.remote_id for change in page.changes), strict=True))
+        office.delete("goes")
+        gone, there = connector.get(folder_of(connector, "inbox"), [ids["goes"], ids["stays"]])
+        assert gone == Change(ChangeKind.DELETED, ids["goes"])
+        assert there.kind is ChangeKind.UPDATED
+        assert there.remote_id == ids["stays"]
+        assert there.version
+        assert subjects([there]) == ["stays"]
+        assert connector.get(folder_of(connector, "inbox"), []) == []
+
+    def test_a_wrong_password_is_tried_once(self, office: Office) -> None:
+        connector = office.connector(password="wrong")
+        office.sign_ins = 0
+        with pytest.raises(AuthFailed):
+            connector.test()
+        assert office.sign_ins == 1
+
+    def test_the_service_account_opens_a_mailbox_in_its_name(self, office: Office) -> None:
+        office.receive("one")
+        assert subjects(changes(office.connector(service=True))) == ["one"]
+
+    def test_a_mailbox_without_rights_is_refused(self, office: Office) -> None:
+        with pytest.raises(AuthFailed):
+            office.connector(address="boris@example.test").folders()
+
+    def test_a_mailbox_that_does_not_exist_is_refused(self, office: Office) -> None:
+        with pytest.raises(AuthFailed):
+            office.connector(address="nobody@example.test", service=True).folders()
+
+    def test_a_busy_server_names_the_time_to_wait(self, office: Office) -> None:
+        connector = office.connector()
+        connector.folders()
+        office.be_busy(7)
+        with pytest.raises(Temporary) as raised:
+            connector.folders()
+        assert raised.value.retry_after == 7
+        assert connector.folders()
+
+    def test_no_error_shows_the_password(self, office: Office) -> None:
+        connector = office.connector(password="wr0ng-pass")
+        with pytest.raises(AuthFailed) as raised:
+            connector.folders()
+        assert "wr0ng-pass" not in str(raised.value)
