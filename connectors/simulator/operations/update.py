@@ -100,7 +100,7 @@ def _update(call: Call, row: ItemRow, updates: list[Element], send: str) -> Item
     before, element = items.element(row), items.element(row)
     touched = apply(updates, row.kind, element, draft=text_of(element, "IsDraft") == "true")
     if touched == {"IsRead"}:
-        return items.set_read(row, text_of(element, "IsRead") == "true")
+        return items.set_read(row, text_of(element, "IsRead") in ("true", "1"))
     if "FileAsMapping" not in touched and touched & {"FileAs"}:
         for held in element.findall(t("FileAsMapping")):
             held.text = "None"
