@@ -120,4 +120,3 @@ class Event:
     old_this: tuple[str, str] | None = None
     old_parent: tuple[str, str] | None = None
     old_folder: int | None = None
-    unread: int | None = None

@@ -1,0 +1,260 @@
+"""Subscribe, Unsubscribe, GetEvents, GetStreamingEvents, and the calls to push listeners."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import requests
+from lxml import etree
+
+from connectors.simulator import soap, targets
+from connectors.simulator.content import SOAP
+from connectors.simulator.errors import EwsError, SchemaViolation
+from connectors.simulator.registry import Call, operation
+from connectors.simulator.responses import Part, answer, attempt, flag, holding, listed, part, success
+from connectors.simulator.rows import Event
+from connectors.simulator.schema import Element, add, elements, local, m, make, message, t, text_of
+from connectors.simulator.subscriptions import Subscription, position_of, watermark
+
+EVENTS = frozenset(
+    {
+        "CopiedEvent",
+        "CreatedEvent",
+        "DeletedEvent",
+        "ModifiedEvent",
+        "MovedEvent",
+        "NewMailEvent",
+        "FreeBusyChangedEvent",
+    }
+)
+_KINDS = {
+    "PullSubscriptionRequest": "pull",
+    "PushSubscriptionRequest": "push",
+    "StreamingSubscriptionRequest": "streaming",
+}
+_MOST_EVENTS = 100
+HEARTBEAT_SECONDS = 30.0
+
+
+@operation("Subscribe")
+def subscribe(call: Call) -> Element:
+    children = elements(call.request)
+    if not children or local(children[0]) not in _KINDS:
+        raise SchemaViolation("The element 'Subscribe' has incomplete content.")
+
+    def serve(request: Element) -> list[Part]:
+        kind = _KINDS[local(request)]
+        folders, mailbox = _folders(call, request)
+        wanted = frozenset((event.text or "") for event in elements(request.find(t("EventTypes"))))
+        if not wanted or wanted - EVENTS:
+            raise SchemaViolation("The 'EventType' element is invalid.")
+        given = text_of(request, "Watermark")
+        made = call.simulator.subscriptions.add(
+            kind,
+            owner=call.user.number,
+            mailbox=mailbox,
+            folders=folders,
+            events=wanted,
+            position=position_of(given) if given else call.store.sequence,
+            url=text_of(request, "URL"),
+            timeout=60.0 * float(text_of(request, "Timeout", "30")),
+        )
+        if kind == "push":
+            _start_pushing(call, made, float(text_of(request, "StatusFrequency", "1")))
+        parts: list[Part] = [("SubscriptionId", made.identifier)]
+        if kind != "streaming":
+            parts.append(("Watermark", watermark(made.position)))
+        return parts
+
+    return answer(call.name, [attempt(call, "SubscribeResponseMessage", children[0], serve)])
+
+
+def _folders(call: Call, request: Element) -> tuple[frozenset[int] | None, int]:
+    everything = flag(request.get("SubscribeToAllFolders"))
+    named = elements(request.find(t("FolderIds")))
+    if everything:
+        if named:
+            raise EwsError("ErrorInvalidSubscriptionRequest", "Folder ids cannot be given with all folders.")
+        return None, call.user.number
+    if not named:
+        raise EwsError("ErrorInvalidSubscriptionRequest", "Subscription request must name folders.")
+    rows = [targets.folder(call, entry, "read") for entry in named]
+    if len({row.mailbox.number for row in rows}) > 1:
+        raise EwsError("ErrorInvalidSubscriptionRequest", "All folders must be in one mailbox.")
+    return frozenset(row.number for row in rows), rows[0].mailbox.number
+
+
+@operation("Unsubscribe")
+def unsubscribe(call: Call) -> Element:
+    def serve(entry: Element) -> list[Part]:
+        call.simulator.subscriptions.remove((entry.text or "").strip(), call.user.number)
+        return []
+
+    made = attempt(call, "UnsubscribeResponseMessage", part(call, "SubscriptionId"), serve)
+    return answer(call.name, [made])
+
+
+def _event(event: Event) -> Element:
+    made = make(event.kind)
+    add(made, "Watermark", watermark(event.sequence))
+    add(made, "TimeStamp", event.at)
+    kind = "FolderId" if event.is_folder else "ItemId"
+    add(made, kind, Id=event.this[0], ChangeKey=event.this[1])
+    add(made, "ParentFolderId", Id=event.parent[0], ChangeKey=event.parent[1])
+    if event.old_this is not None and event.old_parent is not None:
+        add(made, f"Old{kind}", Id=event.old_this[0], ChangeKey=event.old_this[1])
+        add(made, "OldParentFolderId", Id=event.old_parent[0], ChangeKey=event.old_parent[1])
+    return made
+
+
+def _notification(subscription: Subscription, events: list[Event], *, previous: int, streaming: bool) -> Element:
+    made = make("Notification")
+    add(made, "SubscriptionId", subscription.identifier)
+    if not streaming:
+        add(made, "PreviousWatermark", watermark(previous))
+        add(made, "MoreEvents", "true" if len(events) > _MOST_EVENTS else "false")
+    for event in events[:_MOST_EVENTS]:
+        shown = _event(event)
+        if streaming:
+            shown.remove(shown[0])
+        made.append(shown)
+    if not events:
+        status = add(made, "StatusEvent")
+        if not streaming:
+            add(status, "Watermark", watermark(previous))
+    return made
+
+
+@operation("GetEvents")
+def get_events(call: Call) -> Element:
+    def serve(entry: Element) -> list[Part]:
+        found = call.simulator.subscriptions.find((entry.text or "").strip(), call.user.number)
+        if found.kind != "pull":
+            raise EwsError("ErrorInvalidPullSubscriptionId", "The subscription is not a pull subscription.")
+        since = position_of(part(call, "Watermark").text or "")
+        if since > call.store.sequence or since < call.store.journal.dropped:
+            raise EwsError("ErrorInvalidWatermark")
+        events = [event for event in call.store.journal.since(since) if found.wants(event)]
+        made = _notification(found, events, previous=since, streaming=False)
+        made.tag = m("Notification")
+        return [made]
+
+    made = attempt(call, "GetEventsResponseMessage", part(call, "SubscriptionId"), serve)
+    return answer(call.name, [made])
+
+
+@operation("GetStreamingEvents")
+def get_streaming_events(call: Call) -> Element | Iterator[Element]:
+    minutes = part(call, "ConnectionTimeout").text or ""
+    if not minutes.isdigit() or not 1 <= int(minutes) <= 30:
+        raise SchemaViolation("The 'ConnectionTimeout' element is invalid.")
+    found, missing = [], []
+    for entry in listed(call, "SubscriptionIds"):
+        identifier = (entry.text or "").strip()
+        try:
+            found.append(call.simulator.subscriptions.find(identifier, call.user.number))
+        except EwsError:
+            missing.append(identifier)
+        else:
+            if found[-1].kind != "streaming":
+                missing.append(identifier)
+    if missing:
+        return _unknown(missing)
+    return _stream(call, found, 60.0 * int(minutes))
+
+
+def _unknown(identifiers: list[str]) -> Element:
+    made = message("GetStreamingEventsResponseMessage", ResponseClass="Error")
+    for name, text in (
+        ("MessageText", "One or more subscriptions in the request were not found."),
+        ("ResponseCode", "ErrorSubscriptionNotFound"),
+        ("DescriptiveLinkKey", "0"),
+    ):
+        etree.SubElement(made, m(name)).text = text
+    holder = etree.SubElement(made, m("ErrorSubscriptionIds"))
+    for identifier in identifiers:
+        add(holder, "SubscriptionId", identifier)
+    return answer("GetStreamingEvents", [made])
+
+
+def _told(*parts: Part) -> Element:
+    return answer("GetStreamingEvents", [success("GetStreamingEventsResponseMessage", parts)])
+
+
+def _stream(call: Call, found: list[Subscription], seconds: float) -> Iterator[Element]:
+    """Notifications as they happen, a heartbeat while nothing does, and Closed at the end."""
+    end, journal = time.monotonic() + seconds, call.store.journal
+    yield _told(("ConnectionStatus", "OK"))
+    while (left := end - time.monotonic()) > 0 and not call.simulator.stopping.is_set():
+        notes = _due(call, found)
+        if notes:
+            yield _told(holding("Notifications", *notes))
+            continue
+        with journal.changed:
+            if not any(_due(call, [one], peek=True) for one in found):
+                quiet = not journal.changed.wait(min(left, HEARTBEAT_SECONDS))
+            else:
+                quiet = False
+        if quiet and not call.simulator.stopping.is_set():
+            beats = [_notification(one, [], previous=one.position, streaming=True) for one in found]
+            yield _told(holding("Notifications", *beats))
+    yield _told(("ConnectionStatus", "Closed"))
+
+
+def _due(call: Call, found: list[Subscription], *, peek: bool = False) -> list[Element]:
+    notes = []
+    for one in found:
+        events = [event for event in call.store.journal.since(one.position) if one.wants(event)]
+        if events and not peek:
+            events = events[:_MOST_EVENTS]
+            one.position = events[-1].sequence
+        if events:
+            notes.append(_notification(one, events, previous=one.position, streaming=True))
+    return notes
+
+
+def _start_pushing(call: Call, subscription: Subscription, minutes: float) -> None:
+    threading.Thread(target=_push, args=(call, subscription, 60.0 * minutes), daemon=True).start()
+
+
+def _push(call: Call, subscription: Subscription, status_every: float) -> None:
+    """Tell a push listener of events until it answers Unsubscribe, or cannot be reached three times."""
+    failures, told = 0, time.monotonic() - status_every
+    journal, stopping = call.store.journal, call.simulator.stopping
+    while failures < 3 and not stopping.is_set():
+        if subscription not in call.simulator.subscriptions.pushes():
+            return
+        events = [event for event in journal.since(subscription.position) if subscription.wants(event)]
+        if not events and time.monotonic() - told < status_every:
+            with journal.changed:
+                journal.changed.wait(1)
+            continue
+        note = _notification(subscription, events, previous=subscription.position, streaming=False)
+        note.tag = m("Notification")
+        verdict = _post(subscription.url, note)
+        told = time.monotonic()
+        if verdict is None:
+            failures += 1
+            stopping.wait(1)
+            continue
+        failures = 0
+        if events:
+            subscription.position = events[:_MOST_EVENTS][-1].sequence
+        if verdict == "Unsubscribe":
+            break
+    call.simulator.subscriptions.drop(subscription.identifier)
+
+
+def _post(url: str, note: Element) -> str | None:
+    body = answer("SendNotification", [success("SendNotificationResponseMessage", [note])])
+    try:
+        reply = requests.post(
+            url, soap.wrap(body), headers={"Content-Type": "text/xml; charset=utf-8"}, timeout=10, allow_redirects=False
+        )
+        root = etree.fromstring(reply.content, etree.XMLParser(resolve_entities=False, no_network=True))
+    except (requests.RequestException, etree.XMLSyntaxError, ValueError):
+        return None
+    result = root.find(f"{{{SOAP}}}Body/{m('SendNotificationResult')}/{m('SubscriptionStatus')}")
+    return result.text if result is not None else None
