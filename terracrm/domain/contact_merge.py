@@ -10,6 +10,8 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any, Final
 
+from terracrm.domain.addresses import normalise
+from terracrm.domain.names import e164
 from terracrm.domain.records import ContactRecord
 
 Snapshot = dict[str, Any]
@@ -55,10 +57,25 @@ def scalar_changes(base: Mapping[str, Any] | None, local: Mapping[str, Any], new
     return {name: new[name] for name in SCALARS if new[name] != base.get(name, "") and new[name] != local[name]}
 
 
+def identity(field: str, entry: Mapping[str, Any]) -> str:
+    """What makes an entry of a list field the same entry; its label and spelling may change."""
+    if field == "emails":
+        return normalise(entry["address"])
+    if field == "phones":
+        return e164(entry["number"]) or str(entry["number"]).strip()
+    parts = (entry["postal_code"], entry["country"], entry["region"], entry["city"], entry["street"])
+    return ", ".join(part for part in parts if part)
+
+
 def list_changes(
-    base: Iterable[Mapping[str, Any]] | None, new: Iterable[Mapping[str, Any]], key: str
-) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """What was added to a list field and the `key` values of what was removed, since the base."""
-    before = {str(entry[key]) for entry in base or ()}
-    after = {str(entry[key]): entry for entry in new if entry[key]}
-    return [entry for value, entry in after.items() if value not in before], sorted(before - after.keys())
+    field: str, base: Iterable[Mapping[str, Any]], new: Iterable[Mapping[str, Any]]
+) -> tuple[dict[str, Mapping[str, Any]], set[str]]:
+    """The entries that were added or relabelled, by identity, and the identities of the removed ones."""
+    before = {identity(field, entry): entry for entry in base}
+    after = {found: entry for entry in new if (found := identity(field, entry))}
+    added = {
+        found: entry
+        for found, entry in after.items()
+        if found not in before or entry["label"] != before[found]["label"]
+    }
+    return added, before.keys() - after.keys()

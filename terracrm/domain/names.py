@@ -7,8 +7,38 @@ import re
 import phonenumbers
 
 _LEGAL_FORMS = frozenset(
-    "ооо оао пао зао ао ип тоо чп гк тк тд нко "
-    "ltd llc inc corp co gmbh ag sa srl plc bv oy ab kg limited incorporated corporation company".split()
+    [
+        "ооо",
+        "оао",
+        "пао",
+        "зао",
+        "ао",
+        "ип",
+        "тоо",
+        "чп",
+        "гк",
+        "тк",
+        "тд",
+        "нко",
+        "ltd",
+        "llc",
+        "inc",
+        "corp",
+        "co",
+        "gmbh",
+        "ag",
+        "sa",
+        "srl",
+        "plc",
+        "bv",
+        "oy",
+        "ab",
+        "kg",
+        "limited",
+        "incorporated",
+        "corporation",
+        "company",
+    ]
 )
 _WORD = re.compile(r"[^\W_]+")
 

@@ -47,17 +47,21 @@ class Contact(Base):
         back_populates="contact", order_by="ContactPhone.position", cascade="all, delete-orphan"
     )
     postal_addresses: Mapped[list[ContactPostalAddress]] = relationship(
-        back_populates="contact", order_by="ContactPostalAddress.id", cascade="all, delete-orphan"
+        back_populates="contact", order_by="ContactPostalAddress.position", cascade="all, delete-orphan"
     )
 
 
 class ContactAddress(Base):
-    """An e-mail address of a person. `address` is normalised; `written` is how it was written."""
+    """An e-mail address of a person. `address` is normalised; `written` is how it was written.
+
+    `domain` is the domain that tells the company, "" where it tells none (`DomainPolicy.company_domain`).
+    """
 
     __tablename__ = "contact_addresses"
     id: Mapped[int] = mapped_column(primary_key=True)
     contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id", ondelete="CASCADE"), index=True)
     address: Mapped[str] = mapped_column(index=True)
+    domain: Mapped[str] = mapped_column(default="", index=True)
     written: Mapped[str] = mapped_column(default="")
     label: Mapped[str] = mapped_column(default="")
     position: Mapped[int] = mapped_column(default=0)
@@ -89,4 +93,5 @@ class ContactPostalAddress(Base):
     region: Mapped[str] = mapped_column(default="")
     postal_code: Mapped[str] = mapped_column(default="")
     country: Mapped[str] = mapped_column(default="")
+    position: Mapped[int] = mapped_column(default=0)
     contact: Mapped[Contact] = relationship(back_populates="postal_addresses")

@@ -297,6 +297,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("contact_id", sa.Integer(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
+        sa.Column("domain", sa.String(), nullable=False),
         sa.Column("written", sa.String(), nullable=False),
         sa.Column("label", sa.String(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
@@ -308,6 +309,7 @@ def upgrade() -> None:
     with op.batch_alter_table("contact_addresses", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_contact_addresses_address"), ["address"], unique=False)
         batch_op.create_index(batch_op.f("ix_contact_addresses_contact_id"), ["contact_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_contact_addresses_domain"), ["domain"], unique=False)
 
     op.create_table(
         "contact_phones",
@@ -336,6 +338,7 @@ def upgrade() -> None:
         sa.Column("region", sa.String(), nullable=False),
         sa.Column("postal_code", sa.String(), nullable=False),
         sa.Column("country", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["contact_id"],
             ["contacts.id"],
@@ -716,6 +719,7 @@ def downgrade() -> None:
 
     op.drop_table("contact_phones")
     with op.batch_alter_table("contact_addresses", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_contact_addresses_domain"))
         batch_op.drop_index(batch_op.f("ix_contact_addresses_contact_id"))
         batch_op.drop_index(batch_op.f("ix_contact_addresses_address"))
 

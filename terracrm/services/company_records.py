@@ -1,0 +1,114 @@
+"""Companies made from what the mailboxes say: by the name on a contact, or by the domain of its address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from terracrm.domain.names import company_key
+from terracrm.models import Company, CompanyDomain, Contact
+from terracrm.services import history, search
+from terracrm.services.field_history import record_change
+from terracrm.services.sources import Source
+
+
+def company_for(session: Session, source: Source, name: str, domains: Iterable[str]) -> Company | None:
+    """The company of this name or of these domains; made when unknown and named. The domains become its own.
+
+    A company that was only known by its domain takes the name when one is found.
+    """
+    wanted = sorted({domain for domain in domains if domain})
+    by_domain = _by_domain(session, wanted)
+    if not company_key(name):
+        return by_domain
+    company = _by_name(session, name)
+    if company is None and by_domain is not None and is_named_by_domain(by_domain):
+        record_change(session, source, "company", by_domain.id, "name", by_domain.name, name)
+        company = by_domain
+        company.name, company.name_key = name.strip(), company_key(name)
+        _index(session, company)
+    elif company is None:
+        company = add_company(session, source, name)
+    elif by_domain is not None and by_domain is not company and is_named_by_domain(by_domain):
+        _absorb(session, by_domain, company)
+    _claim(session, company, wanted)
+    return company
+
+
+def company_by_domain(session: Session, source: Source, domain: str) -> Company:
+    """The company of a domain; made and named by the domain when unknown."""
+    company = _by_domain(session, [domain])
+    if company is None:
+        company = add_company(session, source, domain)
+        _claim(session, company, [domain])
+    return company
+
+
+def add_company(session: Session, source: Source, name: str) -> Company:
+    """A new company that belongs to whom the mailbox belongs."""
+    company = Company(name=name.strip(), name_key=company_key(name), owner_id=source.owner_id, team_id=source.team_id)
+    session.add(company)
+    session.flush()
+    _index(session, company)
+    return company
+
+
+def is_named_by_domain(company: Company) -> bool:
+    """Whether nobody has told the company's name yet."""
+    return any(company.name == owned.domain for owned in company.domains)
+
+
+def _by_name(session: Session, name: str) -> Company | None:
+    return session.scalar(select(Company).where(Company.name_key == company_key(name)).order_by(Company.id).limit(1))
+
+
+def _by_domain(session: Session, domains: list[str]) -> Company | None:
+    return session.scalar(
+        select(Company).join(CompanyDomain).where(CompanyDomain.domain.in_(domains)).order_by(Company.id).limit(1)
+    )
+
+
+def _claim(session: Session, company: Company, domains: list[str]) -> None:
+    taken = set(session.scalars(select(CompanyDomain.domain).where(CompanyDomain.domain.in_(domains))))
+    for domain in domains:
+        if domain not in taken:
+            company.domains.append(CompanyDomain(domain=domain))
+            session.flush()
+            history.link_domain(session, company.id, domain)
+            _adopt(session, company, domain)
+    if set(domains) - taken:
+        _index(session, company)
+
+
+def _adopt(session: Session, company: Company, domain: str) -> None:
+    """Contacts that had no company and whose address is of this domain belong to it from now on."""
+    homeless = session.scalars(
+        select(Contact).where(
+            Contact.company_id.is_(None),
+            Contact.company_name == "",
+            Contact.addresses.any(domain=domain),
+        )
+    )
+    for contact in homeless:
+        contact.company_id = company.id
+        history.move_contact(session, contact.id, None, company.id)
+
+
+def _absorb(session: Session, known_by_domain: Company, company: Company) -> None:
+    session.execute(update(Contact).where(Contact.company_id == known_by_domain.id).values(company_id=company.id))
+    history.move_company(session, known_by_domain.id, company.id)
+    for owned in list(known_by_domain.domains):
+        known_by_domain.domains.remove(owned)
+        session.flush()
+        company.domains.append(CompanyDomain(domain=owned.domain))
+    search.remove(session, "company_search", [known_by_domain.id])
+    session.delete(known_by_domain)
+    session.flush()
+    _index(session, company)
+
+
+def _index(session: Session, company: Company) -> None:
+    domains = " ".join(owned.domain for owned in company.domains)
+    search.index_companies(session, [(company.id, f"{company.name} {domains}")])

@@ -1,0 +1,155 @@
+"""The relationship history kept in step with what is known of people: timelines and past participants.
+
+Nothing depends on the order of arrival: mail that came before its contact joins the contact's history when the
+contact is made (M2), and two mailboxes in any order give the same timelines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import delete, exists, insert, literal, select, update
+from sqlalchemy.orm import Session
+
+from terracrm.models import Activity, CompanyTimeline, ContactTimeline, Participant
+from terracrm.services.matching import BY_ADDRESS, BY_DOMAIN
+
+
+def link_addresses(session: Session, contact_id: int, company_id: int | None, addresses: Iterable[str]) -> None:
+    """Give a contact all the past mail of these addresses that belongs to nobody yet."""
+    values: dict[str, object] = {"contact_id": contact_id, "match_method": BY_ADDRESS}
+    unclaimed = (
+        Participant.address.in_([address for address in addresses if address]),
+        Participant.contact_id.is_(None),
+        Participant.match_method.in_(("", BY_DOMAIN)),
+    )
+    if company_id is not None:
+        values["company_id"] = company_id
+        moved = _companies_of(session, *unclaimed)
+    else:
+        moved = set()
+    session.execute(update(Participant).where(*unclaimed).values(**values))
+    extend_contact(session, contact_id)
+    _rebuild_companies(session, moved - {company_id})
+
+
+def link_domain(session: Session, company_id: int, domain: str) -> None:
+    """Give a company all the past mail of its domain whose sender belongs to no company yet."""
+    session.execute(
+        update(Participant)
+        .where(Participant.domain == domain, Participant.company_id.is_(None), Participant.match_method != "internal")
+        .values(company_id=company_id)
+    )
+    session.execute(
+        update(Participant)
+        .where(Participant.domain == domain, Participant.company_id == company_id, Participant.match_method == "")
+        .values(match_method=BY_DOMAIN)
+    )
+    _extend_company(session, company_id)
+
+
+def move_contact(session: Session, contact_id: int, old_company: int | None, new_company: int | None) -> None:
+    """A contact went to another company: its history goes along."""
+    session.execute(update(Participant).where(Participant.contact_id == contact_id).values(company_id=new_company))
+    if new_company is not None:
+        _extend_company(session, new_company)
+    if old_company is not None:
+        _rebuild_companies(session, {old_company})
+
+
+def move_company(session: Session, old_company: int, new_company: int) -> None:
+    """One company was found to be another: all its history goes there."""
+    session.execute(update(Participant).where(Participant.company_id == old_company).values(company_id=new_company))
+    session.execute(delete(CompanyTimeline).where(CompanyTimeline.company_id == old_company))
+    _extend_company(session, new_company)
+
+
+def forget_contact(session: Session, contact_id: int) -> None:
+    """Take a contact out of the history; its mail stays with the company where the domain tells it."""
+    activities = select(Participant.activity_id).where(Participant.contact_id == contact_id)
+    touched = list(session.scalars(activities))
+    companies = _companies_of(session, Participant.contact_id == contact_id)
+    session.execute(delete(ContactTimeline).where(ContactTimeline.contact_id == contact_id))
+    session.execute(
+        update(Participant)
+        .where(Participant.contact_id == contact_id)
+        .values(contact_id=None, company_id=None, match_method="")
+    )
+    _rebuild_companies(session, companies)
+    refresh_matched(session, touched)
+
+
+def refresh(session: Session, activity_ids: Iterable[int]) -> None:
+    """Write the timelines of these activities anew, after their time or participants changed."""
+    ids = list(activity_ids)
+    for timeline, person in ((ContactTimeline, Participant.contact_id), (CompanyTimeline, Participant.company_id)):
+        session.execute(delete(timeline).where(timeline.activity_id.in_(ids)))
+        rows = (
+            select(person, Activity.occurred_at, Activity.id, Activity.kind)
+            .join(Activity, Activity.id == Participant.activity_id)
+            .where(Activity.id.in_(ids), person.is_not(None))
+            .distinct()
+        )
+        session.execute(insert(timeline).from_select(_columns(timeline), rows))
+    refresh_matched(session, ids)
+
+
+def refresh_matched(session: Session, activity_ids: Iterable[int]) -> None:
+    """Set `is_matched` by whether any participant is known."""
+    known = exists().where(
+        Participant.activity_id == Activity.id,
+        Participant.contact_id.is_not(None) | Participant.company_id.is_not(None),
+    )
+    session.execute(update(Activity).where(Activity.id.in_(list(activity_ids))).values(is_matched=known))
+
+
+def extend_contact(session: Session, contact_id: int) -> None:
+    """Add what is missing to the contact's timeline and to those of its companies."""
+    _extend(session, ContactTimeline, Participant.contact_id == contact_id, literal(contact_id))
+    for company_id in _companies_of(session, Participant.contact_id == contact_id):
+        _extend_company(session, company_id)
+    _mark_matched(session, Participant.contact_id == contact_id)
+
+
+def _extend_company(session: Session, company_id: int) -> None:
+    _extend(session, CompanyTimeline, Participant.company_id == company_id, literal(company_id))
+    _mark_matched(session, Participant.company_id == company_id)
+
+
+def _extend(session: Session, timeline: type[ContactTimeline | CompanyTimeline], mine, key) -> None:  # type: ignore[no-untyped-def]
+    owner = timeline.contact_id if timeline is ContactTimeline else timeline.company_id  # type: ignore[attr-defined]
+    there = exists().where(timeline.activity_id == Activity.id, owner == key)
+    rows = (
+        select(key, Activity.occurred_at, Activity.id, Activity.kind)
+        .join(Participant, Participant.activity_id == Activity.id)
+        .where(mine, ~there)
+        .distinct()
+    )
+    session.execute(insert(timeline).from_select(_columns(timeline), rows))
+
+
+def _columns(timeline: type[ContactTimeline | CompanyTimeline]) -> list[str]:
+    first = "contact_id" if timeline is ContactTimeline else "company_id"
+    return [first, "occurred_at", "activity_id", "kind"]
+
+
+def _mark_matched(session: Session, mine) -> None:  # type: ignore[no-untyped-def]
+    session.execute(
+        update(Activity)
+        .where(Activity.id.in_(select(Participant.activity_id).where(mine)), Activity.is_matched.is_(False))
+        .values(is_matched=True)
+    )
+
+
+def _companies_of(session: Session, *conditions) -> set[int]:  # type: ignore[no-untyped-def]
+    rows = session.scalars(
+        select(Participant.company_id).where(*conditions, Participant.company_id.is_not(None)).distinct()
+    )
+    return {company_id for company_id in rows if company_id is not None}
+
+
+def _rebuild_companies(session: Session, company_ids: Iterable[int | None]) -> None:
+    for company_id in company_ids:
+        if company_id is not None:
+            session.execute(delete(CompanyTimeline).where(CompanyTimeline.company_id == company_id))
+            _extend_company(session, company_id)

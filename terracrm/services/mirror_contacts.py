@@ -1,0 +1,237 @@
+"""Entries of Outlook's contacts folders become Contacts, and their company names Companies (M1, P2).
+
+The entry of the same person in another mailbox is found by any of its addresses, and a moved entry by its
+content. The first entry fills what is empty; after that each mailbox changes what it changed (per field).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from terracrm.domain.addresses import normalise
+from terracrm.domain.contact_merge import (
+    LISTS,
+    TEXTS,
+    Snapshot,
+    birthday_of,
+    identity,
+    list_changes,
+    scalar_changes,
+    snapshot,
+)
+from terracrm.domain.names import display_name, e164, name_key
+from terracrm.domain.records import ContactRecord
+from terracrm.models import Contact, ContactAddress, ContactPhone, ContactPostalAddress, Link
+from terracrm.services import history, links, search
+from terracrm.services.company_records import company_by_domain, company_for
+from terracrm.services.field_history import record_change
+from terracrm.services.sources import Source, lock_directory
+
+ENTITY = "contact"
+FROM_FOLDER = "contacts_folder"
+FROM_MAIL = "sent_mail"
+
+
+def store(session: Session, source: Source, remote_id: str, version: str, record: ContactRecord) -> bool:
+    """Take in one entry of a contacts folder; whether anything changed. The link keeps it as the new base."""
+    lock_directory(session)
+    new = snapshot(record)
+    digest = content_hash(new)
+    link = links.find(session, source.mailbox_id, remote_id)
+    if link is None:
+        contact, method = _same_person(session, source, record, digest)
+        link = links.add(session, source, ENTITY, contact.id if contact else 0, remote_id, FROM_FOLDER, method)
+    else:
+        contact = session.get(Contact, link.local_id)
+    changed = link.content_hash != digest or link.gone_at is not None
+    if contact is None:
+        contact = _add(session, source, FROM_FOLDER)
+        link.base = None
+        link.local_id = contact.id
+    if changed:
+        apply(session, source, contact, link.base, new)
+    link.version, link.content_hash, link.base, link.gone_at = version, digest, new, None
+    session.flush()
+    return changed
+
+
+def apply(session: Session, source: Source, contact: Contact, base: Snapshot | None, new: Snapshot) -> None:
+    """Change the contact by what the entry says now, against what it said before."""
+    is_new = not contact.display_name
+    local = _texts(contact)
+    changes = scalar_changes(base, local, new)
+    for field, value in changes.items():
+        setattr(contact, field, birthday_of(value) if field == "birthday" else value)
+        if not is_new:
+            record_change(session, source, ENTITY, contact.id, field, local[field], value)
+    for field in LISTS:
+        _apply_list(session, source, contact, field, base, new, log=not is_new)
+    if not contact.display_name:
+        addresses = [entry.written or entry.address for entry in contact.addresses]
+        contact.display_name = display_name(
+            contact.given_name,
+            contact.middle_name,
+            contact.surname,
+            next((x for x in [contact.company_name, *addresses, *(p.number for p in contact.phones)] if x), "—"),
+        )
+    contact.name_key = name_key(contact.display_name)
+    session.flush()
+    _settle_company(session, source, contact, renamed="company_name" in changes)
+    history.link_addresses(session, contact.id, contact.company_id, [entry.address for entry in contact.addresses])
+    index(session, contact)
+
+
+def add_from_mail(session: Session, source: Source, address: str, name: str) -> Contact:
+    """A new contact for somebody we wrote to (S7), in the company of the address's domain."""
+    contact = _add(session, source, FROM_MAIL)
+    written_name = name if name and "@" not in name else ""
+    contact.display_name = written_name.strip() or address
+    contact.name_key = name_key(contact.display_name)
+    domain = source.policy.company_domain(address)
+    contact.addresses.append(ContactAddress(address=address, written=address, domain=domain, label="1"))
+    session.flush()
+    if domain:
+        contact.company_id = company_by_domain(session, source, domain).id
+    history.link_addresses(session, contact.id, contact.company_id, [address])
+    index(session, contact)
+    return contact
+
+
+def withdraw(session: Session, link: Link) -> None:
+    """The entry became private: unlink it, and forget the contact when no other mailbox knows it (S4)."""
+    contact = session.get(Contact, link.local_id)
+    links.delete(session, link)
+    if contact is None or links.is_held(session, ENTITY, contact.id):
+        return
+    history.forget_contact(session, contact.id)
+    search.remove(session, "contact_search", [contact.id])
+    session.delete(contact)
+    session.flush()
+
+
+def content_hash(entry: Snapshot) -> str:
+    """What tells a changed entry from the same one with a new version."""
+    return hashlib.sha1(json.dumps(entry, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+
+
+def index(session: Session, contact: Contact) -> None:
+    """Make the contact found by name, company, position, addresses, phones and notes."""
+    words = [
+        contact.display_name,
+        contact.given_name,
+        contact.middle_name,
+        contact.surname,
+        contact.company_name,
+        contact.job_title,
+        contact.notes,
+        *(entry.address for entry in contact.addresses),
+        *(f"{entry.number} {entry.e164}" for entry in contact.phones),
+        *(entry.city for entry in contact.postal_addresses),
+    ]
+    search.index_contacts(session, [(contact.id, " ".join(word for word in words if word))])
+
+
+def _same_person(session: Session, source: Source, record: ContactRecord, digest: str) -> tuple[Contact | None, str]:
+    addresses = [found for entry in record.emails if (found := normalise(entry.address))]
+    person = session.scalar(
+        select(Contact)
+        .join(ContactAddress)
+        .where(ContactAddress.address.in_(addresses), Contact.archived_at.is_(None))
+        .order_by(Contact.id)
+        .limit(1)
+    )
+    if person is not None:
+        return person, "address"
+    moved = links.find_by_content(session, source.mailbox_id, ENTITY, digest)
+    return (session.get(Contact, moved.local_id), "content") if moved else (None, "")
+
+
+def _add(session: Session, source: Source, rule: str) -> Contact:
+    contact = Contact(
+        display_name="",
+        name_key="",
+        owner_id=source.owner_id,
+        team_id=source.team_id,
+        created_by_mailbox_id=source.mailbox_id,
+        created_by_run_id=source.run_id,
+        created_by_rule=rule,
+    )
+    session.add(contact)
+    session.flush()
+    return contact
+
+
+def _texts(contact: Contact) -> dict[str, str]:
+    birthday = contact.birthday.isoformat() if contact.birthday else ""
+    return {name: getattr(contact, name) or "" for name in TEXTS} | {"birthday": birthday}
+
+
+def _settle_company(session: Session, source: Source, contact: Contact, renamed: bool) -> None:
+    if contact.company_id is not None and not renamed:
+        known = session.scalars(select(ContactAddress.domain).where(ContactAddress.contact_id == contact.id))
+        company_for(session, source, contact.company_name, known)
+        return
+    domains = [entry.domain for entry in contact.addresses]
+    company = company_for(session, source, contact.company_name, domains)
+    old, contact.company_id = contact.company_id, company.id if company else None
+    session.flush()
+    if old != contact.company_id:
+        history.move_contact(session, contact.id, old, contact.company_id)
+
+
+def _apply_list(
+    session: Session, source: Source, contact: Contact, field: str, base: Snapshot | None, new: Snapshot, log: bool
+) -> None:
+    rows = getattr(contact, ROWS[field])
+    before = _line(field, rows)
+    added, removed = list_changes(field, base[field] if base else (), new[field])
+    known = {identity(field, _entry(field, row)): row for row in rows}
+    for gone in removed & known.keys():
+        rows.remove(known[gone])
+    for found, entry in added.items():
+        if found not in known:
+            rows.append(_MAKE[field](source, entry))
+        elif base is not None:
+            known[found].label = entry["label"]
+    for position, row in enumerate(rows):
+        row.position = position
+    if log:
+        record_change(session, source, ENTITY, contact.id, field, before, _line(field, rows))
+
+
+def _entry(field: str, row: Any) -> dict[str, str]:
+    names = {"emails": ("address", "label"), "phones": ("number", "label"), "postal_addresses": POSTAL}[field]
+    return {name: getattr(row, name) for name in names}
+
+
+def _line(field: str, rows: list[Any]) -> str:
+    return "; ".join(identity(field, _entry(field, row)) for row in rows)
+
+
+def _make_address(source: Source, entry: Mapping[str, Any]) -> ContactAddress:
+    address = normalise(entry["address"])
+    domain = source.policy.company_domain(address)
+    return ContactAddress(address=address, domain=domain, written=entry["address"].strip(), label=entry["label"])
+
+
+def _make_phone(_: Source, entry: Mapping[str, Any]) -> ContactPhone:
+    return ContactPhone(number=entry["number"].strip(), e164=e164(entry["number"]), label=entry["label"])
+
+
+def _make_postal(_: Source, entry: Mapping[str, Any]) -> ContactPostalAddress:
+    return ContactPostalAddress(**entry)
+
+
+ROWS = {"emails": "addresses", "phones": "phones", "postal_addresses": "postal_addresses"}
+POSTAL = ("label", "street", "city", "region", "postal_code", "country")
+_MAKE: dict[str, Callable[[Source, Mapping[str, Any]], Any]] = {
+    "emails": _make_address,
+    "phones": _make_phone,
+    "postal_addresses": _make_postal,
+}
