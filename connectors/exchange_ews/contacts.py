@@ -45,7 +45,7 @@ SHAPE = Shape(
     body_type="Text",
 )
 
-_LABELS = {"OtherTelephone": "other", "TtyTddPhone": "tty_tdd", "CompanyMainPhone": "company_main"}
+_LABELS = {"OtherTelephone": "other"}
 
 
 def contact(item: Item) -> ContactRecord:

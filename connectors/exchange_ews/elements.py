@@ -5,7 +5,7 @@ Values that do not parse read as missing: one odd date must not cost the item.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from lxml.etree import _Element as Element
@@ -17,6 +17,7 @@ MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
 T = f"{{{TYPES}}}"
 M = f"{{{MESSAGES}}}"
 
+_ADDRESS, _NAME, _ROUTING_TYPE = f"{T}EmailAddress", f"{T}Name", f"{T}RoutingType"
 _RESPONSES = {
     "Organizer": Response.ORGANIZER,
     "Accept": Response.ACCEPTED,
@@ -71,15 +72,16 @@ class Item:
 
     def strings(self, name: str) -> tuple[str, ...]:
         """A list of strings, such as the categories."""
+        return tuple(entry.text for entry in self.elements(name) if entry.text)
+
+    def elements(self, name: str) -> Iterable[Element]:
+        """The elements of a list, such as the headers."""
         child = self._children.get(T + name)
-        return () if child is None else tuple(entry.text for entry in child if entry.text)
+        return () if child is None else child
 
     def items(self, name: str) -> Iterator[Item]:
-        """The elements of a list."""
-        child = self._children.get(T + name)
-        if child is not None:
-            for entry in child.iterchildren(tag="{*}*"):
-                yield Item(entry)
+        """The elements of a list, to look into."""
+        return (Item(entry) for entry in self.elements(name))
 
     def nested(self, name: str) -> Iterator[Item]:
         """The element of a field itself, where the item has it, to look into."""
@@ -136,16 +138,16 @@ def response(text: str) -> Response:
     return _RESPONSES.get(text, Response.UNKNOWN)
 
 
-def participant(role: Role, mailbox: Item, smtp_address: str = "", answer: str = "") -> Participant | None:
+def participant(role: Role, mailbox: Element, smtp_address: str = "", answer: str = "") -> Participant | None:
     """The person of a Mailbox element, or None where it names nobody.
 
     Inside an organisation the address may be Exchange's own (RoutingType EX, "/o=..."): `smtp_address` then takes
     its place where the item carries one.
     """
-    address = mailbox.text("EmailAddress")
-    if smtp_address and (not address or mailbox.text("RoutingType") == "EX" or address.startswith("/")):
+    address = (mailbox.findtext(_ADDRESS) or "").strip()
+    if smtp_address and (not address or address.startswith("/") or mailbox.findtext(_ROUTING_TYPE) == "EX"):
         address = smtp_address.strip()
-    name = mailbox.text("Name")
+    name = (mailbox.findtext(_NAME) or "").strip()
     if not address and not name:
         return None
-    return Participant(role=role, address=address, name=name, response=response(answer))
+    return Participant(role, address, name, response(answer))

@@ -81,11 +81,12 @@ def meeting(item: Item) -> MeetingRecord:
 
 
 def _participants(item: Item) -> tuple[Participant, ...]:
-    found = [participant(Role.ORGANIZER, mailbox, answer="Organizer") for mailbox in item.items("Organizer")]
+    found = [participant(Role.ORGANIZER, mailbox, answer="Organizer") for mailbox in item.elements("Organizer")]
     for name, role in _ATTENDEES:
         for attendee in item.items(name):
             answer = attendee.text("ResponseType")
-            found += [participant(role, mailbox, answer=answer) for mailbox in attendee.nested("Mailbox")]
+            mailbox = attendee.child("Mailbox")
+            found.append(None if mailbox is None else participant(role, mailbox, answer=answer))
     return tuple(each for each in found if each is not None)
 
 

@@ -84,7 +84,7 @@ def message(item: Item) -> MessageRecord:
 def _participants(item: Item) -> tuple[Participant, ...]:
     found = [_author(item)]
     for name, role in _RECIPIENTS:
-        found += [participant(role, mailbox) for mailbox in item.items(name)]
+        found += [participant(role, mailbox) for mailbox in item.elements(name)]
     return tuple(each for each in found if each is not None)
 
 
@@ -92,7 +92,7 @@ def _author(item: Item) -> Participant | None:
     """Who the message is from; the sender (perhaps an assistant) only where it names nobody else."""
     smtp = item.extended()
     for name, tag in (("From", FROM_SMTP), ("Sender", SENDER_SMTP)):
-        for mailbox in item.items(name):
+        for mailbox in item.elements(name):
             author = participant(Role.FROM, mailbox, smtp.get(tag, ""))
             if author is not None:
                 return author
@@ -106,13 +106,13 @@ def _ids(text: str) -> list[str]:
 
 def _is_bulk(item: Item, participants: tuple[Participant, ...]) -> bool:
     """Whether a machine or a mailing list wrote it, as its headers or its author's address say."""
-    for header in item.items("InternetMessageHeaders"):
-        name = header.attribute("HeaderName").lower()
+    for header in item.elements("InternetMessageHeaders"):
+        name, value = (header.get("HeaderName") or "").lower(), (header.text or "").strip().lower()
         if name in ("list-unsubscribe", "list-id", "x-auto-response-suppress"):
             return True
-        if name == "precedence" and header.own_text.lower() in ("bulk", "list", "junk"):
+        if name == "precedence" and value in ("bulk", "list", "junk"):
             return True
-        if name == "auto-submitted" and header.own_text.lower().partition(";")[0].strip() != "no":
+        if name == "auto-submitted" and value.partition(";")[0].strip() != "no":
             return True
     local_parts = (each.address.partition("@")[0] for each in participants if each.role is Role.FROM)
     return any(_NO_REPLY.search(local_part) for local_part in local_parts)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -65,12 +65,10 @@ class OnePieceResponse(requests.Response):
     exchangelib iterates with requests' default chunk of one byte, which is 72 % of the time of a fetch.
     """
 
-    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[bytes]:
-        """The body in one piece, once it was read; reading it in the first place stays with requests."""
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Any:
+        """The whole body as bytes once it was read, as exchangelib's own DummyResponse does."""
         body = vars(self)["_content"]
-        if isinstance(body, bytes):
-            return (piece for piece in (body,))
-        return super().iter_content(chunk_size, decode_unicode)
+        return body if isinstance(body, bytes) else super().iter_content(chunk_size, decode_unicode)
 
 
 class OnePieceAdapter(HTTPAdapter):
