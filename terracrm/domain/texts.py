@@ -16,6 +16,6 @@ def html_to_text(html: str) -> str:
     if not html.strip():
         return ""
     try:
-        return get_text(html[:MAX_HTML].replace("\x00", ""), _PLAIN).strip()
+        return str(get_text(html[:MAX_HTML].replace("\x00", ""), _PLAIN)).strip()
     except (ParserError, ValueError):
         return ""

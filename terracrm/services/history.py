@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, exists, insert, literal, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, delete, exists, insert, literal, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from terracrm.models import Activity, CompanyTimeline, ContactTimeline, Participant
 from terracrm.services.matching import BY_ADDRESS, BY_DOMAIN
@@ -105,22 +105,23 @@ def refresh_matched(session: Session, activity_ids: Iterable[int]) -> None:
 
 def extend_contact(session: Session, contact_id: int) -> None:
     """Add what is missing to the contact's timeline and to those of its companies."""
-    _extend(session, ContactTimeline, Participant.contact_id == contact_id, literal(contact_id))
+    _extend(session, ContactTimeline.contact_id, Participant.contact_id == contact_id, contact_id)
     for company_id in _companies_of(session, Participant.contact_id == contact_id):
         _extend_company(session, company_id)
     _mark_matched(session, Participant.contact_id == contact_id)
 
 
 def _extend_company(session: Session, company_id: int) -> None:
-    _extend(session, CompanyTimeline, Participant.company_id == company_id, literal(company_id))
+    _extend(session, CompanyTimeline.company_id, Participant.company_id == company_id, company_id)
     _mark_matched(session, Participant.company_id == company_id)
 
 
-def _extend(session: Session, timeline: type[ContactTimeline | CompanyTimeline], mine, key) -> None:  # type: ignore[no-untyped-def]
-    owner = timeline.contact_id if timeline is ContactTimeline else timeline.company_id  # type: ignore[attr-defined]
-    there = exists().where(timeline.activity_id == Activity.id, owner == key)
+def _extend(session: Session, owner: InstrumentedAttribute[int], mine: ColumnElement[bool], owner_id: int) -> None:
+    """Insert into the timeline that `owner` is the key of what it lacks of the activities of `mine`."""
+    timeline = owner.class_
+    there = exists().where(timeline.activity_id == Activity.id, owner == owner_id)
     rows = (
-        select(key, Activity.occurred_at, Activity.id, Activity.kind)
+        select(literal(owner_id), Activity.occurred_at, Activity.id, Activity.kind)
         .join(Participant, Participant.activity_id == Activity.id)
         .where(mine, ~there)
         .distinct()
@@ -133,7 +134,7 @@ def _columns(timeline: type[ContactTimeline | CompanyTimeline]) -> list[str]:
     return [first, "occurred_at", "activity_id", "kind"]
 
 
-def _mark_matched(session: Session, mine) -> None:  # type: ignore[no-untyped-def]
+def _mark_matched(session: Session, mine: ColumnElement[bool]) -> None:
     session.execute(
         update(Activity)
         .where(Activity.id.in_(select(Participant.activity_id).where(mine)), Activity.is_matched.is_(False))
@@ -141,7 +142,7 @@ def _mark_matched(session: Session, mine) -> None:  # type: ignore[no-untyped-de
     )
 
 
-def _companies_of(session: Session, *conditions) -> set[int]:  # type: ignore[no-untyped-def]
+def _companies_of(session: Session, *conditions: ColumnElement[bool]) -> set[int]:
     rows = session.scalars(
         select(Participant.company_id).where(*conditions, Participant.company_id.is_not(None)).distinct()
     )

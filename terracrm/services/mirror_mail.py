@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
@@ -206,7 +206,7 @@ def _entry(source: Source, record: MessageRecord, text: str) -> Entry:
     )
 
 
-def _occurred_at(record: MessageRecord):  # type: ignore[no-untyped-def]
+def _occurred_at(record: MessageRecord) -> datetime:
     """When it was sent; when it was received where the sender's clock is missing or ahead."""
     received = record.received_at or utcnow()
     return received if record.sent_at is None or record.sent_at > received + CLOCK_SKEW else record.sent_at

@@ -1,0 +1,65 @@
+"""Who runs a stream: a claim in the database, taken by compare-and-set, that ends with its worker.
+
+A claim names host, process and the process's start, so that the claim of a worker that was killed on this
+machine is free at once; elsewhere it is free when its lease ends.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from terracrm.models import Stream, utcnow
+
+
+def new_claim() -> str:
+    """A claim of this process."""
+    return f"{socket.gethostname()}|{os.getpid()}|{_started(os.getpid())}|{uuid.uuid4().hex}"
+
+
+def take(session: Session, stream: Stream, claim: str, lease_seconds: int) -> bool:
+    """Claim the stream unless somebody alive has it. The caller commits."""
+    now = utcnow()
+    if stream.claim and stream.claimed_until and stream.claimed_until > now and not _is_dead(stream.claim):
+        return False
+    taken = session.connection().execute(
+        update(Stream)
+        .where(Stream.id == stream.id, Stream.claim == stream.claim)
+        .values(claim=claim, claimed_until=now + timedelta(seconds=lease_seconds))
+    )
+    return taken.rowcount == 1
+
+
+def keep(session: Session, stream_id: int, claim: str, lease_seconds: int) -> bool:
+    """Extend the lease; False when the claim is no longer ours."""
+    kept = session.connection().execute(
+        update(Stream)
+        .where(Stream.id == stream_id, Stream.claim == claim)
+        .values(claimed_until=utcnow() + timedelta(seconds=lease_seconds))
+    )
+    return kept.rowcount == 1
+
+
+def _is_dead(claim: str) -> bool:
+    host, pid, started, *_ = [*claim.split("|"), "", "", ""]
+    return host == socket.gethostname() and pid.isdigit() and _started(int(pid)) != started
+
+
+def _started(pid: int) -> str:
+    """When a process of this machine started, in the kernel's ticks; "" when there is none, "?" if unknown."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        pass
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return "?"

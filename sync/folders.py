@@ -1,0 +1,69 @@
+"""The folders of a stream: which there are, which are mirrored, and each one's cursor behind its fence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from terracrm.domain.records import Folder, StreamKind
+from terracrm.models import Link, MirrorFolder, Stream, utcnow
+
+# The settings name Outlook's own folders in English; the mailbox may name them in any language.
+WELL_KNOWN = {
+    "drafts": "drafts",
+    "outbox": "outbox",
+    "junk email": "junkemail",
+    "deleted items": "deleteditems",
+    "sync issues": "syncissues",
+}
+
+
+def refresh(session: Session, stream: Stream, found: Iterable[Folder], excluded_names: Iterable[str]) -> None:
+    """Bring the stream's folders in line with the mailbox. One that is gone keeps its history (S9)."""
+    remote = {folder.remote_id: folder for folder in found if folder.kind == StreamKind(stream.kind)}
+    excluded = _excluded(remote.values(), excluded_names) if stream.kind == StreamKind.MAIL else set()
+    known = {folder.remote_id: folder for folder in stream.folders}
+    for remote_id, folder in remote.items():
+        row = known.get(remote_id)
+        if row is None:
+            row = MirrorFolder(remote_id=remote_id)
+            stream.folders.append(row)
+        row.path, row.well_known, row.gone_at = folder.path, folder.well_known, None
+        row.is_excluded = remote_id in excluded
+    for remote_id in known.keys() - remote.keys():
+        mark_gone(session, known[remote_id])
+    session.flush()
+
+
+def mark_gone(session: Session, folder: MirrorFolder) -> None:
+    """The folder was deleted in Outlook: its items left, what they told stays; it starts anew if it returns."""
+    if folder.gone_at is None:
+        folder.gone_at, folder.cursor = utcnow(), None
+        session.execute(
+            update(Link).where(Link.folder_id == folder.id, Link.gone_at.is_(None)).values(gone_at=folder.gone_at)
+        )
+
+
+def advance(session: Session, folder: MirrorFolder, cursor: str | None) -> bool:
+    """Move the cursor in the transaction of its data; False when another worker has moved it (invariant 1)."""
+    moved = session.connection().execute(
+        update(MirrorFolder)
+        .where(MirrorFolder.id == folder.id, MirrorFolder.revision == folder.revision)
+        .values(cursor=cursor, revision=folder.revision + 1)
+    )
+    return moved.rowcount == 1
+
+
+def _excluded(folders: Iterable[Folder], names: Iterable[str]) -> set[str]:
+    wanted = {name.casefold() for name in names}
+    kinds = {WELL_KNOWN[name] for name in wanted if name in WELL_KNOWN}
+    paths = [
+        folder.path.casefold() for folder in folders if folder.well_known in kinds or folder.path.casefold() in wanted
+    ]
+    return {
+        folder.remote_id
+        for folder in folders
+        if any(folder.path.casefold() == path or folder.path.casefold().startswith(f"{path}/") for path in paths)
+    }

@@ -1,0 +1,81 @@
+"""How a run ended and what the stream does next: one reaction for each kind of error (Y5, exchange-facts)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from terracrm.config import Settings
+from terracrm.errors import AuthFailed, Temporary, TerraCRMError, Unsupported
+from terracrm.models import MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun, utcnow
+
+UNEXPECTED = "an unexpected error; the log has the details"
+
+
+def settle(
+    settings: Settings, session: Session, stream: Stream, run: SyncRun, error: Exception | None, is_ours: bool
+) -> None:
+    """Write the outcome of a run; when the claim is still ours also the stream's state and when it is due again.
+
+    A temporary error backs off, wrong credentials stop the stream until a person has mended them (one try only, or
+    the server locks the account), anything else backs off as degraded. Other streams are not touched.
+    """
+    now = utcnow()
+    run.finished_at = now
+    run.outcome = "ok" if error is None else "failed"
+    run.error = explain(error) if error else ""
+    if not is_ours:
+        run.outcome = "superseded"
+        return
+    stream.claim, stream.claimed_until = "", None
+    stream.last_error = run.error
+    if error is None:
+        stream.failures = 0
+        stream.last_success_at = now
+        stream.state = StreamState.DEGRADED if _has_quarantined(session, stream) else StreamState.OK
+        stream.due_at = now + timedelta(minutes=stream.interval_minutes or settings.sync.interval_minutes)
+        return
+    stream.failures += 1
+    delay = retry_delay(settings, stream.failures)
+    if isinstance(error, AuthFailed | Unsupported):
+        stream.state = StreamState.CREDENTIALS if isinstance(error, AuthFailed) else StreamState.PAUSED
+    elif isinstance(error, Temporary | DBAPIError):
+        stream.state = StreamState.BACKOFF
+        asked = timedelta(seconds=getattr(error, "retry_after", None) or 0)
+        delay = max(delay, asked)
+    else:
+        stream.state = StreamState.DEGRADED
+    stream.due_at = now + delay
+
+
+def retry_delay(settings: Settings, failures: int) -> timedelta:
+    """The wait after this many failures in a row: doubling, up to the limit of the settings."""
+    seconds = settings.sync.retry_base_seconds * 2 ** min(failures - 1, 20)
+    return timedelta(seconds=min(seconds, settings.sync.retry_max_seconds))
+
+
+def explain(error: Exception) -> str:
+    """The error in a sentence for a person; nothing of an unexpected one, which may carry a secret."""
+    if isinstance(error, TerraCRMError):
+        return str(error)
+    if isinstance(error, DBAPIError):
+        reason = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
+        return f"the database could not be used: {reason[0]}"
+    return UNEXPECTED
+
+
+def close_abandoned(session: Session, stream_id: int) -> None:
+    """Say of runs whose worker died that they were broken off; what they committed stays."""
+    session.execute(
+        update(SyncRun)
+        .where(SyncRun.stream_id == stream_id, SyncRun.finished_at.is_(None))
+        .values(finished_at=utcnow(), outcome="broken_off")
+    )
+
+
+def _has_quarantined(session: Session, stream: Stream) -> bool:
+    mine = exists().where(QuarantinedItem.folder_id == MirrorFolder.id, MirrorFolder.stream_id == stream.id)
+    return bool(session.scalar(select(mine)))

@@ -1,0 +1,104 @@
+"""What a page of changes means for the CRM: changes and links in, actions out. Pure (design, section 4).
+
+The whole decision table of the inbound mirror is `plan`; `writer` performs the actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from terracrm.domain.addresses import DomainPolicy
+from terracrm.domain.capture import PRIVATE, skip_rule
+from terracrm.domain.records import Change, ChangeKind, MessageRecord, Record
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """What the planner needs to know of a link."""
+
+    version: str
+    is_gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One planned step about one remote item."""
+
+    remote_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Store(Action):
+    """Take in an item that has no link yet."""
+
+    version: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Action):
+    """The linked item has changed."""
+
+    version: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class SetRead(Action):
+    """The linked mail was read or unread."""
+
+    is_read: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarkGone(Action):
+    """The linked item left its folder: what it told stays (S9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw(Action):
+    """The linked item may not be stored any more (S4)."""
+
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip(Action):
+    """The item is not mirrored, by this rule (Y4)."""
+
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine(Action):
+    """The item could not be read; it is tried again later."""
+
+    error: str
+
+
+def plan(changes: Iterable[Change], links: Mapping[str, LinkState], policy: DomainPolicy) -> Iterator[Action]:
+    """The actions of a page, in its order. A change that is already known yields nothing (invariants 2 and 3)."""
+    for change in changes:
+        link = links.get(change.remote_id)
+        match change.kind:
+            case ChangeKind.DELETED:
+                if link and not link.is_gone:
+                    yield MarkGone(change.remote_id)
+            case ChangeKind.READ_FLAG:
+                if link and change.is_read is not None:
+                    yield SetRead(change.remote_id, change.is_read)
+            case _ if change.error or change.record is None:
+                yield Quarantine(change.remote_id, change.error or "the server sent nothing for this item")
+            case _:
+                yield from _plan_item(change, change.record, link, policy)
+
+
+def _plan_item(change: Change, record: Record, link: LinkState | None, policy: DomainPolicy) -> Iterator[Action]:
+    if record.is_private:
+        yield Withdraw(change.remote_id, PRIVATE) if link else Skip(change.remote_id, PRIVATE)
+    elif link is None:
+        rule = skip_rule(record, policy) if isinstance(record, MessageRecord) else ""
+        yield Skip(change.remote_id, rule) if rule else Store(change.remote_id, change.version, record)
+    elif link.version != change.version or link.is_gone:
+        yield Update(change.remote_id, change.version, record)

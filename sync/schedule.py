@@ -1,0 +1,54 @@
+"""Which streams are to be run: due ones for the daemon, named ones for the command line."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from terracrm.models import Mailbox, Stream, StreamState, utcnow
+
+# These wait for a person, whatever the clock says.
+STOPPED = (StreamState.CREDENTIALS, StreamState.PAUSED)
+ORDER = {"contacts": 0, "calendar": 1, "mail": 2}
+
+
+def due_streams(session: Session) -> list[int]:
+    """The streams whose time has come, the longest waiting first; claimed ones are left to their worker."""
+    now = utcnow()
+    return list(
+        session.scalars(
+            select(Stream.id)
+            .join(Mailbox)
+            .where(
+                Mailbox.is_enabled,
+                Stream.is_enabled,
+                Stream.state.not_in(STOPPED),
+                Stream.due_at <= now,
+                (Stream.claimed_until.is_(None)) | (Stream.claimed_until < now),
+            )
+            .order_by(Stream.due_at, Stream.id)
+        )
+    )
+
+
+def chosen_streams(session: Session, mailbox: str | None, kind: str | None) -> list[int]:
+    """The streams that a person asks to run now: of one mailbox, of one kind, or all that are enabled.
+
+    A stream in back-off is left alone unless its mailbox is named; one that waits for a person is never tried
+    (a wrong password tried again and again locks the account). People first, so that mail finds them.
+    """
+    query = (
+        select(Stream)
+        .join(Mailbox)
+        .where(Mailbox.is_enabled, Stream.is_enabled, Stream.state.not_in(STOPPED))
+        .order_by(Mailbox.address)
+    )
+    if mailbox is not None:
+        query = query.where(Mailbox.address == mailbox)
+    if kind is not None:
+        query = query.where(Stream.kind == kind)
+    found = list(session.scalars(query))
+    if mailbox is None:
+        now = utcnow()
+        found = [s for s in found if s.state != StreamState.BACKOFF or s.due_at <= now]
+    return [stream.id for stream in sorted(found, key=lambda s: ORDER.get(s.kind, len(ORDER)))]

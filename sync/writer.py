@@ -1,0 +1,153 @@
+"""Perform a page's actions through the services, inside the transaction of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import timedelta
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from sync.planner import Action, LinkState, MarkGone, Quarantine, SetRead, Skip, Store, Update, Withdraw
+from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord
+from terracrm.models import Link, QuarantinedItem, SyncRunItem, utcnow
+from terracrm.services import links, mirror_calendar, mirror_contacts, mirror_mail
+from terracrm.services.sources import Source
+
+QUARANTINE_BASE = timedelta(minutes=10)
+QUARANTINE_MAX = timedelta(days=1)
+
+
+@dataclass
+class Counts:
+    """What was done, in items; the columns of a SyncRun."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    skipped: int = 0
+    quarantined: int = 0
+    unmatched: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Add another page's counts to these."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+
+def link_states(session: Session, mailbox_id: int, remote_ids: Sequence[str]) -> dict[str, LinkState]:
+    """What is known of these remote items."""
+    rows = session.execute(
+        select(Link.remote_id, Link.version, Link.gone_at).where(
+            Link.mailbox_id == mailbox_id, Link.remote_id.in_(remote_ids)
+        )
+    )
+    return {remote_id: LinkState(version, gone_at is not None) for remote_id, version, gone_at in rows}
+
+
+def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts:
+    """Perform the actions; nothing is committed. A processed item leaves the quarantine."""
+    counts = Counts()
+    mail: list[mirror_mail.Arrival] = []
+    for action in actions:
+        match action:
+            case Store(remote_id, version, MessageRecord() as record):
+                mail.append(mirror_mail.Arrival(remote_id, version, record))
+                counts.created += 1
+            case Store(remote_id, version, ContactRecord() as record):
+                counts.created += mirror_contacts.store(session, source, remote_id, version, record)
+            case Store(remote_id, version, MeetingRecord() as record):
+                counts.created += mirror_calendar.store(session, source, remote_id, version, record)
+            case Update():
+                counts.updated += _update(session, source, action)
+            case SetRead(remote_id, is_read):
+                if link := links.find(session, source.mailbox_id, remote_id):
+                    mirror_mail.set_read(session, link, is_read)
+                    counts.updated += 1
+            case MarkGone(remote_id):
+                counts.deleted += _mark_gone(session, source, remote_id)
+            case Withdraw(remote_id, rule):
+                counts.deleted += _withdraw(session, source, remote_id, rule)
+            case Skip(remote_id, rule):
+                counts.skipped += 1
+                note(session, source, remote_id, "skipped", rule)
+            case Quarantine(remote_id, error):
+                counts.quarantined += 1
+                _quarantine(session, source, remote_id, error)
+    if mail:
+        counts.unmatched += mirror_mail.store(session, source, mail)
+    _release(session, source, actions)
+    return counts
+
+
+def note(session: Session, source: Source, remote_id: str, outcome: str, rule: str, detail: str = "") -> None:
+    """Keep what the run did with one item where its link does not say it (Y4)."""
+    row = {"run_id": source.run_id, "folder_id": source.folder_id, "remote_id": remote_id}
+    session.execute(insert(SyncRunItem), [row | {"outcome": outcome, "rule": rule, "detail": detail}])
+
+
+def _update(session: Session, source: Source, action: Update) -> bool:
+    link = links.find(session, source.mailbox_id, action.remote_id)
+    if link is None:
+        return False
+    link.folder_id = source.folder_id
+    match action.record:
+        case MessageRecord() as record:
+            return mirror_mail.update_copy(session, link, action.version, record)
+        case ContactRecord() as record:
+            return mirror_contacts.store(session, source, action.remote_id, action.version, record)
+        case MeetingRecord() as record:
+            return mirror_calendar.store(session, source, action.remote_id, action.version, record)
+
+
+def _mark_gone(session: Session, source: Source, remote_id: str) -> bool:
+    link = links.find(session, source.mailbox_id, remote_id)
+    # An item that has moved is already linked to its new folder: the old folder's deletion is no news.
+    if link is None or link.folder_id != source.folder_id:
+        return False
+    if link.entity == mirror_calendar.ENTITY:
+        mirror_calendar.mark_gone(session, link)
+    else:
+        links.mark_gone(session, link)
+    note(session, source, remote_id, "deleted", "left_folder")
+    return True
+
+
+def _withdraw(session: Session, source: Source, remote_id: str, rule: str) -> bool:
+    link = links.find(session, source.mailbox_id, remote_id)
+    if link is None:
+        return False
+    withdraw = {
+        mirror_contacts.ENTITY: mirror_contacts.withdraw,
+        mirror_mail.ENTITY: mirror_mail.withdraw,
+        mirror_calendar.ENTITY: mirror_calendar.withdraw,
+    }[link.entity]
+    withdraw(session, link)
+    note(session, source, remote_id, "withdrawn", rule)
+    return True
+
+
+def _quarantine(session: Session, source: Source, remote_id: str, error: str) -> None:
+    item = session.scalar(
+        select(QuarantinedItem).where(
+            QuarantinedItem.folder_id == source.folder_id, QuarantinedItem.remote_id == remote_id
+        )
+    )
+    if item is None:
+        item = QuarantinedItem(folder_id=source.folder_id, remote_id=remote_id, attempts=0)
+        session.add(item)
+    item.attempts += 1
+    item.error = error
+    item.next_try_at = utcnow() + min(QUARANTINE_BASE * 2 ** min(item.attempts - 1, 20), QUARANTINE_MAX)
+    session.flush()
+    note(session, source, remote_id, "quarantined", "unreadable", error)
+
+
+def _release(session: Session, source: Source, actions: Sequence[Action]) -> None:
+    done = [action.remote_id for action in actions if not isinstance(action, Quarantine)]
+    session.execute(
+        delete(QuarantinedItem).where(
+            QuarantinedItem.folder_id == source.folder_id, QuarantinedItem.remote_id.in_(done)
+        )
+    )

@@ -1,0 +1,124 @@
+"""Mailboxes under sync: add, enable, pause (G1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from terracrm.domain.addresses import normalise
+from terracrm.domain.records import StreamKind
+from terracrm.errors import ConfigError, InvalidInput, NotFound
+from terracrm.models import Mailbox, Stream, StreamState, User, utcnow
+from terracrm.services.users import team_named
+
+
+def add(
+    session: Session,
+    address: str,
+    server: str,
+    username: str,
+    *,
+    password_encrypted: str = "",
+    password_file: Path | None = None,
+    impersonate: bool = False,
+    verify_tls: bool = True,
+    streams: Iterable[str] = tuple(StreamKind),
+    user: str | None = None,
+    team: str | None = None,
+    create_contacts: str = "",
+) -> Mailbox:
+    """A new mailbox with its streams, not yet enabled.
+
+    It belongs to `user`, or to the user whose e-mail is its address; or to `team` when it is shared (S16).
+    Raises InvalidInput when something does not fit or the mailbox is there already.
+    """
+    normalised = normalise(address)
+    if not normalised:
+        raise InvalidInput(f"{address!r} is no e-mail address")
+    if find(session, normalised) is not None:
+        raise InvalidInput(f"the mailbox {normalised} is there already")
+    parts = urlsplit(server)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(f"{server!r} is no server URL; an example: https://mail.example.com/EWS/Exchange.asmx")
+    mailbox = Mailbox(
+        address=normalised,
+        server=server,
+        username=username,
+        password_encrypted=password_encrypted,
+        password_file=str(password_file.resolve()) if password_file else "",
+        impersonate=impersonate,
+        verify_tls=verify_tls,
+        user=_user(session, user, normalised),
+        team=team_named(session, team) if team else None,
+        create_contacts=create_contacts,
+        streams=[Stream(kind=kind) for kind in _kinds(streams)],
+    )
+    session.add(mailbox)
+    session.flush()
+    return mailbox
+
+
+def get(session: Session, address: str) -> Mailbox:
+    """The mailbox of an address; raises NotFound."""
+    mailbox = find(session, address)
+    if mailbox is None:
+        raise NotFound(f"there is no mailbox {address}; `terracrm mailbox list` shows them")
+    return mailbox
+
+
+def find(session: Session, address: str) -> Mailbox | None:
+    """The mailbox of an address, if there is one."""
+    return session.scalar(select(Mailbox).where(Mailbox.address == normalise(address)))
+
+
+def every(session: Session) -> list[Mailbox]:
+    """All mailboxes by address."""
+    return list(session.scalars(select(Mailbox).order_by(Mailbox.address)))
+
+
+def enable(session: Session, mailbox: Mailbox) -> None:
+    """Mirror it from now on; a stream that waited for a person is tried again."""
+    mailbox.is_enabled = True
+    for stream in mailbox.streams:
+        if stream.state in (StreamState.CREDENTIALS, StreamState.PAUSED, StreamState.BACKOFF):
+            stream.state = StreamState.OK if stream.last_success_at else StreamState.NEW
+        stream.failures, stream.last_error, stream.due_at = 0, "", utcnow()
+    session.flush()
+
+
+def pause(session: Session, mailbox: Mailbox) -> None:
+    """Stop mirroring it; everything stays as it is."""
+    mailbox.is_enabled = False
+    session.flush()
+
+
+def password_of(mailbox: Mailbox, decrypt: Callable[[str], str]) -> str:
+    """The mailbox's password, from its file or decrypted; raises ConfigError in plain words."""
+    if not mailbox.password_file:
+        return decrypt(mailbox.password_encrypted)
+    try:
+        return Path(mailbox.password_file).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigError([f"the password file of {mailbox.address} cannot be read: {reason}"]) from None
+
+
+def _kinds(streams: Iterable[str]) -> list[StreamKind]:
+    names = list(dict.fromkeys(name.strip().lower() for name in streams if name.strip()))
+    known = [kind.value for kind in StreamKind]
+    if not names or (unknown := [name for name in names if name not in known]):
+        raise InvalidInput(f"streams are {', '.join(known)}" + (f"; not {', '.join(unknown)}" if names else ""))
+    return [StreamKind(name) for name in known if name in names]
+
+
+def _user(session: Session, name: str | None, address: str) -> User | None:
+    if name is None:
+        return session.scalar(select(User).where(User.email == address))
+    user = session.scalar(select(User).where(User.name == name))
+    if user is None:
+        raise InvalidInput(f"there is no user {name}; add it with `terracrm user add {name}`")
+    return user

@@ -1,0 +1,35 @@
+"""How much there is: the counts of `terracrm stats`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from terracrm.models import Activity, Company, Contact, Link, Meeting, Message, MessageCopy, QuarantinedItem
+
+
+def counts(session: Session) -> dict[str, Any]:
+    """Numbers of things by the fixed words of `terracrm stats --json`.
+
+    A message counts once however many mailboxes hold it; `copies` and `links` are those whose Outlook item is
+    still there; `unmatched` are activities of which no participant is known.
+    """
+    kinds = session.execute(select(Activity.kind, func.count()).group_by(Activity.kind).order_by(Activity.kind))
+    live_copies = select(MessageCopy.link_id).join(Link, Link.id == MessageCopy.link_id).where(Link.gone_at.is_(None))
+    return {
+        "companies": _count(session, select(Company.id).where(Company.archived_at.is_(None))),
+        "contacts": _count(session, select(Contact.id).where(Contact.archived_at.is_(None))),
+        "activities": dict(kinds.tuples().all()),
+        "messages": _count(session, select(Message.activity_id)),
+        "copies": _count(session, live_copies),
+        "meetings": _count(session, select(Meeting.id)),
+        "links": _count(session, select(Link.id).where(Link.gone_at.is_(None))),
+        "quarantined": _count(session, select(QuarantinedItem.id)),
+        "unmatched": _count(session, select(Activity.id).where(Activity.is_matched.is_(False))),
+    }
+
+
+def _count(session: Session, query: Any) -> int:
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
