@@ -7,7 +7,7 @@ import binascii
 
 from lxml import etree
 
-from connectors.simulator import properties, render, shapes, targets
+from connectors.simulator import properties, render, shapes, targets, values
 from connectors.simulator.content import Attachment, Item
 from connectors.simulator.errors import EwsError, SchemaViolation
 from connectors.simulator.mime_write import write_mime
@@ -75,6 +75,7 @@ def _inner(call: Call, entry: Element, depth: int) -> Item:
     if wrong is not None:
         raise SchemaViolation(f"The element '{local(held)}' has invalid child element '{wrong}'.")
     element = etree.fromstring(etree.tostring(held))
+    values.normalise(element, call.time_zone)
     nested = contents(call, held.find(t("Attachments")), depth + 1)
     properties.complete(call.store, call.user, element, draft=None)
     for child in element.findall(t("Attachments")):

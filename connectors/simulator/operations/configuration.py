@@ -78,8 +78,8 @@ def get_user_configuration(call: Call) -> Element:
                 made.append(held)
         return [made]
 
-    name = part(call, "UserConfigurationName")
-    return answer(call.name, [attempt(call, f"{call.name}ResponseMessage", name, serve)])
+    # The schema declares this answer without the usual list of response messages.
+    return attempt(call, "GetUserConfigurationResponse", part(call, "UserConfigurationName"), serve)
 
 
 @operation("UpdateUserConfiguration")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from connectors.simulator import delivery, mapi, people, render, sources, targets
+from connectors.simulator import delivery, mapi, people, render, sources, targets, values
 from connectors.simulator.content import Attachment, Item
 from connectors.simulator.errors import EwsError, SchemaViolation
 from connectors.simulator.operations import answering
@@ -48,6 +48,7 @@ def create_item(call: Call) -> Element:
     entries = listed(call, "Items")
     for entry in entries:
         _check(entry)
+        values.normalise(entry, call.time_zone)
 
     def serve(entry: Element) -> list[Part]:
         rows = _create(call, entry, disposition)

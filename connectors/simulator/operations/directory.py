@@ -192,9 +192,9 @@ def get_delegate(call: Call) -> Element:
     made = message("GetDelegateResponse", ResponseClass="Success")
     etree.SubElement(made, m("ResponseCode")).text = "NoError"
     asked = elements(call.request.find(m("UserIds")))
-    held = etree.SubElement(made, m("ResponseMessages"))
-    for _ in asked:
-        held.append(failure("DelegateUserResponseMessageType", EwsError("ErrorNotDelegate")))
+    if asked:
+        refused = [failure("DelegateUserResponseMessageType", EwsError("ErrorNotDelegate")) for _ in asked]
+        made.append(holding("ResponseMessages", *refused))
     etree.SubElement(made, m("DeliverMeetingRequests")).text = "DelegatesAndSendInformationToMe"
     return made
 
@@ -259,7 +259,6 @@ def get_persona(call: Call) -> Element:
 @operation("GetUserPhoto")
 def get_user_photo(call: Call) -> Element:
     targets.mailbox_of(call, part(call, "Email").text or "")
-    made = message("GetUserPhotoResponse", ResponseClass="Error")
-    etree.SubElement(made, m("MessageText")).text = "The user has no photo."
-    etree.SubElement(made, m("ResponseCode")).text = "ErrorItemNotFound"
+    made = failure("GetUserPhotoResponse", EwsError("ErrorItemNotFound", "The user has no photo."))
+    etree.SubElement(made, m("HasChanged")).text = "false"
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.simulator import fields, mapi, properties, render, targets
+from connectors.simulator import fields, mapi, properties, render, targets, values
 from connectors.simulator.errors import EwsError, SchemaViolation
 from connectors.simulator.operations.create import check_recipients, send_row
 from connectors.simulator.operations.disposal import only_id
@@ -98,7 +98,8 @@ def _update(call: Call, row: ItemRow, updates: list[Element], send: str) -> Item
         return hooks.update_occurrence(call, row, updates, send)
     items = call.store.items
     before, element = items.element(row), items.element(row)
-    touched = apply(updates, row.kind, element, draft=text_of(element, "IsDraft") == "true")
+    draft = text_of(element, "IsDraft") == "true"
+    touched = apply(updates, row.kind, element, draft=draft, zone=call.time_zone)
     if touched == {"IsRead"}:
         return items.set_read(row, text_of(element, "IsRead") in ("true", "1"))
     if "FileAsMapping" not in touched and touched & {"FileAs"}:
@@ -116,7 +117,7 @@ def _update(call: Call, row: ItemRow, updates: list[Element], send: str) -> Item
     return changed
 
 
-def apply(updates: list[Element], kind: str, element: Element, *, draft: bool) -> set[str]:
+def apply(updates: list[Element], kind: str, element: Element, *, draft: bool, zone: Element | None = None) -> set[str]:
     """Make the changes of an Updates element on an item's properties; returns the names they touched."""
     touched = set()
     for update in updates:
@@ -133,7 +134,7 @@ def apply(updates: list[Element], kind: str, element: Element, *, draft: bool) -
         if action == "DeleteItemField":
             _delete(element, path)
         else:
-            _set(element, path, update, draft=draft)
+            _set(element, path, update, draft=draft, zone=zone)
     return touched
 
 
@@ -147,13 +148,14 @@ def _delete(element: Element, path: fields.Path) -> None:
     fields.delete(element, path)
 
 
-def _set(element: Element, path: fields.Path, update: Element, *, draft: bool) -> None:
+def _set(element: Element, path: fields.Path, update: Element, *, draft: bool, zone: Element | None) -> None:
     children = elements(update)
     if len(children) != 2:
         raise SchemaViolation(f"The element '{local(update)}' has incomplete content.")
     carrier = children[1]
     if path.name in _READ_ONLY or (path.name in _AFTER_SEND and not draft and local(element) in MAIL_KINDS):
         raise EwsError("ErrorInvalidPropertySet")
+    values.normalise(carrier, zone)
     carried = elements(carrier)
     if len(carried) != 1 or local(carried[0]) != path.name:
         raise EwsError("ErrorUpdatePropertyMismatch")
