@@ -1,0 +1,23 @@
+"""A scripted server, and the folder that its mailbox has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ews_script import ScriptedServer
+
+from terracrm.domain.records import Folder, StreamKind
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    script = ScriptedServer()
+    script.start()
+    yield script
+    script.stop()
+
+
+@pytest.fixture
+def inbox() -> Folder:
+    return Folder("inbox-id", "Inbox", StreamKind.MAIL, "inbox", 3)
