@@ -1,0 +1,187 @@
+"""What each role sees (A1, A2): the one policy that every list, count, search and page goes through (invariant 7).
+
+- A **manager** sees the clients of their own, of their team, and those that belong to nobody. Of the history of
+  these clients a manager reads what its sharing allows, and always what their own mailboxes hold.
+- A **controller** reads all that is stored and changes nothing.
+- An **admin** configures. An admin sees clients, and that something happened and when, but no subject, text or
+  participants; the search gives an admin no history.
+
+The conditions are SQL expressions, so that what is hidden is never counted either. A hidden thing is NotFound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
+from sqlalchemy.orm import Session, aliased
+
+from terracrm.errors import Forbidden
+from terracrm.models import (
+    Activity,
+    ActivityMailbox,
+    Company,
+    CompanyTimeline,
+    Contact,
+    ContactTimeline,
+    Mailbox,
+    Note,
+    Sharing,
+    User,
+)
+
+Condition = ColumnElement[bool]
+
+
+class RoleCode(StrEnum):
+    """The roles of requirement A1 that there are."""
+
+    MANAGER = "manager"
+    CONTROLLER = "controller"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who is looking. `mailbox_ids` are the mailboxes that are theirs: their own, and the shared ones of their team."""
+
+    user_id: int
+    role: str
+    team_id: int | None = None
+    mailbox_ids: frozenset[int] = frozenset()
+
+    @property
+    def reads_content(self) -> bool:
+        """Whether subjects, texts and participants of the history are shown to this role at all."""
+        return self.role in (RoleCode.MANAGER, RoleCode.CONTROLLER)
+
+    @property
+    def configures(self) -> bool:
+        """Whether this role sees all mailboxes with their settings and runs."""
+        return self.role == RoleCode.ADMIN
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether no client is hidden from this role."""
+        return self.role in (RoleCode.CONTROLLER, RoleCode.ADMIN)
+
+
+def viewer_of(session: Session, user: User) -> Viewer:
+    """The viewer that a user is now."""
+    own = Mailbox.user_id == user.id
+    if user.team_id is not None:
+        own = or_(own, and_(Mailbox.user_id.is_(None), Mailbox.team_id == user.team_id))
+    mailboxes = session.scalars(select(Mailbox.id).where(own))
+    return Viewer(user.id, user.role_code, user.team_id, frozenset(mailboxes))
+
+
+def require_content(viewer: Viewer) -> None:
+    """Raise Forbidden for a role that reads no history."""
+    if not viewer.reads_content:
+        raise Forbidden("This role does not read the mail.")
+
+
+def companies(viewer: Viewer) -> Condition:
+    """The companies this viewer sees."""
+    if viewer.sees_all:
+        return true()
+    if viewer.role != RoleCode.MANAGER:
+        return false()
+    return or_(_assigned(viewer, Company), _unassigned(Company))
+
+
+def contacts(viewer: Viewer) -> Condition:
+    """The contacts this viewer sees: their own clients, and the people of companies that they see."""
+    if viewer.sees_all:
+        return true()
+    if viewer.role != RoleCode.MANAGER:
+        return false()
+    company = aliased(Company)
+    of_own_company = Contact.company_id.in_(select(company.id).where(_assigned(viewer, company)))
+    of_free_company = or_(
+        Contact.company_id.is_(None), Contact.company_id.in_(select(company.id).where(_unassigned(company)))
+    )
+    return or_(_assigned(viewer, Contact), of_own_company, and_(_unassigned(Contact), of_free_company))
+
+
+def activities(viewer: Viewer) -> Condition:
+    """The activities this viewer sees anywhere in the history."""
+    if viewer.sees_all:
+        return true()
+    if viewer.role != RoleCode.MANAGER:
+        return false()
+    return or_(_held(viewer), and_(_shared(viewer), _of_visible_client(viewer)))
+
+
+def activities_of_client(viewer: Viewer) -> Condition:
+    """The activities this viewer sees on the profile of a client that they see: cheaper, and the same."""
+    if viewer.sees_all:
+        return true()
+    if viewer.role != RoleCode.MANAGER:
+        return false()
+    return or_(_held(viewer), _shared(viewer))
+
+
+def readable_activities(viewer: Viewer) -> Condition:
+    """The activities whose content this viewer may read."""
+    return activities(viewer) if viewer.reads_content else false()
+
+
+def mailboxes(viewer: Viewer) -> Condition:
+    """The mailboxes whose state this viewer sees."""
+    return true() if viewer.sees_all else Mailbox.id.in_(viewer.mailbox_ids)
+
+
+def _assigned(viewer: Viewer, client: type[Company] | type[Contact]) -> Condition:
+    """Clients of the viewer or of the viewer's team."""
+    if viewer.team_id is None:
+        return client.owner_id == viewer.user_id
+    colleague = aliased(User)  # an alias: the condition also stands inside queries of users
+    colleagues = select(colleague.id).where(colleague.team_id == viewer.team_id)
+    return or_(client.owner_id == viewer.user_id, client.team_id == viewer.team_id, client.owner_id.in_(colleagues))
+
+
+def _unassigned(client: type[Company] | type[Contact]) -> Condition:
+    return and_(client.owner_id.is_(None), client.team_id.is_(None))
+
+
+def _held(viewer: Viewer) -> Condition:
+    """What the viewer's own mailboxes hold, and the viewer's own notes."""
+    by_mailbox = exists().where(
+        ActivityMailbox.activity_id == Activity.id, ActivityMailbox.mailbox_id.in_(viewer.mailbox_ids)
+    )
+    by_author = exists().where(Note.activity_id == Activity.id, Note.author_id == viewer.user_id)
+    return or_(by_mailbox, by_author)
+
+
+def _shared(viewer: Viewer) -> Condition:
+    """What the sharing level lets others than the holders read."""
+    everyone = Activity.sharing == Sharing.EVERYONE
+    if viewer.team_id is None:
+        return everyone
+    holder = aliased(User)
+    in_team = (
+        select(ActivityMailbox.activity_id)
+        .join(Mailbox, Mailbox.id == ActivityMailbox.mailbox_id)
+        .outerjoin(holder, holder.id == Mailbox.user_id)
+        .where(
+            ActivityMailbox.activity_id == Activity.id,
+            or_(Mailbox.team_id == viewer.team_id, holder.team_id == viewer.team_id),
+        )
+    )
+    return or_(everyone, and_(Activity.sharing == Sharing.TEAM, in_team.correlate(Activity).exists()))
+
+
+def _of_visible_client(viewer: Viewer) -> Condition:
+    of_company = (
+        select(CompanyTimeline.activity_id)
+        .join(Company, Company.id == CompanyTimeline.company_id)
+        .where(CompanyTimeline.activity_id == Activity.id, companies(viewer))
+    )
+    of_contact = (
+        select(ContactTimeline.activity_id)
+        .join(Contact, Contact.id == ContactTimeline.contact_id)
+        .where(ContactTimeline.activity_id == Activity.id, contacts(viewer))
+    )
+    return or_(of_company.correlate(Activity).exists(), of_contact.correlate(Activity).exists())

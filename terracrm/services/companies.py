@@ -1,0 +1,134 @@
+"""Companies as the portal reads them: the list and the profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from terracrm.domain.names import company_key
+from terracrm.errors import NotFound
+from terracrm.models import Activity, ActivityKind, Company, CompanyTimeline, Contact, Mailbox, User, utcnow
+from terracrm.services import access, contacts, field_changes
+from terracrm.services.access import Viewer
+from terracrm.services.listing import PAGE_SIZE, Listing
+
+Sort = Literal["name", "recent"]
+PEOPLE_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyRow:
+    """A line of the list. `last_at` is the newest past activity that the viewer sees."""
+
+    id: int
+    name: str
+    city: str
+    owner: str
+    people: int
+    last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyProfile:
+    """All that is known of a company, as far as the viewer sees it; `counts` is by kind of activity."""
+
+    company: Company
+    people: list[contacts.ContactRow]
+    counts: dict[str, int]
+    first_at: datetime | None
+    first_mailbox: str
+    changes: list[field_changes.ChangeRow]
+
+
+def listing(
+    session: Session, viewer: Viewer, name: str = "", sort: Sort = "name", page: int = 1
+) -> Listing[CompanyRow]:
+    """One page of the companies whose name contains `name`, by name or by their last activity."""
+    condition = access.companies(viewer) & Company.archived_at.is_(None)
+    if key := company_key(name):
+        condition &= Company.name_key.contains(key, autoescape=True)
+    total = session.scalar(select(func.count()).select_from(Company).where(condition)) or 0
+    rows = _rows(viewer, sort).where(condition).limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)
+    return Listing([CompanyRow(*row) for row in session.execute(rows)], total, page)
+
+
+def some(session: Session, viewer: Viewer, condition: ColumnElement[bool], limit: int) -> list[CompanyRow]:
+    """The first companies by name for which `condition` holds and which the viewer sees."""
+    rows = _rows(viewer, "name").where(condition, access.companies(viewer), Company.archived_at.is_(None)).limit(limit)
+    return [CompanyRow(*row) for row in session.execute(rows)]
+
+
+def count(session: Session, viewer: Viewer) -> int:
+    """How many companies the viewer sees."""
+    condition = access.companies(viewer) & Company.archived_at.is_(None)
+    return session.scalar(select(func.count()).select_from(Company).where(condition)) or 0
+
+
+def profile(session: Session, viewer: Viewer, company_id: int) -> CompanyProfile:
+    """The profile of a company; NotFound when there is none or the viewer does not see it."""
+    company = session.scalar(
+        select(Company)
+        .options(joinedload(Company.owner), joinedload(Company.team))
+        .where(Company.id == company_id, access.companies(viewer))
+    )
+    if company is None:
+        raise NotFound("There is no such company.")
+    people = contacts.some(session, viewer, Contact.company_id == company_id, PEOPLE_SHOWN)
+    first_at, first_mailbox = _first_seen(session, viewer, company_id)
+    changes = field_changes.latest(session, "company", company_id)
+    return CompanyProfile(company, people, _counts(session, viewer, company_id), first_at, first_mailbox, changes)
+
+
+def _rows(viewer: Viewer, sort: Sort) -> Select[tuple[int, str, str, str, int, datetime | None]]:
+    last_at = _last_at(viewer)
+    people = (
+        select(func.count())
+        .select_from(Contact)
+        .where(Contact.company_id == Company.id, Contact.archived_at.is_(None), access.contacts(viewer))
+        .correlate(Company)
+        .scalar_subquery()
+    )
+    owner = func.coalesce(func.nullif(User.full_name, ""), User.name, "")
+    rows = select(Company.id, Company.name, Company.city, owner, people, last_at).outerjoin(
+        User, User.id == Company.owner_id
+    )
+    if sort == "recent":
+        return rows.order_by(last_at.desc().nulls_last(), Company.name_key, Company.id)
+    return rows.order_by(Company.name_key, Company.id)
+
+
+def _last_at(viewer: Viewer) -> ScalarSelect[datetime]:
+    newest = select(CompanyTimeline.occurred_at).where(
+        CompanyTimeline.company_id == Company.id, CompanyTimeline.occurred_at <= utcnow()
+    )
+    if not viewer.sees_all:
+        newest = newest.join(Activity, Activity.id == CompanyTimeline.activity_id)
+        newest = newest.where(access.activities_of_client(viewer))
+    return newest.order_by(CompanyTimeline.occurred_at.desc()).limit(1).correlate(Company).scalar_subquery()
+
+
+def _counts(session: Session, viewer: Viewer, company_id: int) -> dict[str, int]:
+    rows = session.execute(
+        select(Activity.kind, func.count())
+        .join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
+        .where(CompanyTimeline.company_id == company_id, access.activities_of_client(viewer))
+        .group_by(Activity.kind)
+    )
+    found = dict(rows.tuples())
+    return {kind: found.get(kind, 0) for kind in ActivityKind}
+
+
+def _first_seen(session: Session, viewer: Viewer, company_id: int) -> tuple[datetime | None, str]:
+    row = session.execute(
+        select(Activity.occurred_at, Mailbox.address)
+        .join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
+        .outerjoin(Mailbox, Mailbox.id == Activity.mailbox_id)
+        .where(CompanyTimeline.company_id == company_id, access.activities_of_client(viewer))
+        .order_by(CompanyTimeline.occurred_at, CompanyTimeline.activity_id)
+        .limit(1)
+    ).first()
+    return (row.occurred_at, row.address or "") if row else (None, "")

@@ -1,0 +1,163 @@
+"""Contacts as the portal reads them: the list and the profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from terracrm.domain.names import name_key
+from terracrm.errors import NotFound
+from terracrm.models import (
+    Activity,
+    ActivityKind,
+    Company,
+    Contact,
+    ContactAddress,
+    ContactPhone,
+    ContactTimeline,
+    Mailbox,
+    utcnow,
+)
+from terracrm.services import access, field_changes
+from terracrm.services.access import Viewer
+from terracrm.services.listing import PAGE_SIZE, Listing
+
+Sort = Literal["name", "recent"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """A line of the list. `company_id` is set when the viewer sees the company; `last_at` as in CompanyRow."""
+
+    id: int
+    name: str
+    job_title: str
+    company_id: int | None
+    company: str
+    address: str
+    phone: str
+    last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContactProfile:
+    """All that is known of a contact. `company` is None when there is none or the viewer does not see it."""
+
+    contact: Contact
+    company: Company | None
+    counts: dict[str, int]
+    first_at: datetime | None
+    source_mailbox: str
+    changes: list[field_changes.ChangeRow]
+
+
+def listing(
+    session: Session, viewer: Viewer, name: str = "", sort: Sort = "name", page: int = 1
+) -> Listing[ContactRow]:
+    """One page of the contacts whose name or company contains `name`, by name or by their last activity."""
+    condition = access.contacts(viewer) & Contact.archived_at.is_(None)
+    if key := name_key(name):
+        of_company = Contact.company_id.in_(
+            select(Company.id).where(Company.name_key.contains(key, autoescape=True), access.companies(viewer))
+        )
+        condition &= or_(Contact.name_key.contains(key, autoescape=True), of_company)
+    total = session.scalar(select(func.count()).select_from(Contact).where(condition)) or 0
+    rows = _rows(viewer, sort).where(condition).limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)
+    return Listing([ContactRow(*row) for row in session.execute(rows)], total, page)
+
+
+def some(session: Session, viewer: Viewer, condition: ColumnElement[bool], limit: int) -> list[ContactRow]:
+    """The first contacts by name for which `condition` holds and which the viewer sees."""
+    rows = _rows(viewer, "name").where(condition, access.contacts(viewer), Contact.archived_at.is_(None)).limit(limit)
+    return [ContactRow(*row) for row in session.execute(rows)]
+
+
+def count(session: Session, viewer: Viewer) -> int:
+    """How many contacts the viewer sees."""
+    condition = access.contacts(viewer) & Contact.archived_at.is_(None)
+    return session.scalar(select(func.count()).select_from(Contact).where(condition)) or 0
+
+
+def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile:
+    """The profile of a contact; NotFound when there is none or the viewer does not see it."""
+    contact = session.scalar(
+        select(Contact)
+        .options(
+            joinedload(Contact.owner),
+            joinedload(Contact.team),
+            selectinload(Contact.addresses),
+            selectinload(Contact.phones),
+            selectinload(Contact.postal_addresses),
+        )
+        .where(Contact.id == contact_id, access.contacts(viewer))
+    )
+    if contact is None:
+        raise NotFound("There is no such contact.")
+    company = session.scalar(select(Company).where(Company.id == contact.company_id, access.companies(viewer)))
+    mailbox = session.get(Mailbox, contact.created_by_mailbox_id) if contact.created_by_mailbox_id else None
+    return ContactProfile(
+        contact,
+        company,
+        _counts(session, viewer, contact_id),
+        _first_at(session, viewer, contact_id),
+        mailbox.address if mailbox else "",
+        field_changes.latest(session, "contact", contact_id),
+    )
+
+
+def _rows(viewer: Viewer, sort: Sort) -> Select[tuple[int, str, str, int | None, str, str, str, datetime | None]]:
+    last_at = _last_at(viewer)
+    company = select(Company.id, Company.name).where(access.companies(viewer)).subquery()
+    rows = select(
+        Contact.id,
+        Contact.display_name,
+        Contact.job_title,
+        company.c.id,
+        func.coalesce(company.c.name, Contact.company_name),
+        _first_of(ContactAddress.address, ContactAddress),
+        _first_of(ContactPhone.number, ContactPhone),
+        last_at,
+    ).outerjoin(company, company.c.id == Contact.company_id)
+    if sort == "recent":
+        return rows.order_by(last_at.desc().nulls_last(), Contact.name_key, Contact.id)
+    return rows.order_by(Contact.name_key, Contact.id)
+
+
+def _first_of(value: ColumnElement[str], table: type[ContactAddress] | type[ContactPhone]) -> ColumnElement[str]:
+    first = select(value).where(table.contact_id == Contact.id).order_by(table.position).limit(1)
+    return func.coalesce(first.correlate(Contact).scalar_subquery(), "")
+
+
+def _last_at(viewer: Viewer) -> ScalarSelect[datetime]:
+    newest = select(ContactTimeline.occurred_at).where(
+        ContactTimeline.contact_id == Contact.id, ContactTimeline.occurred_at <= utcnow()
+    )
+    if not viewer.sees_all:
+        newest = newest.join(Activity, Activity.id == ContactTimeline.activity_id)
+        newest = newest.where(access.activities_of_client(viewer))
+    return newest.order_by(ContactTimeline.occurred_at.desc()).limit(1).correlate(Contact).scalar_subquery()
+
+
+def _counts(session: Session, viewer: Viewer, contact_id: int) -> dict[str, int]:
+    rows = session.execute(
+        select(Activity.kind, func.count())
+        .join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
+        .where(ContactTimeline.contact_id == contact_id, access.activities_of_client(viewer))
+        .group_by(Activity.kind)
+    )
+    found = dict(rows.tuples())
+    return {kind: found.get(kind, 0) for kind in ActivityKind}
+
+
+def _first_at(session: Session, viewer: Viewer, contact_id: int) -> datetime | None:
+    return session.scalar(
+        select(Activity.occurred_at)
+        .join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
+        .where(ContactTimeline.contact_id == contact_id, access.activities_of_client(viewer))
+        .order_by(ContactTimeline.occurred_at, ContactTimeline.activity_id)
+        .limit(1)
+    )

@@ -1,0 +1,84 @@
+"""Who took part in activities, as a viewer may see them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from terracrm.models import Contact, Mailbox, Participant
+from terracrm.services import access
+from terracrm.services.access import RoleCode, Viewer
+from terracrm.services.matching import INTERNAL
+
+SPEAKERS = ("from", "organizer")
+BLIND_COPY = "bcc"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A participant. `contact_id` is set when it is a contact that the viewer sees; `is_ours` for colleagues."""
+
+    role: str
+    name: str
+    address: str
+    response: str
+    contact_id: int | None
+    is_ours: bool
+    match_method: str
+
+    @property
+    def label(self) -> str:
+        """The name, or the address of who has none."""
+        return self.name or self.address
+
+
+def people_of(session: Session, viewer: Viewer, activity_ids: Sequence[int]) -> dict[int, list[Person]]:
+    """The participants of each activity in their order; nobody for a role that reads no history.
+
+    A blind copy is shown to the sender, to its receiver and to controllers only, as Outlook does.
+    """
+    if not activity_ids or not viewer.reads_content:
+        return {}
+    rows = session.scalars(
+        select(Participant)
+        .where(Participant.activity_id.in_(activity_ids))
+        .order_by(Participant.activity_id, Participant.position)
+    ).all()
+    names = _visible_contacts(session, viewer, {row.contact_id for row in rows if row.contact_id})
+    by_activity: dict[int, list[Participant]] = defaultdict(list)
+    for row in rows:
+        by_activity[row.activity_id].append(row)
+    own = _own_addresses(session, viewer) if any(row.role == BLIND_COPY for row in rows) else frozenset()
+    return {
+        activity_id: [_person(row, names) for row in _without_blind_copies(viewer, own, found)]
+        for activity_id, found in by_activity.items()
+    }
+
+
+def _person(row: Participant, names: dict[int, str]) -> Person:
+    contact_id = row.contact_id if row.contact_id in names else None
+    name = names.get(row.contact_id or 0) or row.name
+    return Person(row.role, name, row.address, row.response, contact_id, row.match_method == INTERNAL, row.match_method)
+
+
+def _visible_contacts(session: Session, viewer: Viewer, contact_ids: Iterable[int]) -> dict[int, str]:
+    ids = sorted(set(contact_ids))
+    if not ids:
+        return {}
+    rows = session.execute(select(Contact.id, Contact.display_name).where(Contact.id.in_(ids), access.contacts(viewer)))
+    return dict(rows.tuples())
+
+
+def _own_addresses(session: Session, viewer: Viewer) -> frozenset[str]:
+    addresses = session.scalars(select(Mailbox.address).where(Mailbox.id.in_(viewer.mailbox_ids)))
+    return frozenset(address.casefold() for address in addresses)
+
+
+def _without_blind_copies(viewer: Viewer, own: frozenset[str], found: list[Participant]) -> list[Participant]:
+    if viewer.role == RoleCode.CONTROLLER or any(row.role in SPEAKERS and row.address in own for row in found):
+        return found
+    return [row for row in found if row.role != BLIND_COPY or row.address in own]

@@ -1,0 +1,118 @@
+"""Full-text search over contacts, companies and the history, under the access policy (P5, invariant 7).
+
+Text and query are stemmed alike by `domain.words`; the words that reach the database are letters and digits only,
+so that no query can break the syntax of either full-text engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, Select, String, cast, column, literal, select, table, text
+from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
+from sqlalchemy.orm import Session
+
+from terracrm.domain.words import stem
+from terracrm.models import Activity, Company, Contact
+from terracrm.services import access, companies, contacts, timeline
+from terracrm.services.access import Viewer
+
+IndexName = Literal["activity_search", "contact_search", "company_search"]
+MAX_QUERY = 200
+MAX_WORDS = 12
+SHORTEST_PREFIX = 2
+PEOPLE_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query found: the best known clients by name, and one page of the history, newest first."""
+
+    companies: list[companies.CompanyRow]
+    contacts: list[contacts.ContactRow]
+    history: timeline.Page
+
+
+def index_activities(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
+    """Make activities findable: (id, when, text); what was there for an id is replaced."""
+    _index(session, "activity_search", [{"id": id_, "at": at, "words": stem(words)} for id_, at, words in rows])
+
+
+def index_contacts(session: Session, rows: Sequence[tuple[int, str]]) -> None:
+    """Make contacts findable: (id, text); what was there for an id is replaced."""
+    _index(session, "contact_search", [{"id": id_, "at": None, "words": stem(words)} for id_, words in rows])
+
+
+def index_companies(session: Session, rows: Sequence[tuple[int, str]]) -> None:
+    """Make companies findable: (id, text); what was there for an id is replaced."""
+    _index(session, "company_search", [{"id": id_, "at": None, "words": stem(words)} for id_, words in rows])
+
+
+def remove(session: Session, index_name: IndexName, ids: Sequence[int]) -> None:
+    """Make these no longer findable."""
+    if ids:
+        key = "rowid" if _is_sqlite(session) else "id"
+        session.execute(text(f"DELETE FROM {index_name} WHERE {key} = :id"), [{"id": id_} for id_ in ids])  # noqa: S608
+
+
+def find(session: Session, viewer: Viewer, query: str, after: timeline.Cursor | None = None) -> Found:
+    """Look everywhere for all the words of `query`, the last one as the beginning of a word.
+
+    `after` continues the history; the clients are then left out. A query without a word finds nothing.
+    """
+    words = stem(query[:MAX_QUERY]).split()[:MAX_WORDS]
+    if not words:
+        return Found([], [], timeline.Page([], None))
+    found_companies: list[companies.CompanyRow] = []
+    found_contacts: list[contacts.ContactRow] = []
+    if after is None:
+        company_ids = _ids(session, "company_search", words)
+        found_companies = companies.some(session, viewer, Company.id.in_(company_ids), PEOPLE_SHOWN)
+        contact_ids = _ids(session, "contact_search", words)
+        found_contacts = contacts.some(session, viewer, Contact.id.in_(contact_ids), PEOPLE_SHOWN)
+    if not viewer.reads_content:
+        return Found(found_companies, found_contacts, timeline.Page([], None))
+    matching = Activity.id.in_(_ids(session, "activity_search", words))
+    history = timeline.everywhere(session, viewer, after=after, only=[matching, access.readable_activities(viewer)])
+    return Found(found_companies, found_contacts, history)
+
+
+def _index(session: Session, index_name: IndexName, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    if _is_sqlite(session):
+        statement = f"INSERT OR REPLACE INTO {index_name} (rowid, words) VALUES (:id, :words)"  # noqa: S608
+        session.execute(text(statement), [{"id": row["id"], "words": row["words"]} for row in rows])
+        return
+    statement = (
+        f"INSERT INTO {index_name} (id, occurred_at, words)"  # noqa: S608
+        " VALUES (:id, :at, array_to_tsvector(string_to_array(:words, ' ')))"
+        " ON CONFLICT (id) DO UPDATE SET occurred_at = EXCLUDED.occurred_at, words = EXCLUDED.words"
+    )
+    session.execute(text(statement), rows)
+
+
+def _ids(session: Session, index_name: IndexName, words: list[str]) -> Select[tuple[int]]:
+    """The ids of what has all the words, the last one as a prefix; a subquery."""
+    if _is_sqlite(session):
+        index = table(index_name, column("rowid", BigInteger), column("words", String))
+        return select(index.c.rowid).where(index.c.words.op("MATCH", is_comparison=True)(_fts5_query(words)))
+    index = table(index_name, column("id", BigInteger), column("words", TSVECTOR))
+    return select(index.c.id).where(index.c.words.bool_op("@@")(cast(literal(_ts_query(words), String), TSQUERY)))
+
+
+def _fts5_query(words: list[str]) -> str:
+    quoted = [f'"{word}"' for word in words]
+    return " ".join(quoted) + ("*" if len(words[-1]) >= SHORTEST_PREFIX else "")
+
+
+def _ts_query(words: list[str]) -> str:
+    quoted = [f"'{word}'" for word in words]
+    return " & ".join(quoted) + (":*" if len(words[-1]) >= SHORTEST_PREFIX else "")
+
+
+def _is_sqlite(session: Session) -> bool:
+    return session.get_bind().dialect.name == "sqlite"

@@ -1,0 +1,206 @@
+"""The relationship history as profiles, the search and the home page read it: newest first, a page at a time (P1).
+
+Pages continue after a Cursor (keyset), so that page 60 costs what page 1 costs and new entries shift nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, exists, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from terracrm.errors import InvalidInput
+from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Meeting
+from terracrm.services import access
+from terracrm.services.access import Viewer
+from terracrm.services.people import SPEAKERS, Person, people_of
+
+PAGE_SIZE = 30
+_CURSOR = re.compile(r"(-?\d{1,18})_(\d{1,18})", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A position in a history: the entries older than this one come next."""
+
+    occurred_at: datetime
+    activity_id: int
+
+    def __str__(self) -> str:
+        return f"{(self.occurred_at - _EPOCH) // timedelta(microseconds=1)}_{self.activity_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """The cursor that was written as `text`; InvalidInput for anything else."""
+        found = _CURSOR.fullmatch(text)
+        try:
+            if found:
+                return cls(_EPOCH + timedelta(microseconds=int(found[1])), int(found[2]))
+        except OverflowError:
+            pass
+        raise InvalidInput("This position in the history is not valid. Open the page anew.")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What of a history is asked for: kinds, one person, from (inclusive) and until (exclusive) in UTC."""
+
+    kinds: frozenset[str] = frozenset()
+    contact_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingFacts:
+    """What the history shows of a meeting besides its subject."""
+
+    end_at: datetime | None
+    is_all_day: bool
+    is_cancelled: bool
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the history. Where `is_readable` is false, only its kind and time are told."""
+
+    id: int
+    kind: str
+    occurred_at: datetime
+    is_readable: bool
+    direction: str = ""
+    subject: str = ""
+    snippet: str = ""
+    has_attachments: bool = False
+    people: list[Person] = field(default_factory=list)
+    meeting: MeetingFacts | None = None
+
+    @property
+    def speaker(self) -> Person | None:
+        """Who wrote the mail or called the meeting."""
+        return next((person for person in self.people if person.role in SPEAKERS), None)
+
+    @property
+    def others(self) -> list[Person]:
+        """Those whom it was addressed to."""
+        return [person for person in self.people if person.role not in SPEAKERS]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entries, newest first, and where the next page begins; None after the last."""
+
+    entries: list[Entry]
+    next: Cursor | None
+
+
+def of_company(
+    session: Session, viewer: Viewer, company_id: int, filters: Filters, after: Cursor | None = None
+) -> Page:
+    """The history of a company that the viewer sees, with that of its people."""
+    rows = select(Activity).join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
+    rows = rows.where(CompanyTimeline.company_id == company_id, access.activities_of_client(viewer))
+    return _page(session, viewer, rows, CompanyTimeline.occurred_at, CompanyTimeline.activity_id, filters, after)
+
+
+def of_contact(
+    session: Session, viewer: Viewer, contact_id: int, filters: Filters, after: Cursor | None = None
+) -> Page:
+    """The history of a contact that the viewer sees."""
+    rows = select(Activity).join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
+    rows = rows.where(ContactTimeline.contact_id == contact_id, access.activities_of_client(viewer))
+    return _page(session, viewer, rows, ContactTimeline.occurred_at, ContactTimeline.activity_id, filters, after)
+
+
+def everywhere(
+    session: Session,
+    viewer: Viewer,
+    filters: Filters = Filters(),
+    after: Cursor | None = None,
+    only: Sequence[ColumnElement[bool]] = (),
+    limit: int = PAGE_SIZE,
+) -> Page:
+    """The history of all that the viewer sees, as far as the conditions `only` hold."""
+    rows = select(Activity).where(access.activities(viewer), *only)
+    return _page(session, viewer, rows, Activity.occurred_at, Activity.id, filters, after, limit)
+
+
+def upcoming_meetings(session: Session, viewer: Viewer, now: datetime, limit: int) -> list[Entry]:
+    """The next meetings with clients that the viewer sees, the nearest first."""
+    rows = session.scalars(
+        select(Activity)
+        .where(Activity.kind == ActivityKind.MEETING, Activity.occurred_at > now, access.activities(viewer))
+        .where(~exists().where(Meeting.activity_id == Activity.id, Meeting.is_cancelled))
+        .order_by(Activity.occurred_at, Activity.id)
+        .limit(limit)
+    ).all()
+    return _entries(session, viewer, rows)
+
+
+def _page(
+    session: Session,
+    viewer: Viewer,
+    rows: Select[tuple[Activity]],
+    occurred_at: InstrumentedAttribute[datetime],
+    activity_id: InstrumentedAttribute[int],
+    filters: Filters,
+    after: Cursor | None,
+    limit: int = PAGE_SIZE,
+) -> Page:
+    rows = rows.order_by(occurred_at.desc(), activity_id.desc()).limit(limit + 1)
+    if after:
+        rows = rows.where(tuple_(occurred_at, activity_id) < (after.occurred_at, after.activity_id))
+    if filters.since:
+        rows = rows.where(occurred_at >= filters.since)
+    if filters.until:
+        rows = rows.where(occurred_at < filters.until)
+    if filters.kinds:
+        rows = rows.where(Activity.kind.in_(filters.kinds))
+    if filters.contact_id is not None:
+        person = ContactTimeline.__table__.alias()
+        took_part = exists().where(person.c.activity_id == Activity.id, person.c.contact_id == filters.contact_id)
+        rows = rows.where(took_part)
+    found = session.scalars(rows).all()
+    shown = found[:limit]
+    rest = Cursor(shown[-1].occurred_at, shown[-1].id) if len(found) > limit else None
+    return Page(_entries(session, viewer, shown), rest)
+
+
+def _entries(session: Session, viewer: Viewer, rows: Sequence[Activity]) -> list[Entry]:
+    if not viewer.reads_content:
+        return [Entry(row.id, row.kind, row.occurred_at, is_readable=False) for row in rows]
+    ids = [row.id for row in rows]
+    people = people_of(session, viewer, ids)
+    meetings = _meetings(session, [row.id for row in rows if row.kind == ActivityKind.MEETING])
+    return [
+        Entry(
+            id=row.id,
+            kind=row.kind,
+            occurred_at=row.occurred_at,
+            is_readable=True,
+            direction=row.direction,
+            subject=row.subject,
+            snippet=row.snippet,
+            has_attachments=row.has_attachments,
+            people=people.get(row.id, []),
+            meeting=meetings.get(row.id),
+        )
+        for row in rows
+    ]
+
+
+def _meetings(session: Session, activity_ids: list[int]) -> dict[int, MeetingFacts]:
+    if not activity_ids:
+        return {}
+    rows = session.execute(
+        select(Meeting.activity_id, Meeting.end_at, Meeting.is_all_day, Meeting.is_cancelled, Meeting.location).where(
+            Meeting.activity_id.in_(activity_ids)
+        )
+    )
+    return {row.activity_id: MeetingFacts(*row[1:]) for row in rows if row.activity_id is not None}
