@@ -118,7 +118,7 @@ def _extend_company(session: Session, company_id: int) -> None:
 
 def _extend(session: Session, owner: InstrumentedAttribute[int], mine: ColumnElement[bool], owner_id: int) -> None:
     """Insert into the timeline that `owner` is the key of what it lacks of the activities of `mine`."""
-    timeline = owner.class_
+    timeline = ContactTimeline if owner is ContactTimeline.contact_id else CompanyTimeline
     there = exists().where(timeline.activity_id == Activity.id, owner == owner_id)
     rows = (
         select(literal(owner_id), Activity.occurred_at, Activity.id, Activity.kind)
