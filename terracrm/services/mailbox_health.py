@@ -1,0 +1,118 @@
+"""The state of mailboxes and their streams, as the portal shows it (Y5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from terracrm.errors import NotFound
+from terracrm.models import Mailbox, MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun
+from terracrm.services import access
+from terracrm.services.access import Viewer
+
+RUNS_SHOWN = 20
+SICK = (StreamState.DEGRADED, StreamState.BACKOFF, StreamState.CREDENTIALS)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHealth:
+    """One stream. `next_run_at` is None when it does not run; `quarantined` items could not be processed."""
+
+    stream: Stream
+    is_running: bool
+    next_run_at: datetime | None
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxHealth:
+    """A mailbox with its streams; `owner` is its person or its team."""
+
+    mailbox: Mailbox
+    owner: str
+    streams: list[StreamHealth]
+
+    @property
+    def is_sick(self) -> bool:
+        """Whether somebody should look."""
+        return self.mailbox.is_enabled and any(s.stream.state in SICK or s.quarantined for s in self.streams)
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxPage:
+    """A mailbox with the last runs of its streams, newest first."""
+
+    health: MailboxHealth
+    runs: list[SyncRun]
+    quarantine: list[QuarantinedItem]
+
+
+def all_mailboxes(session: Session, viewer: Viewer, now: datetime) -> list[MailboxHealth]:
+    """The mailboxes that the viewer sees, by address."""
+    mailboxes = session.scalars(
+        select(Mailbox)
+        .options(joinedload(Mailbox.user), joinedload(Mailbox.team), selectinload(Mailbox.streams))
+        .where(access.mailboxes(viewer))
+        .order_by(Mailbox.address)
+    ).all()
+    return _health(session, mailboxes, now)
+
+
+def page(session: Session, viewer: Viewer, mailbox_id: int, now: datetime) -> MailboxPage:
+    """One mailbox; NotFound when there is none or the viewer does not see it."""
+    mailbox = session.scalar(select(Mailbox).where(Mailbox.id == mailbox_id, access.mailboxes(viewer)))
+    if mailbox is None:
+        raise NotFound("There is no such mailbox.")
+    runs = session.scalars(
+        select(SyncRun)
+        .join(SyncRun.stream)
+        .options(joinedload(SyncRun.stream))
+        .where(Stream.mailbox_id == mailbox_id)
+        .order_by(SyncRun.started_at.desc(), SyncRun.id.desc())
+        .limit(RUNS_SHOWN)
+    )
+    quarantine = session.scalars(
+        select(QuarantinedItem)
+        .join(QuarantinedItem.folder)
+        .join(MirrorFolder.stream)
+        .options(joinedload(QuarantinedItem.folder))
+        .where(Stream.mailbox_id == mailbox_id)
+        .order_by(QuarantinedItem.first_seen_at.desc())
+        .limit(RUNS_SHOWN)
+    )
+    return MailboxPage(_health(session, [mailbox], now)[0], list(runs), list(quarantine))
+
+
+def _health(session: Session, mailboxes: Sequence[Mailbox], now: datetime) -> list[MailboxHealth]:
+    rows = session.execute(
+        select(MirrorFolder.stream_id, func.count())
+        .join(QuarantinedItem, QuarantinedItem.folder_id == MirrorFolder.id)
+        .group_by(MirrorFolder.stream_id)
+    )
+    quarantined = dict(rows.tuples())
+    return [
+        MailboxHealth(
+            mailbox,
+            _owner(mailbox),
+            [_stream(mailbox, stream, quarantined.get(stream.id, 0), now) for stream in mailbox.streams],
+        )
+        for mailbox in mailboxes
+    ]
+
+
+def _owner(mailbox: Mailbox) -> str:
+    if mailbox.user:
+        return mailbox.user.full_name or mailbox.user.name
+    return mailbox.team.name if mailbox.team else ""
+
+
+def _stream(mailbox: Mailbox, stream: Stream, quarantined: int, now: datetime) -> StreamHealth:
+    runs = (
+        mailbox.is_enabled and stream.is_enabled and stream.state not in (StreamState.PAUSED, StreamState.CREDENTIALS)
+    )
+    is_running = bool(stream.claim and stream.claimed_until and stream.claimed_until > now)
+    return StreamHealth(stream, is_running, stream.due_at if runs else None, quarantined)

@@ -1,0 +1,166 @@
+"""Mail as the portal reads it: a message with its thread, and the mail that matches no client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from terracrm.errors import NotFound
+from terracrm.models import (
+    Activity,
+    ActivityKind,
+    Link,
+    Mailbox,
+    Message,
+    MessageAttachment,
+    MessageBody,
+    MessageCopy,
+    MirrorFolder,
+)
+from terracrm.services import access, timeline
+from terracrm.services.access import Viewer
+from terracrm.services.people import Person, people_of
+
+THREAD_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A mailbox that holds the message. `is_gone`: the Outlook item is no longer there (S9)."""
+
+    mailbox: str
+    folder: str
+    received_at: datetime | None
+    is_read: bool
+    is_gone: bool
+    categories: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadMessage:
+    """Another message of the conversation; `text` is what is new in it, as far as it was told apart."""
+
+    id: int
+    occurred_at: datetime
+    direction: str
+    subject: str
+    speaker: Person | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """A message with all that its page shows. `mailbox`, `run_id` and `rule` say why it is here (Y4)."""
+
+    activity: Activity
+    message: Message
+    body: MessageBody
+    people: list[Person]
+    attachments: list[MessageAttachment]
+    copies: list[Copy]
+    mailbox: str
+    thread: list[ThreadMessage]
+
+    @property
+    def speaker(self) -> Person | None:
+        """The sender."""
+        return next((person for person in self.people if person.role == "from"), None)
+
+
+def page(session: Session, viewer: Viewer, message_id: int) -> MessagePage:
+    """The page of a message; NotFound when there is none or the viewer may not read it."""
+    activity, message = _readable(session, viewer, message_id)
+    mailbox = session.get(Mailbox, activity.mailbox_id) if activity.mailbox_id else None
+    return MessagePage(
+        activity=activity,
+        message=message,
+        body=_body(session, message_id),
+        people=people_of(session, viewer, [message_id]).get(message_id, []),
+        attachments=list(
+            session.scalars(
+                select(MessageAttachment)
+                .where(MessageAttachment.activity_id == message_id)
+                .order_by(MessageAttachment.position)
+            )
+        ),
+        copies=_copies(session, message_id),
+        mailbox=mailbox.address if mailbox else "",
+        thread=_thread(session, viewer, message),
+    )
+
+
+def body(session: Session, viewer: Viewer, message_id: int) -> MessageBody:
+    """The body alone, under the same rule."""
+    _readable(session, viewer, message_id)
+    return _body(session, message_id)
+
+
+def unmatched(session: Session, viewer: Viewer, after: timeline.Cursor | None = None) -> timeline.Page:
+    """The mail that belongs to no known client, newest first; Forbidden for a role that reads no mail."""
+    access.require_content(viewer)
+    only = [Activity.is_matched.is_(False), Activity.kind == ActivityKind.MAIL]
+    return timeline.everywhere(session, viewer, after=after, only=only)
+
+
+def count_unmatched(session: Session, viewer: Viewer) -> int:
+    """How much of that mail there is."""
+    condition = access.readable_activities(viewer) & Activity.is_matched.is_(False)
+    condition &= Activity.kind == ActivityKind.MAIL
+    return session.scalar(select(func.count()).select_from(Activity).where(condition)) or 0
+
+
+def _readable(session: Session, viewer: Viewer, message_id: int) -> tuple[Activity, Message]:
+    row = session.execute(
+        select(Activity, Message)
+        .join(Message, Message.activity_id == Activity.id)
+        .where(Activity.id == message_id, access.readable_activities(viewer))
+    ).first()
+    if row is None:
+        raise NotFound("There is no such message.")
+    return row.tuple()
+
+
+def _body(session: Session, message_id: int) -> MessageBody:
+    return session.get(MessageBody, message_id) or MessageBody(activity_id=message_id, unique_text="", text="", html="")
+
+
+def _copies(session: Session, message_id: int) -> list[Copy]:
+    rows = session.execute(
+        select(MessageCopy, Mailbox.address, MirrorFolder.path, Link.gone_at)
+        .join(Mailbox, Mailbox.id == MessageCopy.mailbox_id)
+        .join(Link, Link.id == MessageCopy.link_id)
+        .join(MirrorFolder, MirrorFolder.id == Link.folder_id)
+        .where(MessageCopy.message_id == message_id)
+        .order_by(Mailbox.address, MirrorFolder.path)
+    )
+    return [
+        Copy(address, path, copy.received_at, copy.is_read, gone_at is not None, copy.categories.split("\n"))
+        for copy, address, path, gone_at in rows.tuples()
+    ]
+
+
+def _thread(session: Session, viewer: Viewer, message: Message) -> list[ThreadMessage]:
+    """The whole conversation, oldest first, the message itself among it."""
+    rows = session.execute(
+        select(Activity, MessageBody.unique_text)
+        .join(Message, Message.activity_id == Activity.id)
+        .outerjoin(MessageBody, MessageBody.activity_id == Activity.id)
+        .where(Message.thread_id == message.thread_id, access.readable_activities(viewer))
+        .order_by(Activity.occurred_at.desc(), Activity.id.desc())
+        .limit(THREAD_SHOWN)
+    ).all()
+    people = people_of(session, viewer, [activity.id for activity, _ in rows])
+    return [
+        ThreadMessage(
+            activity.id,
+            activity.occurred_at,
+            activity.direction,
+            activity.subject,
+            next((person for person in people.get(activity.id, []) if person.role == "from"), None),
+            unique_text or activity.snippet,
+        )
+        for activity, unique_text in reversed(rows)
+    ]

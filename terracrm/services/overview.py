@@ -1,0 +1,48 @@
+"""What the home page tells a viewer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from terracrm.models import Activity
+from terracrm.services import access, companies, contacts, mailbox_health, messages, timeline
+from terracrm.services.access import Viewer
+
+RECENT_DAYS = 7
+LATEST_SHOWN = 12
+UPCOMING_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Counts, the latest of the history, the next meetings, and the mailboxes of who sees them."""
+
+    companies: int
+    contacts: int
+    recent_activities: int
+    unmatched: int
+    latest: list[timeline.Entry]
+    upcoming: list[timeline.Entry]
+    mailboxes: list[mailbox_health.MailboxHealth]
+
+
+def overview(session: Session, viewer: Viewer, now: datetime) -> Overview:
+    """All of it as this viewer sees it."""
+    recent = [Activity.occurred_at > now - timedelta(days=RECENT_DAYS), Activity.occurred_at <= now]
+    past = timeline.Filters(until=now)
+    return Overview(
+        companies=companies.count(session, viewer),
+        contacts=contacts.count(session, viewer),
+        recent_activities=session.scalar(
+            select(func.count()).select_from(Activity).where(access.activities(viewer), *recent)
+        )
+        or 0,
+        unmatched=messages.count_unmatched(session, viewer),
+        latest=timeline.everywhere(session, viewer, past, only=[Activity.is_matched], limit=LATEST_SHOWN).entries,
+        upcoming=timeline.upcoming_meetings(session, viewer, now, UPCOMING_SHOWN),
+        mailboxes=mailbox_health.all_mailboxes(session, viewer, now),
+    )
