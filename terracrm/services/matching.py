@@ -57,4 +57,4 @@ def _companies(session: Session, domains: set[str]) -> dict[str, int]:
     rows = session.execute(
         select(CompanyDomain.domain, CompanyDomain.company_id).where(CompanyDomain.domain.in_(domains))
     )
-    return dict(rows.tuples())
+    return dict(rows.all())

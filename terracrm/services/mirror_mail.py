@@ -100,7 +100,7 @@ def withdraw(session: Session, link: Link) -> None:
 
 def _known(session: Session, keyed: dict[str, Arrival]) -> dict[str, int]:
     rows = session.execute(select(Message.message_key, Message.activity_id).where(Message.message_key.in_(keyed)))
-    return dict(rows.tuples())
+    return dict(rows.all())
 
 
 def _threads(session: Session, source: Source, keyed: dict[str, Arrival]) -> dict[str, int]:

@@ -21,7 +21,7 @@ def counts(session: Session) -> dict[str, Any]:
     return {
         "companies": _count(session, select(Company.id).where(Company.archived_at.is_(None))),
         "contacts": _count(session, select(Contact.id).where(Contact.archived_at.is_(None))),
-        "activities": dict(kinds.tuples().all()),
+        "activities": dict(kinds.all()),
         "messages": _count(session, select(Message.activity_id)),
         "copies": _count(session, live_copies),
         "meetings": _count(session, select(Meeting.id)),

@@ -30,7 +30,7 @@ def keys_of(record: MessageRecord, message_key: str, mailbox_id: int) -> set[str
 def assign(session: Session, messages: Sequence[set[str]]) -> list[int]:
     """The thread of each message, given its keys; threads that are joined become the oldest of them."""
     wanted = set().union(*messages)
-    known = dict(session.execute(select(ThreadKey.key, ThreadKey.thread_id).where(ThreadKey.key.in_(wanted))).tuples())
+    known = dict(session.execute(select(ThreadKey.key, ThreadKey.thread_id).where(ThreadKey.key.in_(wanted))).all())
     groups = _Groups()
     for keys in messages:
         groups.join([*keys, *(known[key] for key in keys if key in known)])

@@ -1,0 +1,96 @@
+"""What all tests share: the shared material, and migrated databases, SQLite always and PostgreSQL where there is one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, make_url, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from terracrm import db
+
+POSTGRES = os.environ.get("TERRACRM_TEST_DATABASE_URL", "")
+KEPT = {"roles", "alembic_version"}
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared material; tests that need it are skipped where it is not there."""
+    found = Path(os.environ.get("TERRACRM_SHARED", Path(__file__).parents[2] / "shared"))
+    if not found.is_dir():
+        pytest.skip(f"needs the shared material: {found} is not there; TERRACRM_SHARED names another place")
+    return found
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated empty SQLite file, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    engine = db.make_engine(f"sqlite:///{path}")
+    db.upgrade(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres() -> Iterator[str]:
+    """The URL of a migrated schema of this worker's own."""
+    if not POSTGRES:
+        pytest.skip("needs PostgreSQL: TERRACRM_TEST_DATABASE_URL names none")
+    schema = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    url = make_url(POSTGRES).set(drivername="postgresql+psycopg")
+    owner = db.make_engine(url.render_as_string(hide_password=False))
+    with owner.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    mine = url.update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(hide_password=False)
+    engine = db.make_engine(mine)
+    db.upgrade(engine)
+    engine.dispose()
+    yield mine
+    with owner.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    owner.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a migrated empty database; each test that asks for it runs on both kinds."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("migrated_postgres"))
+    path = tmp_path / "terracrm.db"
+    shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on that database; PostgreSQL's tables are emptied afterwards."""
+    made = db.make_engine(database_url)
+    yield made
+    if made.dialect.name == "postgresql":
+        with made.begin() as connection:
+            names = connection.scalars(
+                text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+            ).all()
+            emptied = ", ".join(sorted(set(names) - KEPT))
+            connection.execute(text(f"TRUNCATE {emptied} RESTART IDENTITY CASCADE"))
+    made.dispose()
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> sessionmaker[Session]:
+    """Sessions on that database."""
+    return db.session_factory(engine)
+
+
+@pytest.fixture
+def session(sessions: sessionmaker[Session]) -> Iterator[Session]:
+    """One open session; what it does is rolled back unless the test commits."""
+    with sessions() as opened:
+        yield opened
