@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import exchangelib
+import structlog
 from exchangelib.errors import ErrorItemNotFound
 from exchangelib.version import EXCHANGE_2013
 from lxml.etree import _Element as Element
@@ -15,6 +16,8 @@ from connectors.exchange_ews.connect import server_version
 from connectors.exchange_ews.elements import Item
 from connectors.exchange_ews.services import GetItems, Shape, SyncItems, field
 from terracrm.domain.records import Change, ChangeKind, Folder, Page, Record, StreamKind
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,11 @@ def _read(remote_id: str, answer: Element | Exception, reader: Reader) -> Change
     version = "" if item_id is None else item_id.get("ChangeKey") or ""
     if item.type not in reader.types:
         return Change(ChangeKind.UPDATED, remote_id, version, error=f"The item is now of another kind ({item.type}).")
-    return Change(ChangeKind.UPDATED, remote_id, version, reader.record(item))
+    try:
+        return Change(ChangeKind.UPDATED, remote_id, version, reader.record(item))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        _log.exception("item not understood", kind=item.type)  # a slip of ours must not stop the folder
+        return Change(ChangeKind.UPDATED, remote_id, version, error=f"The item could not be understood: {error!r}")
 
 
 def _without_unique_body(shape: Shape) -> Shape:

@@ -99,7 +99,7 @@ def _zone(name: str) -> tzinfo | None:
     """The zone of a Windows name (or of an IANA one); None where nobody knows it."""
     try:
         return ZoneInfo(MS_TIMEZONE_TO_IANA_MAP.get(name, name)) if name else None
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):  # not found; not a key at all; a name of a folder
         return None
 
 

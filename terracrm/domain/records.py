@@ -226,8 +226,8 @@ class Page:
 class Folder:
     """A remote folder. `path` is its names from the mailbox root joined by "/".
 
-    `well_known` is the name Exchange gives to its distinguished folders (inbox, sentitems, drafts, ...), or "";
-    the sync issues folder and its children carry "syncissues".
+    `well_known` is the name Exchange gives to its distinguished folders (inbox, sentitems, drafts, ...), or "".
+    Folders inside syncissues, deleteditems, junkemail, drafts and outbox carry the same name as these.
     """
 
     remote_id: str

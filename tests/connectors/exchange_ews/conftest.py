@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from ews_script import ScriptedServer
 
 from terracrm.domain.records import Folder, StreamKind
+from tests.connectors.exchange_ews.script import ScriptedServer
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from ews_script import Reply, ScriptedServer, answered, envelope, failure, fault, success
 
 from connectors.base import Account
 from connectors.exchange_ews import ExchangeEWS
@@ -15,6 +14,7 @@ from connectors.exchange_ews.protocol import MailboxProtocol
 from connectors.simulator.simulator import Simulator
 from terracrm.domain.records import Folder
 from terracrm.errors import AuthFailed, ConnectorError, CursorExpired, ItemGone, Temporary, Unsupported
+from tests.connectors.exchange_ews.script import Reply, ScriptedServer, answered, envelope, failure, fault, success
 
 BACK_OFF = (
     '<t:MessageXml xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types">'

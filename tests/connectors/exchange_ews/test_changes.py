@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ews_script import Reply, ScriptedServer, answered, check, envelope, failure, fault, success
 from lxml import etree
 
 from terracrm.domain.records import Change, ChangeKind, Folder, MessageRecord, Page, StreamKind
 from terracrm.errors import Temporary
+from tests.connectors.exchange_ews.script import (
+    Reply,
+    ScriptedServer,
+    answered,
+    check,
+    envelope,
+    failure,
+    fault,
+    success,
+)
 
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 
