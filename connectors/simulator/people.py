@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from connectors.simulator.store import Store
 
 _ADDRESS_ORDER = ("Name", "EmailAddress", "RoutingType", "MailboxType", "ItemId", "OriginalDisplayName")
+_FILED_BY = frozenset({"FileAsMapping", "GivenName", "MiddleName", "Surname", "Generation", "CompanyName"})
 _COMPLETE_NAME = (
     ("Title", None),
     ("FirstName", "GivenName"),
@@ -87,22 +88,17 @@ def file_as(element: Element, mapping: str) -> str | None:
     return forms.get(mapping)
 
 
-def complete_contact(element: Element) -> None:
-    """Names and the file-as line of a contact, and the e-mail entries as the server writes them."""
-    if element.find(t("DisplayName")) is None:
-        names = (text_of(element, name) for name in ("GivenName", "MiddleName", "Surname", "Generation"))
-        full = " ".join(filter(None, names)) or text_of(element, "CompanyName")
-        if full:
-            put(element, "DisplayName", full)
-    mapping = text_of(element, "FileAsMapping")
-    if element.find(t("FileAsMapping")) is None and element.find(t("FileAs")) is None:
-        mapping = "LastCommaFirst"
-        put(element, "FileAsMapping", mapping)
-    filed = file_as(element, mapping)
-    if filed or (filed is not None and element.find(t("FileAs")) is None):
-        put(element, "FileAs", filed or text_of(element, "DisplayName"))
-    if not text_of(element, "Subject") and text_of(element, "DisplayName"):
-        put(element, "Subject", text_of(element, "DisplayName"))
+def complete_contact(element: Element, touched: frozenset[str] | None) -> None:
+    """Names and the file-as line of a contact, and the e-mail entries as the server writes them.
+
+    `touched` names what an update has changed; None for a new contact. A FileAs of the client's own stays.
+    """
+    if touched is None:
+        _name_new_contact(element)
+    elif touched & _FILED_BY and "FileAs" not in touched:
+        filed = file_as(element, text_of(element, "FileAsMapping"))
+        if filed:
+            put(element, "FileAs", filed)
     if element.find(t("PostalAddressIndex")) is None:
         add(element, "PostalAddressIndex", "None")
     _complete_name(element)
@@ -111,6 +107,22 @@ def complete_contact(element: Element) -> None:
             entry.set("Name", entry.get("Name") or entry.text)
             entry.set("RoutingType", entry.get("RoutingType") or "SMTP")
             entry.set("MailboxType", entry.get("MailboxType") or "Contact")
+
+
+def _name_new_contact(element: Element) -> None:
+    if element.find(t("DisplayName")) is None:
+        names = (text_of(element, name) for name in ("GivenName", "MiddleName", "Surname", "Generation"))
+        full = " ".join(filter(None, names)) or text_of(element, "CompanyName")
+        if full:
+            put(element, "DisplayName", full)
+    if element.find(t("FileAs")) is None:
+        if element.find(t("FileAsMapping")) is None:
+            put(element, "FileAsMapping", "LastCommaFirst")
+        filed = file_as(element, text_of(element, "FileAsMapping"))
+        if filed is not None:
+            put(element, "FileAs", filed or text_of(element, "DisplayName"))
+    if not text_of(element, "Subject") and text_of(element, "DisplayName"):
+        put(element, "Subject", text_of(element, "DisplayName"))
 
 
 def _complete_name(element: Element) -> None:
@@ -127,20 +139,29 @@ def _complete_name(element: Element) -> None:
         element.append(name)
 
 
-def complete_list(store: Store, element: Element) -> None:
+def complete_list(store: Store, element: Element, *, new: bool) -> None:
     """Names and keys of the members of a distribution list."""
+    if new:
+        _name_new_list(element)
+    for member in element.iterfind(f"{t('Members')}/{t('Member')}"):
+        _complete_member(store, member)
+
+
+def _name_new_list(element: Element) -> None:
     if element.find(t("DisplayName")) is None and text_of(element, "Subject"):
         put(element, "DisplayName", text_of(element, "Subject"))
     if not text_of(element, "Subject") and text_of(element, "DisplayName"):
         put(element, "Subject", text_of(element, "DisplayName"))
     if element.find(t("FileAs")) is None and text_of(element, "DisplayName"):
         put(element, "FileAs", text_of(element, "DisplayName"))
-    for member in element.iterfind(f"{t('Members')}/{t('Member')}"):
-        box = member.find(t("Mailbox"))
-        if box is None:
-            continue
-        complete_address(store, box)
-        key = f"SMTP:{text_of(box, 'EmailAddress')}\0{text_of(box, 'Name')}"
-        member.set("Key", member.get("Key") or base64.b64encode(key.encode("utf-16-le")).decode())
-        if member.find(t("Status")) is None:
-            add(member, "Status", "Normal")
+
+
+def _complete_member(store: Store, member: Element) -> None:
+    box = member.find(t("Mailbox"))
+    if box is None:
+        return
+    complete_address(store, box)
+    key = f"SMTP:{text_of(box, 'EmailAddress')}\0{text_of(box, 'Name')}"
+    member.set("Key", member.get("Key") or base64.b64encode(key.encode("utf-16-le")).decode())
+    if member.find(t("Status")) is None:
+        add(member, "Status", "Normal")

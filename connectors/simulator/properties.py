@@ -133,8 +133,11 @@ def complete(
     return None
 
 
-def refresh(store: Store, mailbox: Mailbox, element: Element) -> None:
-    """After any write: what follows from other properties (display names, flags of a task, names of a contact)."""
+def refresh(store: Store, mailbox: Mailbox, element: Element, touched: frozenset[str] | None = None) -> None:
+    """After any write: what follows from other properties (display names, flags of a task, names of a contact).
+
+    `touched` names what an update has changed; None for a new item.
+    """
     kind = local(element)
     for path in ("ToRecipients", "CcRecipients", "BccRecipients", "From", "Sender", "ReplyTo"):
         for box in element.iterfind(f"{t(path)}/{t('Mailbox')}"):
@@ -147,9 +150,9 @@ def refresh(store: Store, mailbox: Mailbox, element: Element) -> None:
     if kind in MAIL_KINDS or kind in ("CalendarItem", "Item"):
         _display(element)
     if kind == "Contact":
-        people.complete_contact(element)
+        people.complete_contact(element, touched)
     elif kind == "DistributionList":
-        people.complete_list(store, element)
+        people.complete_list(store, element, new=touched is None)
     elif kind == "Task":
         _follow_task_status(element, store.stamp())
 

@@ -19,11 +19,12 @@ Predicate = Callable[[Values], bool]
 
 UNSEARCHABLE = words(
     "MimeContent MimeContentUTF8 Culture ToRecipients CcRecipients BccRecipients ConversationIndex ReplyTo"
-    " Companies Photo UserSMIMECertificate MSExchangeCertificate UID RequiredAttendees OptionalAttendees"
+    " Photo UserSMIMECertificate MSExchangeCertificate UID RequiredAttendees OptionalAttendees"
     " Resources Recurrence MeetingTimeZone StartTimeZone EndTimeZone Attachments UniqueBody NormalizedBody"
     " EffectiveRights ResponseObjects FirstOccurrence LastOccurrence ModifiedOccurrences DeletedOccurrences"
     " PermissionSet SearchParameters"
 )
+_UNSEARCHABLE_THERE = frozenset({"contacts:Companies", "calendar:IsResponseRequested", "task:Status"})
 _COMPARISONS: dict[str, Callable[[int], bool]] = {
     "IsEqualTo": lambda order: order == 0,
     "IsNotEqualTo": lambda order: order != 0,
@@ -32,6 +33,7 @@ _COMPARISONS: dict[str, Callable[[int], bool]] = {
     "IsLessThan": lambda order: order < 0,
     "IsLessThanOrEqualTo": lambda order: order <= 0,
 }
+_TRUTH = {"true": "1", "false": "0"}
 _RANKED = {"Low": "0", "High": "2"}
 _WORDS = re.compile(r"\w+")
 _MODES = ("FullString", "Prefixed", "Substring", "PrefixOnWords", "ExactPhrase")
@@ -68,6 +70,7 @@ _EVERYWHERE = (
 
 def comparable(text: str) -> tuple[int, object]:
     """A value that sorts as what it is: a moment, a number, or text without regard to case."""
+    text = _TRUTH.get(text, text)
     number = _number(text)
     if number is not None:
         return (0, number)
@@ -136,7 +139,7 @@ def _expression(element: Element) -> Predicate:
 
 def _searchable(element: Element) -> Path:
     path = fields.parse(element)
-    if path.name in UNSEARCHABLE:
+    if path.name in UNSEARCHABLE or path.uri in _UNSEARCHABLE_THERE:
         raise EwsError("ErrorUnsupportedPathForQuery")
     return path
 

@@ -1,8 +1,9 @@
 """SyncFolderItems and SyncFolderHierarchy: what has changed since a state that the client keeps.
 
-A state is four numbers of the store's sequence: everything created up to `created` is known, every change up to
-`changed` is known; `since` and `began` are where the pass began, so that an item that this very pass has handed out as
-new is not told again as changed. So pages are exact however the folder changes between them.
+A state is numbers of the store's sequence: everything created up to `created` was told, every change up to `changed`,
+every deletion up to `deleted`. `since` and `began` are where the pass began, so that an item that this very pass has
+told as new is not told again as changed. A page tells deletions first, then what is new, then what has changed; so
+pages are exact however the folder changes between them.
 """
 
 from __future__ import annotations
@@ -28,13 +29,24 @@ class State:
     folder: int
     created: int = 0
     changed: int = 0
+    deleted: int = 0
     since: int = 0
     began: int = 0
 
     def encode(self) -> str:
         """The SyncState text that clients keep."""
-        numbers = [2, self.folder, self.created, self.changed, self.since, self.began]
+        numbers = [3, self.folder, self.created, self.changed, self.deleted, self.since, self.began]
         return base64.b64encode(b"H4sI" + json.dumps(numbers).encode()).decode()
+
+
+def _beginning(folder: FolderRow, now: int) -> State:
+    """Nothing is known, and so nothing can have changed or gone."""
+    return State(folder.number, created=0, changed=now, deleted=now, since=0, began=now)
+
+
+def _end(folder: FolderRow, now: int) -> State:
+    """Everything is known."""
+    return State(folder.number, now, now, now, now, now)
 
 
 def decode(text: str | None, folder: int) -> State | None:
@@ -46,7 +58,7 @@ def decode(text: str | None, folder: int) -> State | None:
         version, known, *numbers = json.loads(raw[4:])
     except (ValueError, TypeError) as error:
         raise EwsError("ErrorInvalidSyncStateData") from error
-    if raw[:4] != b"H4sI" or version != 2 or known != folder or len(numbers) != 4:
+    if raw[:4] != b"H4sI" or version != 3 or known != folder or len(numbers) != 5:
         raise EwsError("ErrorInvalidSyncStateData")
     return State(folder, *numbers)
 
@@ -64,7 +76,7 @@ def sync_folder_items(call: Call) -> Element:
             raise EwsError("ErrorInvalidSyncStateData")
         state = decode(call.request.findtext(m("SyncState")), folder.number)
         if state is None:
-            state = State(folder.number, 0, call.store.sequence, 0, call.store.sequence)
+            state = _beginning(folder, call.store.sequence)
         if any(fault.kind == "empty_folder" for fault in call.striking):
             return _vanished(call, folder, state)
         changes, state, last = _changes(call, folder, state, int(most), shape)
@@ -110,24 +122,42 @@ def _changes(
     ignored = {entry.get("Id") for entry in elements(call.request.find(m("Ignore")))}
     if state.created >= state.began:  # the last pass came to its end: a new one begins
         state = replace(state, since=state.created, began=call.store.sequence)
-    created = _created(call, folder, state, most + 1, hidden)
-    made = [
+    gone = _gone(call, folder, state, most + 1, hidden)
+    made = [_change("Delete", render.item_id(row)) for row in gone[:most]]
+    if len(gone) > most:
+        return made, replace(state, deleted=gone[most - 1].sequence), False
+    state, room = replace(state, deleted=call.store.sequence), most - len(gone)
+    created = _created(call, folder, state, room + 1, hidden)
+    told = state.created
+    made += [
         _change("Create", render.item(call, row, shape, view=True))
-        for row in created[:most]
+        for row in created[:room]
         if row.ews_id not in ignored
     ]
-    if len(created) > most:
-        return made, replace(state, created=created[most - 1].created_sequence), False
-    room = most - len(created)
-    found, changed, last = _updates(call, folder, state, room, hidden)
-    for kind, row in found:
-        if kind == "Delete" or row.ews_id not in ignored:
-            made.append(_shown(call, kind, row, state, shape))
-    now = call.store.sequence
-    if not last:
-        known = max([state.created, *(row.created_sequence for row in created)])
-        return made, replace(state, created=known, changed=changed), False
-    return made, State(folder.number, now, now, now, now), True
+    if created:
+        state = replace(state, created=created[:room][-1].created_sequence if room else told)
+    if len(created) > room:
+        return made, state, False
+    room -= len(created)
+    changed = _changed(call, folder, state, told, room + 1, hidden)
+    made += [_shown(row, state, call, shape) for row in changed[:room] if row.ews_id not in ignored]
+    if len(changed) > room:
+        return made, replace(state, changed=changed[room - 1].sequence if room else state.changed), False
+    return made, _end(folder, call.store.sequence), True
+
+
+def _gone(call: Call, folder: FolderRow, state: State, most: int, hidden: bool) -> list[ItemRow]:
+    """What was told and is deleted since, oldest deletion first."""
+    visible = "" if hidden else " AND associated = 0"
+    rows = call.store.rows(
+        "SELECT sequence, number FROM gone_item WHERE folder = ? AND sequence > ? AND created_sequence <= ?"  # noqa: S608 - constants
+        f"{visible} ORDER BY sequence LIMIT ?",
+        folder.number,
+        state.deleted,
+        state.created,
+        most,
+    )
+    return [_ghost(folder, number, sequence) for sequence, number in rows]
 
 
 def _created(call: Call, folder: FolderRow, state: State, most: int, hidden: bool) -> list[ItemRow]:
@@ -140,39 +170,22 @@ def _created(call: Call, folder: FolderRow, state: State, most: int, hidden: boo
     )
 
 
-def _updates(
-    call: Call, folder: FolderRow, state: State, most: int, hidden: bool
-) -> tuple[list[tuple[str, ItemRow]], int, bool]:
-    """Updates and deletions of what the client knows, in order; where they end; whether that is all."""
+def _changed(call: Call, folder: FolderRow, state: State, told: int, most: int, hidden: bool) -> list[ItemRow]:
+    """What was told up to `told` and has changed since, oldest change first."""
     visible = "" if hidden else " AND associated = 0"
-    rows = call.store.items.where(
+    return call.store.items.where(
         "folder = ? AND sequence > ? AND created_sequence <= ? AND sequence != created_sequence"
         f" AND NOT (created_sequence > ? AND sequence <= ?){visible} ORDER BY sequence",
         folder.number,
         state.changed,
-        state.created,
-        state.since,  # handed out as new by this pass, in the version that it has now
+        told,
+        state.since,  # told as new by this pass, in the version that it has now
         state.began,
-        limit=most + 1,
+        limit=most,
     )
-    gone = call.store.rows(
-        "SELECT sequence, number FROM gone_item WHERE folder = ? AND sequence > ? AND created_sequence <= ?"  # noqa: S608 - constants
-        f"{visible} ORDER BY sequence LIMIT ?",
-        folder.number,
-        state.changed,
-        state.created,
-        most + 1,
-    )
-    found: list[tuple[int, str, ItemRow]] = [(row.sequence, "Update", row) for row in rows]
-    found += [(sequence, "Delete", _gone(folder, number, sequence)) for sequence, number in gone]
-    found.sort(key=lambda entry: entry[0])
-    shown = found[:most]
-    last = len(found) <= most
-    position = shown[-1][0] if shown else state.changed
-    return [(kind, row) for _, kind, row in shown], position, last
 
 
-def _gone(folder: FolderRow, number: int, sequence: int) -> ItemRow:
+def _ghost(folder: FolderRow, number: int, sequence: int) -> ItemRow:
     return ItemRow(
         number, folder.mailbox, folder.number, "Message", "", False, True, False, 0, "", sequence, sequence, 0, b""
     )
@@ -184,9 +197,7 @@ def _change(kind: str, *children: Element) -> Element:
     return made
 
 
-def _shown(call: Call, kind: str, row: ItemRow, state: State, shape: shapes.Shape) -> Element:
-    if kind == "Delete":
-        return _change("Delete", render.item_id(row))
+def _shown(row: ItemRow, state: State, call: Call, shape: shapes.Shape) -> Element:
     if row.content_sequence <= state.changed:
         return _change("ReadFlagChange", render.item_id(row), make("IsRead", str(row.is_read).lower()))
     return _change("Update", render.item(call, row, shape, view=True))
@@ -207,7 +218,7 @@ def sync_folder_hierarchy(call: Call) -> Element:
         changes = _tree_changes(call, root, state, shape)
         now = call.store.sequence
         return [
-            ("SyncState", State(root.number, now, now, now, now).encode()),
+            ("SyncState", _end(root, now).encode()),
             ("IncludesLastFolderInRange", "true"),
             holding("Changes", *changes),
         ]

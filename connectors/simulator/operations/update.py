@@ -25,7 +25,7 @@ _READ_ONLY = words(
     " IsRecurring MeetingRequestWasSent MyResponseType Organizer Duration AppointmentReplyTime"
     " AppointmentSequenceNumber AppointmentState FirstOccurrence LastOccurrence ModifiedOccurrences"
     " DeletedOccurrences ConflictingMeetingCount AdjacentMeetingCount IsComplete StatusDescription"
-    " AssignedTime ChangeCount DelegationState Delegator IsAssignmentEditable IsTeamTask When"
+    " AssignedTime ChangeCount DelegationState Delegator IsAssignmentEditable IsTeamTask"
     " ReminderNextTime MimeContentUTF8 TimeZone SearchKey PostedTime"
 )
 _NEVER_DELETED = _READ_ONLY | {"ItemClass", "Start", "End", "IsRead"}
@@ -102,11 +102,8 @@ def _update(call: Call, row: ItemRow, updates: list[Element], send: str) -> Item
     touched = apply(updates, row.kind, element, draft=draft, zone=call.time_zone)
     if touched == {"IsRead"}:
         return items.set_read(row, text_of(element, "IsRead") in ("true", "1"))
-    if "FileAsMapping" not in touched and touched & {"FileAs"}:
-        for held in element.findall(t("FileAsMapping")):
-            held.text = "None"
     mapi.absorb(element)
-    properties.refresh(call.store, row.mailbox, element)
+    properties.refresh(call.store, row.mailbox, element, frozenset(touched))
     kept = items.mime(row) if not touched & _IN_SOURCE else None
     changed = items.rewrite(row, element, by=call.user)
     if kept is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from soap_client import Client, Validator
 
 from connectors.simulator.simulator import Simulator
+from tests.connectors.simulator.soap_client import Client, Validator
 
 
 @pytest.fixture(scope="module")

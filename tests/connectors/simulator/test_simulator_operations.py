@@ -8,10 +8,10 @@ import base64
 
 import pytest
 from lxml import etree
-from soap_client import NS, Client, codes, item_ids, schema, texts
 
 from connectors.simulator.registry import OPERATIONS
 from connectors.simulator.simulator import Simulator
+from tests.connectors.simulator.soap_client import NS, Client, codes, item_ids, schema, texts
 
 IDS = "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>"
 ALL = "<m:ItemShape><t:BaseShape>AllProperties</t:BaseShape></m:ItemShape>"
