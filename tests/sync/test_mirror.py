@@ -93,7 +93,9 @@ def test_a_second_run_changes_nothing(office: Office) -> None:
 
 def test_mail_among_only_our_own_people_is_not_mirrored_and_says_why(office: Office, session: Session) -> None:
     office.server.put(office.folder("anna", "Inbox"), mail("Свои", sender="boris@office.test"))
-    office.server.put(office.folder("anna", "Inbox"), mail("Гость", sender="boris@sub.office.test", to="x@else.example"))
+    office.server.put(
+        office.folder("anna", "Inbox"), mail("Гость", sender="boris@sub.office.test", to="x@else.example")
+    )
     counts = office.run("anna", "mail").counts
     assert (counts.created, counts.skipped) == (1, 1)
     assert session.scalars(select(SyncRunItem.rule)).all() == ["internal_only"]
