@@ -10,10 +10,18 @@ from exchangelib.version import Version
 from connectors.base import Account
 from connectors.exchange_ews import errors
 from connectors.exchange_ews.protocol import MailboxCredentials, MailboxProtocol, OneAttempt, UnverifiedProtocol
+from terracrm.errors import InvalidInput
 
 
 def connect(account: Account) -> exchangelib.Account:
-    """An exchangelib account that has not sent anything yet; its first call finds out sign-in and version."""
+    """An exchangelib account that has not sent anything yet; its first call finds out sign-in and version.
+
+    Raises InvalidInput for an address or a server that cannot be one.
+    """
+    if "@" not in account.address:
+        raise InvalidInput(f"{account.address!r} is no e-mail address: give the mailbox as anna@example.com.")
+    if not account.server.lower().startswith(("https://", "http://")):
+        raise InvalidInput(f"{account.server!r} is no URL: give it as https://mail.example.com/EWS/Exchange.asmx.")
     config = exchangelib.Configuration(
         credentials=MailboxCredentials(account.username, account.password, account.address),
         service_endpoint=account.server,

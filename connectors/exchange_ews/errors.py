@@ -113,6 +113,8 @@ def translate(error: Exception, server: str) -> ConnectorError:
         return _response_code(error)
     if isinstance(error, ews.TransportError | etree.LxmlError):
         return Temporary(f"{server} answered something that is not a complete EWS answer: {_short(error)}")
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return Unsupported(f"The address of the server is no URL that works: {_short(error)}")
     if isinstance(error, requests.RequestException | OSError):
         return _network_error(error, server)
     if isinstance(error, NotImplementedError):

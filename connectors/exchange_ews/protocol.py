@@ -13,6 +13,7 @@ from exchangelib.errors import UnauthorizedError
 from exchangelib.protocol import FailFast, NoVerifyHTTPAdapter, Protocol
 from exchangelib.transport import OAUTH2, get_auth_method_from_response
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 from urllib3 import BaseHTTPResponse
 
 from connectors.exchange_ews import errors
@@ -102,6 +103,13 @@ class MailboxProtocol(Protocol):
         if response.status_code != 401:
             self.retry_policy.raise_response_errors(response)
         return _auth_type(response)
+
+    def create_session(self) -> requests.Session:
+        """A session whose Basic sign-in is in UTF-8 (RFC 7617): requests knows Latin-1 only, and fails on Cyrillic."""
+        session: requests.Session = super().create_session()
+        if isinstance(session.auth, HTTPBasicAuth):
+            session.auth = HTTPBasicAuth(self.credentials.username.encode(), self.credentials.password.encode())
+        return session
 
 
 class UnverifiedProtocol(MailboxProtocol):
