@@ -1,7 +1,5 @@
 """SyncFolderItems and SyncFolderHierarchy tell exactly what has changed."""
 
-# ruff: noqa: E501 - the requests are long
-
 from __future__ import annotations
 
 from collections import Counter
