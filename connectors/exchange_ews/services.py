@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exchangelib.errors import (
+    ErrorAccessDenied,
     ErrorCorruptData,
     ErrorInvalidIdMalformed,
     ErrorItemCorrupt,
@@ -25,7 +26,7 @@ from lxml.etree import _Element as Element
 
 from connectors.exchange_ews import errors
 from connectors.exchange_ews.elements import MESSAGES, TYPES, M, T
-from terracrm.errors import AuthFailed, ItemGone, Temporary
+from terracrm.errors import ItemGone, Temporary
 
 _CERTAIN = (ErrorItemNotFound, ErrorItemCorrupt, ErrorCorruptData, ErrorInvalidIdMalformed)
 """What Exchange says of one item and means of it."""
@@ -104,7 +105,7 @@ class GetFolders(_Operation):
     def _folder_or_none(self, answer: Element | Exception) -> Element | None:
         if isinstance(answer, Exception):
             error = errors.translate(answer, self.protocol.server)
-            if isinstance(error, ItemGone | AuthFailed):
+            if isinstance(error, ItemGone) or isinstance(answer, ErrorAccessDenied):
                 return None
             raise error
         return answer

@@ -16,6 +16,7 @@ def server() -> Iterator[ScriptedServer]:
     script.start()
     yield script
     script.stop()
+    assert script.invalid == [], "a request breaks Microsoft's schema"
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ class ScriptedServer:
 
     def __init__(self) -> None:
         self.requests: list[str] = []
+        self.invalid: list[str] = []
         self.challenge = Reply(status=401, headers={"WWW-Authenticate": 'Basic realm="exchange"'})
         self._answers: dict[str, Answer] = {}
         self.on("ConvertId", answered("ConvertId", failure("ConvertId", "ErrorNonExistentMailbox")))
@@ -121,6 +122,9 @@ class ScriptedServer:
     def _reply(self, body: bytes, signs_in: bool) -> Reply:
         request = etree.fromstring(body).find("{*}Body")[0]
         operation = etree.QName(request).localname
+        schema = _schema()
+        if schema is not None and not schema.validate(request):
+            self.invalid.append(f"{operation}: {schema.error_log.last_error}")
         self.requests.append(operation if signs_in else "anonymous")
         if not signs_in:
             return self.challenge

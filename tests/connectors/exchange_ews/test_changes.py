@@ -123,18 +123,6 @@ def test_sensitivity_is_always_asked_for(server: ScriptedServer, kind: StreamKin
     assert request.findtext("{*}ItemShape/{*}BaseShape") == "IdOnly"
 
 
-@pytest.mark.parametrize("kind", list(StreamKind))
-def test_the_requests_follow_the_schema(server: ScriptedServer, kind: StreamKind) -> None:
-    asked = []
-    server.on("GetItem", lambda request: asked.append(request) or items(message)(request))
-    server.on("SyncFolderItems", lambda request: asked.append(request) or Reply(envelope(synced(created("a")))))
-    folder = Folder("f", "F", kind)
-    list(server.connector().changes(folder, "state", 10))
-    server.connector().get(folder, ["a"])
-    for request in asked:
-        check(etree.tostring(request).decode())
-
-
 def test_an_element_that_is_not_known_is_passed_over(server: ScriptedServer, inbox: Folder) -> None:
     news = "<t:Archive><t:ItemId Id='x'/></t:Archive>"
     server.on("SyncFolderItems", synced(news, created("a"), created("b", "Hologram")), valid=False)
