@@ -73,6 +73,9 @@ PLAIN = {
     "ErrorNotEnoughMemory": "Exchange is short of memory.",
     "ErrorNoRespondingCASInDestinationSite": "The Exchange server of this mailbox does not respond.",
 }
+EVERYTHING = frozenset({*DENIED, *UNSUPPORTED, *BUSY, *PLAIN})
+"""Codes that mean the mailbox or the server, whatever they are reported for."""
+
 SICK_ITEM = {
     "ErrorContentConversionFailed": "Exchange cannot convert the content of this item",
     "ErrorMimeContentInvalid": "The MIME content of this item is invalid",
@@ -135,7 +138,13 @@ def concerns_one_item(error: Exception) -> bool:
     A code that is not known does: one odd item must not stop its folder.
     """
     code = type(error).__name__
-    return code in SICK_ITEM or not (code in DENIED or code in UNSUPPORTED or code in BUSY or code in PLAIN)
+    return code in SICK_ITEM or code not in EVERYTHING
+
+
+def concerns_one_folder(error: Exception) -> bool:
+    """Whether an error that a GetFolder answer reports only means that this folder is not there for us."""
+    code = type(error).__name__
+    return code == "ErrorAccessDenied" or code not in EVERYTHING
 
 
 def http_error(response: requests.Response) -> ConnectorError | None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from exchangelib.errors import (
-    ErrorAccessDenied,
     ErrorCorruptData,
     ErrorInvalidIdMalformed,
     ErrorItemCorrupt,
@@ -26,7 +25,7 @@ from lxml.etree import _Element as Element
 
 from connectors.exchange_ews import errors
 from connectors.exchange_ews.elements import MESSAGES, TYPES, M, T
-from terracrm.errors import ItemGone, Temporary
+from terracrm.errors import Temporary
 
 _CERTAIN = (ErrorItemNotFound, ErrorItemCorrupt, ErrorCorruptData, ErrorInvalidIdMalformed)
 """What Exchange says of one item and means of it."""
@@ -102,12 +101,12 @@ class GetFolders(_Operation):
                 raise MalformedResponseError(f"{len(answers)} folders for {len(names)} names")
             return [self._folder_or_none(answer) for answer in answers]
 
-    def _folder_or_none(self, answer: Element | Exception) -> Element | None:
+    @staticmethod
+    def _folder_or_none(answer: Element | Exception) -> Element | None:
         if isinstance(answer, Exception):
-            error = errors.translate(answer, self.protocol.server)
-            if isinstance(error, ItemGone) or isinstance(answer, ErrorAccessDenied):
+            if errors.concerns_one_folder(answer):
                 return None
-            raise error
+            raise answer
         return answer
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from connectors.exchange_ews.folders import WELL_KNOWN, WELL_KNOWN_SINCE_2013
 from terracrm.domain.records import Folder, StreamKind
+from terracrm.errors import AuthFailed, Temporary
 from tests.connectors.exchange_ews.script import ScriptedServer, answered, failure, success
 
 
@@ -24,10 +27,12 @@ def folder(
     )
 
 
-def read(server: ScriptedServer, *folders: str, missing: str = "") -> dict[str, Folder]:
+def read(
+    server: ScriptedServer, *folders: str, missing: str = "", code: str = "ErrorFolderNotFound"
+) -> dict[str, Folder]:
     """The folders by path; distinguished folders have their name as id."""
     known = [
-        failure("GetFolder", "ErrorFolderNotFound", content="<m:Folders/>")
+        failure("GetFolder", code, content="<m:Folders/>")
         if name == missing
         else success("GetFolder", f'<m:Folders><t:Folder><t:FolderId Id="{name}"/></t:Folder></m:Folders>')
         for name in WELL_KNOWN + WELL_KNOWN_SINCE_2013
@@ -100,6 +105,19 @@ def test_a_folder_without_a_class_holds_mail(server: ScriptedServer) -> None:
     assert found["From the phone"].kind is StreamKind.MAIL
 
 
-def test_a_mailbox_without_one_of_the_default_folders_is_read(server: ScriptedServer) -> None:
-    found = read(server, folder("inbox", "Inbox"), missing="syncissues")
+@pytest.mark.parametrize("code", ["ErrorFolderNotFound", "ErrorAccessDenied", "ErrorInvalidOperation"])
+def test_a_mailbox_without_one_of_the_default_folders_is_read(server: ScriptedServer, code: str) -> None:
+    found = read(server, folder("inbox", "Inbox"), missing="syncissues", code=code)
     assert list(found) == ["Inbox"]
+
+
+@pytest.mark.parametrize("code", ["ErrorFolderNotFound", "ErrorAccessDenied", "ErrorNonExistentMailbox"])
+def test_a_mailbox_without_its_root_is_not_ours_to_open(server: ScriptedServer, code: str) -> None:
+    with pytest.raises(AuthFailed):
+        read(server, missing="msgfolderroot", code=code)
+
+
+@pytest.mark.parametrize("code", ["ErrorServerBusy", "ErrorMailboxMoveInProgress", "ErrorInternalServerError"])
+def test_a_folder_that_cannot_be_told_at_the_moment_is_no_missing_one(server: ScriptedServer, code: str) -> None:
+    with pytest.raises(Temporary):
+        read(server, missing="deleteditems", code=code)
