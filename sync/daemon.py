@@ -1,7 +1,7 @@
-"""The daemon: streams become due by the database, APScheduler runs them in worker processes.
+"""The daemon: the database says which streams are due, a pool of processes runs them.
 
-The tables are the truth: every tick reads which streams are due. APScheduler's job store is in memory, one job
-a stream at most, and a job that another daemon has taken meanwhile does nothing (the claim decides).
+APScheduler keeps the time. The tables are the truth: every tick reads which streams are due, and a stream that
+another daemon has taken meanwhile does nothing here (the claim decides).
 """
 
 from __future__ import annotations
@@ -9,21 +9,20 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC
-from functools import lru_cache
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import structlog
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, JobExecutionEvent
-from apscheduler.executors.pool import ProcessPoolExecutor, ThreadPoolExecutor
-from apscheduler.jobstores.base import ConflictingIdError
-from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import DBAPIError
 
 from sync.connecting import connect
 from sync.engine import Sessions, run_stream
+from sync.outcomes import Stopped
 from sync.schedule import due_streams
 from terracrm import logs
 from terracrm.config import Settings, load
@@ -37,22 +36,18 @@ RUNS_PER_WORKER = 200
 
 
 def run(settings: Settings, config: Path | None, stopped: threading.Event | None = None) -> None:
-    """Run until SIGINT or SIGTERM (or `stopped` is set): what a page is doing is finished first."""
+    """Run until SIGINT or SIGTERM (or `stopped` is set); then each stream finishes its page and goes on next time."""
     stopped = stopped or threading.Event()
-    _stop_on_signals(stopped)
-    sessions = session_factory(make_engine(settings.database.url))
-    scheduler = _scheduler(settings)
-    running: set[int] = set()
-    scheduler.add_listener(_forgetter(running), EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
-    scheduler.add_job(
-        _tick(scheduler, sessions, config, running),
-        "interval",
-        seconds=TICK_SECONDS,
-        id="tick",
-        executor="ticks",
-        coalesce=True,
-        max_instances=1,
+    if threading.current_thread() is threading.main_thread():
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: stopped.set())
+    dispatcher = Dispatcher(settings, config, session_factory(make_engine(settings.database.url)))
+    scheduler = BackgroundScheduler(
+        executors={"default": ThreadPoolExecutor(1)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        timezone=UTC,
     )
+    scheduler.add_job(dispatcher.tick, "interval", seconds=TICK_SECONDS, id="tick")
     scheduler.start()
     log.info("the daemon is running", workers=settings.sync.workers)
     try:
@@ -60,70 +55,87 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
     finally:
         log.info("the daemon is stopping")
         scheduler.shutdown(wait=True)
+        dispatcher.close()
 
 
-def run_one(config: Path | None, stream_id: int) -> None:
-    """The job of a worker process: run one stream with this process's own settings and database."""
-    settings, sessions = _worker(config)
-    summary = run_stream(settings, sessions, stream_id, connect)
-    if summary is not None:
-        words = summary.as_json()
-        log.info("stream run", **words)
+class Dispatcher:
+    """Hands due streams to the worker processes, each stream once at a time."""
 
+    def __init__(self, settings: Settings, config: Path | None, sessions: Sessions) -> None:
+        self._settings, self._config, self._sessions = settings, config, sessions
+        self._context = multiprocessing.get_context("spawn")
+        self._stopping = self._context.Event()
+        self._pool = self._new_pool()
+        self._running: dict[int, Future[None]] = {}
 
-@lru_cache(maxsize=1)
-def _worker(config: Path | None) -> tuple[Settings, Sessions]:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the daemon decides
-    settings = load(config)
-    logs.configure(settings.log)
-    return settings, session_factory(make_engine(settings.database.url))
-
-
-def _scheduler(settings: Settings) -> BackgroundScheduler:
-    pool = {"mp_context": multiprocessing.get_context("spawn"), "max_tasks_per_child": RUNS_PER_WORKER}
-    return BackgroundScheduler(
-        jobstores={"default": MemoryJobStore()},
-        executors={
-            "default": ProcessPoolExecutor(settings.sync.workers, pool_kwargs=pool),
-            "ticks": ThreadPoolExecutor(1),
-        },
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        timezone=UTC,
-    )
-
-
-def _tick(
-    scheduler: BackgroundScheduler, sessions: Sessions, config: Path | None, running: set[int]
-) -> Callable[[], None]:
-    def tick() -> None:
+    def tick(self) -> None:
+        """Start what is due. A database that is away for a while is tried again at the next tick."""
+        self._running = {stream: future for stream, future in self._running.items() if not _is_over(stream, future)}
         try:
-            with sessions() as session:
+            with self._sessions() as session:
                 due = due_streams(session)
         except DBAPIError as error:
-            log.error("the database cannot be read; trying again", error=type(error).__name__)
+            log.error("the database cannot be read; trying again", reason=type(error).__name__)
             return
         for stream_id in due:
-            if stream_id not in running:
-                try:
-                    scheduler.add_job(run_one, id=f"stream-{stream_id}", args=[config, stream_id])
-                    running.add(stream_id)
-                except ConflictingIdError:
-                    continue
+            if stream_id not in self._running:
+                self._running[stream_id] = self._submit(stream_id)
 
-    return tick
+    def close(self) -> None:
+        """Let each worker finish its page, and end."""
+        self._stopping.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, stream_id: int) -> Future[None]:
+        try:
+            return self._pool.submit(run_one, stream_id)
+        except BrokenProcessPool:
+            log.error("a worker process died: starting new ones")
+            self._pool.shutdown(wait=False)
+            self._pool = self._new_pool()
+            return self._pool.submit(run_one, stream_id)
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self._settings.sync.workers,
+            mp_context=self._context,
+            initializer=_start_worker,
+            initargs=(self._config, self._stopping),
+            max_tasks_per_child=RUNS_PER_WORKER,
+        )
 
 
-def _forgetter(running: set[int]) -> Callable[[JobExecutionEvent], None]:
-    def forget(event: JobExecutionEvent) -> None:
-        if event.job_id.startswith("stream-"):
-            running.discard(int(event.job_id.removeprefix("stream-")))
-            if event.exception:
-                log.error("a worker died", stream=event.job_id, error=type(event.exception).__name__)
-
-    return forget
+def _is_over(stream_id: int, future: Future[None]) -> bool:
+    if not future.done():
+        return False
+    if error := future.exception():
+        log.error("a run was broken off", stream_id=stream_id, reason=type(error).__name__)
+    return True
 
 
-def _stop_on_signals(stopped: threading.Event) -> None:
-    if threading.current_thread() is threading.main_thread():
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: stopped.set())
+class _Worker:
+    """What a worker process keeps between runs."""
+
+    settings: Settings
+    sessions: Sessions
+    stopping: Event
+
+
+def _start_worker(config: Path | None, stopping: Event) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the daemon decides
+    _Worker.settings = load(config)
+    _Worker.stopping = stopping
+    logs.configure(_Worker.settings.log)
+    _Worker.sessions = session_factory(make_engine(_Worker.settings.database.url))
+
+
+def run_one(stream_id: int) -> None:
+    """The task of a worker process: run one stream, and stop between two pages when the daemon stops."""
+    summary = run_stream(_Worker.settings, _Worker.sessions, stream_id, connect, _stop_when_told)
+    if summary is not None:
+        log.info("stream run", **summary.as_json())
+
+
+def _stop_when_told(*_: object) -> None:
+    if _Worker.stopping.is_set():
+        raise Stopped

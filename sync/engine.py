@@ -79,7 +79,6 @@ def run_stream(
         except Fenced:
             log.warning("another worker took this stream over")
             error = None
-            run.is_fenced = True
         run.summary.seconds = monotonic() - started
         _finish(run, error)
     return run.summary
@@ -94,7 +93,6 @@ class _Run:
     claim: str
     kind: StreamKind
     summary: Summary
-    is_fenced: bool = False
 
 
 def _begin(settings: Settings, sessions: Sessions, stream_id: int) -> _Run | None:
@@ -123,7 +121,7 @@ def _work(run: _Run, connect: Connect, progress: Progress | None) -> Exception |
         for folder_id, folder in _folders(run, connector):
             _retry_quarantined(run, connector, folder_id, folder)
             _read_folder(run, connector, folder_id, folder, progress)
-    except (ConnectorError, OperationalError) as error:
+    except (ConnectorError, OperationalError, outcomes.Stopped) as error:
         return error
     except Fenced:
         raise

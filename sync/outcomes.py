@@ -12,6 +12,11 @@ from terracrm.config import Settings
 from terracrm.errors import AuthFailed, Temporary, TerraCRMError, Unsupported
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun, utcnow
 
+
+class Stopped(Exception):
+    """Raised by a progress callback to stop between two pages; the stream goes on from there next time."""
+
+
 UNEXPECTED = "an unexpected error; the log has the details"
 
 
@@ -26,7 +31,7 @@ def settle(
     now = utcnow()
     run.finished_at = now
     run.outcome = "ok" if error is None else "failed"
-    run.error = explain(error) if error else ""
+    run.error = explain(error) if error and not isinstance(error, Stopped) else ""
     if not is_ours:
         run.outcome = "superseded"
         return
@@ -37,6 +42,10 @@ def settle(
         stream.last_success_at = now
         stream.state = StreamState.DEGRADED if _has_quarantined(session, stream) else StreamState.OK
         stream.due_at = now + timedelta(minutes=stream.interval_minutes or settings.sync.interval_minutes)
+        return
+    if isinstance(error, Stopped):
+        run.outcome = "stopped"
+        stream.due_at = now
         return
     stream.failures += 1
     delay = retry_delay(settings, stream.failures)

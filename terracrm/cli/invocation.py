@@ -55,6 +55,10 @@ class Invocation:
             )
         return engine
 
+    def require_database(self) -> None:
+        """Raise what `engine` raises, before a service starts that opens the database itself."""
+        self.engine.dispose()
+
     @cached_property
     def bare_engine(self) -> Engine:
         """The database as it is, for the commands that upgrade and check it."""

@@ -54,6 +54,12 @@ def company_key(name: str) -> str:
     return " ".join(w for w in words if w not in _LEGAL_FORMS) or " ".join(words)
 
 
+def is_same_company(one: str, other: str) -> bool:
+    """Whether two names of companies that share a mail domain mean one: all words of one are in the other."""
+    ours, theirs = set(company_key(one).split()), set(company_key(other).split())
+    return bool(ours and theirs) and (ours <= theirs or theirs <= ours)
+
+
 def display_name(given: str, middle: str, surname: str, fallback: str) -> str:
     """What to call a person whose display name is empty."""
     return " ".join(part for part in (given, middle, surname) if part) or fallback

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from terracrm.domain.names import company_key
+from terracrm.domain.names import company_key, is_same_company
 from terracrm.models import Company, CompanyDomain, Contact
 from terracrm.services import history, search
 from terracrm.services.field_history import record_change
@@ -17,7 +17,8 @@ from terracrm.services.sources import Source
 def company_for(session: Session, source: Source, name: str, domains: Iterable[str]) -> Company | None:
     """The company of this name or of these domains; made when unknown and named. The domains become its own.
 
-    A company that was only known by its domain takes the name when one is found.
+    A company that was only known by its domain takes the name when one is found; a longer or shorter form of its
+    name at the same domain is the same company.
     """
     wanted = sorted({domain for domain in domains if domain})
     by_domain = _by_domain(session, wanted)
@@ -29,6 +30,8 @@ def company_for(session: Session, source: Source, name: str, domains: Iterable[s
         company = by_domain
         company.name, company.name_key = name.strip(), company_key(name)
         _index(session, company)
+    elif company is None and by_domain is not None and is_same_company(by_domain.name, name):
+        company = by_domain
     elif company is None:
         company = add_company(session, source, name)
     elif by_domain is not None and by_domain is not company and is_named_by_domain(by_domain):

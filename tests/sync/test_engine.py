@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from connectors.base import Account, Capabilities, Connector
 from sync import claims, engine, folders, writer
+from sync.outcomes import Stopped
 from sync.schedule import chosen_streams, due_streams
 from terracrm.domain.records import Change, Folder, Page
 from terracrm.errors import AuthFailed, ConnectorError, ItemRejected, Temporary, Unsupported
@@ -317,3 +318,19 @@ def test_contacts_of_a_mailbox_that_fails_stay(office: Office) -> None:
 
 def test_accounts_do_not_show_their_password() -> None:
     assert "geheim" not in repr(Account("a@b.test", "https://x", "a", "geheim"))
+
+
+def test_a_run_that_is_told_to_stop_stops_between_pages_and_goes_on_at_once(office: Office, session: Session) -> None:
+    office.settings.mirror.page_size = 10
+    fill(office, 25)
+    one = stream(office, session)
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    summary = engine.run_stream(office.settings, office.sessions, one.id, office.connect, stop)
+    assert summary is not None
+    assert (summary.counts.created, summary.error) == (10, "")
+    one = stream(office, session)
+    assert (one.claim, one.failures, one.id in due_streams(session)) == ("", 0, True)
+    assert office.run("anna", "mail").counts.created == 15

@@ -284,6 +284,16 @@ def test_the_order_of_arrival_does_not_matter(office: Office, session: Session, 
     assert company_timeline(session, company.name) == {"Обоим", "Ответ"}
 
 
+def test_a_longer_name_at_the_same_domain_is_the_same_company(office: Office) -> None:
+    folder = office.folder("anna", "Contacts")
+    office.server.put(folder, contact(company_name="Масленица"))
+    office.server.put(folder, contact("Иван", "ivan@lavka.example", company_name="ООО «Блинная Масленица»"))
+    office.server.put(folder, contact("Пётр", "petr@lavka.example", company_name="Другая лавка"))
+    office.server.put(folder, contact("Яна", "yana@mail.ru", company_name="Масленица Юг"))
+    office.run("anna", "contacts")
+    assert office.stats()["companies"] == 3
+
+
 def test_people_we_write_to_become_contacts_but_not_from_bulk_or_to_no_reply(office: Office, session: Session) -> None:
     sent = office.folder("anna", "Sent Items")
     office.server.put(sent, mail("Заказ", "anna@office.test", "petr@opt.example,noreply@opt.example,boris@office.test"))

@@ -67,7 +67,7 @@ def _card(client: Client, person: ClientPerson, keeper: Employee, rng: random.Ra
     card.add("uid").value = f"{rng.getrandbits(128):032x}"
     card.add("fn").value = name.full if own or not name.patronymic else f"{name.io()} {name.last}"
     card.add("n").value = Name(family=name.last, given=name.first, additional=name.patronymic)
-    card.add("org").value = [client.name if own else client.legal_name]
+    card.add("org").value = [client.name]
     card.add("title").value = person.title
     _email(card, person.address, "WORK")
     if own and rng.random() < 0.12:
