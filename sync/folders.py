@@ -23,7 +23,7 @@ WELL_KNOWN = {
 def refresh(session: Session, stream: Stream, found: Iterable[Folder], excluded_names: Iterable[str]) -> None:
     """Bring the stream's folders in line with the mailbox. One that is gone keeps its history (S9)."""
     remote = {folder.remote_id: folder for folder in found if folder.kind == StreamKind(stream.kind)}
-    excluded = _excluded(remote.values(), excluded_names) if stream.kind == StreamKind.MAIL else set()
+    excluded = _excluded(remote.values(), excluded_names)
     known = {folder.remote_id: folder for folder in stream.folders}
     for remote_id, folder in remote.items():
         row = known.get(remote_id)

@@ -113,6 +113,13 @@ def test_drafts_and_deleted_items_are_not_mirrored(office: Office) -> None:
     assert office.run("anna", "mail").counts.created == 1
 
 
+def test_a_deleted_contacts_folder_is_not_mirrored_any_more(office: Office) -> None:
+    kind = office.folder("anna", "Contacts").kind
+    deleted = office.server.add_folder("anna@office.test", "Deleted Items/Старые", kind, "deleteditems")
+    office.server.put(deleted, contact())
+    assert office.run("anna", "contacts").counts.created == 0
+
+
 @pytest.mark.parametrize("kind", ["mail", "contacts", "calendar"])
 def test_a_private_item_is_never_stored(office: Office, session: Session, kind: str) -> None:
     path, record = {
