@@ -22,7 +22,7 @@ from terracrm.models import (
 )
 from terracrm.services import access, timeline
 from terracrm.services.access import Viewer
-from terracrm.services.people import Person, people_of
+from terracrm.services.people import Person, by_role, people_of
 
 THREAD_SHOWN = 100
 
@@ -63,6 +63,11 @@ class MessagePage:
     copies: list[Copy]
     mailbox: str
     thread: list[ThreadMessage]
+
+    @property
+    def people_by_role(self) -> list[tuple[str, list[Person]]]:
+        """Sender first, then To, Cc and Bcc."""
+        return by_role(self.people)
 
     @property
     def speaker(self) -> Person | None:

@@ -106,7 +106,7 @@ def _known(session: Session, keyed: dict[str, Arrival]) -> dict[str, int]:
 def _threads(session: Session, source: Source, keyed: dict[str, Arrival]) -> dict[str, int]:
     if not keyed:
         return {}
-    keys = [threads.keys_of(arrival.record, key, source.mailbox_id) for key, arrival in keyed.items()]
+    keys = [threads.keys_of(arrival.record, key, source.mailbox_id, source.policy) for key, arrival in keyed.items()]
     return dict(zip(keyed, threads.assign(session, keys), strict=True))
 
 

@@ -36,6 +36,16 @@ class Person:
         return self.name or self.address
 
 
+ROLE_ORDER = ("from", "organizer", "to", "required", "cc", "optional", "bcc", "resource")
+
+
+def by_role(people: list[Person]) -> list[tuple[str, list[Person]]]:
+    """The participants by their role, the speaker first."""
+    return [
+        (role, found) for role in ROLE_ORDER if (found := [person for person in people if person.role == role])
+    ]
+
+
 def people_of(session: Session, viewer: Viewer, activity_ids: Sequence[int]) -> dict[int, list[Person]]:
     """The participants of each activity in their order; nobody for a role that reads no history.
 

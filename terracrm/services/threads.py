@@ -1,16 +1,19 @@
 """Which messages are one conversation: those that name each other's Message-IDs, in any order of arrival.
 
-Each message brings keys: its own Message-ID, those it answers, and the server's conversation id within one
-mailbox. Messages that share a key are one thread, and a message that bridges two threads makes them one.
+Each message brings keys: its own Message-ID, those it answers, and the server's conversation id within one mailbox
+among the same outside people (the server goes by the subject where a mail names no other, and two clients may well
+write of the same). Messages that share a key are one thread, and one that bridges two threads makes them one.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from terracrm.domain.addresses import DomainPolicy, normalise
 from terracrm.domain.capture import normalise_message_id
 from terracrm.domain.records import MessageRecord
 from terracrm.models import Message, Thread, ThreadKey
@@ -18,12 +21,15 @@ from terracrm.models import Message, Thread, ThreadKey
 MAX_REFERENCES = 100
 
 
-def keys_of(record: MessageRecord, message_key: str, mailbox_id: int) -> set[str]:
+def keys_of(record: MessageRecord, message_key: str, mailbox_id: int, policy: DomainPolicy) -> set[str]:
     """The keys a message shares with the others of its conversation."""
     named = [record.in_reply_to, *record.references[:1], *record.references[-MAX_REFERENCES:]]
     keys = {found for name in named if (found := normalise_message_id(name))} | {message_key}
     if record.conversation_id:
-        keys.add(f"conversation:{mailbox_id}:{record.conversation_id}")
+        addresses = {normalise(p.address) for p in record.participants}
+        outside = ",".join(sorted(a for a in addresses if a and not policy.is_internal(a)))
+        digest = hashlib.sha256(f"{record.conversation_id}\0{outside}".encode()).hexdigest()
+        keys.add(f"conversation:{mailbox_id}:{digest}")
     return keys
 
 

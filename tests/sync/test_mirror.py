@@ -343,6 +343,16 @@ def test_replies_are_one_thread_whatever_the_order(office: Office, session: Sess
     assert threads["<1@x>"] == threads["<2@x>"] == threads["<3@x>"] != threads["<9@x>"]
 
 
+def test_one_conversation_of_the_server_is_one_thread_for_each_client(office: Office, session: Session) -> None:
+    inbox, sent = office.folder("anna", "Inbox"), office.folder("anna", "Sent Items")
+    office.server.put(inbox, mail("1", "olga@lavka.example", conversation_id="c"))
+    office.server.put(sent, mail("2", "anna@office.test", "olga@lavka.example", conversation_id="c"))
+    office.server.put(inbox, mail("3", "petr@other.example", conversation_id="c"))
+    office.run("anna", "mail")
+    threads = dict(session.execute(select(Message.message_id, Message.thread_id)).all())
+    assert threads["<1@test>"] == threads["<2@test>"] != threads["<3@test>"]
+
+
 def test_a_meeting_of_two_calendars_is_one_and_the_organizers_copy_decides(office: Office, session: Session) -> None:
     theirs = meeting("Дегустация", is_organizer=False, location="не там")
     office.server.put(office.folder("boris", "Calendar"), theirs)
