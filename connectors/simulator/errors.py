@@ -71,7 +71,6 @@ TEXTS = {
     "ErrorNoPublicFolderReplicaAvailable": "There are no public folder servers available.",
     "ErrorNonExistentMailbox": "No mailbox with such guid or address.",
     "ErrorNotDelegate": "The user is not a delegate of this mailbox.",
-    "ErrorNotSupportedSubscription": "The subscription is not supported.",
     "ErrorObjectTypeChanged": "The object type changed.",
     "ErrorOccurrenceCrossingBoundary": "Modified occurrence is crossing or overlapping adjacent occurrence.",
     "ErrorPropertyUpdate": "The property update failed.",
@@ -89,7 +88,6 @@ TEXTS = {
     "ErrorUnsupportedPathForSortGroup": "The property can not be used with sort or group.",
     "ErrorUnsupportedTypeForConversion": "The attachment type is not supported.",
     "ErrorUpdatePropertyMismatch": "The property mismatches the value.",
-    "ErrorUserConfigurationBinaryDataNotExist": "The configuration object has no binary data.",
 }
 
 

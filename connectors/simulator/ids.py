@@ -13,6 +13,7 @@ import hashlib
 import struct
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import quote, unquote
 
 from connectors.simulator.errors import EwsError
@@ -49,9 +50,15 @@ class Id:
     occurrence: int | None = None
 
 
-def _entry(guid: str, folder: int, item: int | None) -> bytes:
+@cache
+def _parts(guid: str) -> tuple[bytes, bytes]:
+    """The store's and the provider's 16 bytes in the entry ids of a mailbox."""
     box = uuid.UUID(guid).bytes
-    provider = hashlib.md5(b"provider" + box, usedforsecurity=False).digest()
+    return box, hashlib.md5(b"provider" + box, usedforsecurity=False).digest()
+
+
+def _entry(guid: str, folder: int, item: int | None) -> bytes:
+    box, provider = _parts(guid)
     kind = _MAPI_FOLDER if item is None else _MAPI_MESSAGE
     head = bytes(4) + provider + struct.pack("<H", kind) + box + folder.to_bytes(6, "big") + bytes(2)
     return head if item is None else head + box + item.to_bytes(6, "big") + bytes(2)
@@ -88,7 +95,9 @@ def _parse(raw: bytes) -> Id:
     compression, kind, length = struct.unpack_from("<BBH", raw)
     if compression or kind != _ITEM_OR_FOLDER or length != 36:
         raise ValueError(raw)
-    guid = str(uuid.UUID(raw[4:40].decode("ascii")))
+    guid = raw[4:40].decode("ascii")
+    if str(uuid.UUID(guid)) != guid:
+        raise ValueError(raw)
     size = struct.unpack_from("<H", raw, 41)[0]
     folder, item, occurrence = _parse_entry(raw[43 : 43 + size])
     if _entry(guid, folder, item)[:-2] != raw[43 : 43 + size][:-2]:

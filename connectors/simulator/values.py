@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, tzinfo
 
+from lxml import etree
+
 from connectors.simulator.errors import SchemaViolation
 from connectors.simulator.schema import Element, elements, local, t, words
 from connectors.simulator.timezones import zone_of
@@ -54,6 +56,7 @@ _KEYS = {
 }
 _MOMENT = re.compile(r"^-?\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$")
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d(Z|[+-]\d\d:\d\d)?$")
+_DECLARATION = re.compile(r' xmlns(:\w+)?="[^"]*"')
 _WALL_CLOCK = words("StartWallClock EndWallClock BirthdayLocal WeddingAnniversaryLocal")
 
 
@@ -78,8 +81,18 @@ def normalise(element: Element, time_zone: Element | None = None) -> None:
             raise _invalid(name, child.text or "")
         elif name in _KEYS:
             _check_keys(name, child)
-        elif name == "Body" and child.get("BodyType") not in ("HTML", "Text"):
-            raise _invalid("BodyType", child.get("BodyType") or "")
+        elif name in ("Body", "NewBodyContent"):
+            _check_body(child)
+
+
+def _check_body(body: Element) -> None:
+    """A body is text; a client that forgets to escape its HTML gets what it meant."""
+    if body.get("BodyType") not in ("HTML", "Text"):
+        raise _invalid("BodyType", body.get("BodyType") or "")
+    if len(body):
+        markup = "".join(etree.tostring(child, encoding="unicode", method="html") for child in body)
+        body[:] = []
+        body.text = (body.text or "") + _DECLARATION.sub("", markup)
 
 
 def _zone(definition: Element | None) -> tzinfo | None:

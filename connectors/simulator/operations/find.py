@@ -14,7 +14,8 @@ from connectors.simulator.rows import FolderRow, ItemRow
 from connectors.simulator.schema import Element, add, elements, local, m, make, message, t, text_of
 
 _MOST_ITEMS = 1000
-Found = tuple[ItemRow, Element]
+# The properties are read only when something looks at them before the page is cut.
+Found = tuple[ItemRow, Element | None]
 _VIEWS = {
     "IndexedPageItemView": "indexed",
     "IndexedPageFolderView": "indexed",
@@ -24,6 +25,9 @@ _VIEWS = {
     "ContactsView": "contacts",
     "CalendarView": "calendar",
 }
+
+
+_LOOKING = frozenset({"ContactsView", "SeekToConditionPageItemView"})
 
 
 @dataclass(frozen=True)
@@ -108,13 +112,16 @@ def find_item(call: Call) -> Element:
     words = search.query_string(call.request.find(m("QueryString")))
     by = search.orders(call.request.find(m("SortOrder")))
     view = _view(call)
-    calendar = view if view is not None and local(view) == "CalendarView" else None
+    view_kind = "" if view is None else local(view)
+    calendar = view if view_kind == "CalendarView" else None
+    grouping = call.request.find(m("GroupBy"))
     if calendar is not None and (meets or by):
         raise EwsError("ErrorInvalidRestriction", "CalendarView cannot be used with a restriction or sort order.")
 
     def serve(entry: Element) -> list[Part]:
         folder = targets.folder(call, entry, "read")
-        found = _in_folder(call, folder, traversal, calendar)
+        looks = bool(meets or words or by) or grouping is not None or view_kind in _LOOKING
+        found = _in_folder(call, folder, traversal, calendar, looks=looks)
         if meets is not None:
             found = [one for one in found if meets(_values(call, one))]
         if words is not None:
@@ -129,7 +136,7 @@ def find_item(call: Call) -> Element:
     return batch(call, listed(call, "ParentFolderIds"), serve)
 
 
-def _in_folder(call: Call, folder: FolderRow, traversal: str, calendar: Element | None) -> list[Found]:
+def _in_folder(call: Call, folder: FolderRow, traversal: str, calendar: Element | None, *, looks: bool) -> list[Found]:
     if any(fault.kind == "empty_folder" for fault in call.striking):
         return []
     items = call.store.items
@@ -140,7 +147,9 @@ def _in_folder(call: Call, folder: FolderRow, traversal: str, calendar: Element 
         return _calendar(call, folder, calendar)
     if folder.kind == "SearchFolder":
         return _search_folder(call, folder)
-    return items.in_folder_with_elements(folder, associated=traversal == "Associated")
+    if looks or folder.kind == "CalendarFolder":
+        return [*items.in_folder_with_elements(folder, associated=traversal == "Associated")]
+    return [(row, None) for row in items.in_folder(folder, associated=traversal == "Associated")]
 
 
 def _calendar(call: Call, folder: FolderRow, view: Element) -> list[Found]:
@@ -177,7 +186,9 @@ def _search_folder(call: Call, folder: FolderRow) -> list[Found]:
 
 
 def _values(call: Call, one: Found) -> search.Values:
-    return lambda path: render.value(call, one[0], one[1], path)
+    row, known = one
+    element = render.properties_of(call, row) if known is None else known
+    return lambda path: render.value(call, row, element, path)
 
 
 def _in_names(view: Element | None, found: list[Found]) -> list[Found]:

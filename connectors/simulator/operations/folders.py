@@ -130,7 +130,7 @@ def _apply(update: Element, row: FolderRow, settings: Element, name: str, folder
         raise SchemaViolation(f"The element '{kind}' has incomplete content.")
     path = fields.parse(children[0])
     if kind == "DeleteFolderField":
-        if path.name in ("DisplayName", "FolderClass", "PermissionSet"):
+        if path.name in ("DisplayName", "FolderClass"):
             raise EwsError("ErrorInvalidPropertyDelete")
         fields.delete(settings, path)
         return name, folder_class

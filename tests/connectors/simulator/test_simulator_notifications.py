@@ -1,5 +1,7 @@
 """Pull, streaming and push notifications tell what happened in the folders they watch."""
 
+# ruff: noqa: E501 - the requests are long
+
 from __future__ import annotations
 
 import threading

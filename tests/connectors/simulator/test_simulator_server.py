@@ -1,5 +1,7 @@
 """Who may come in, what bad input gets, faults on demand, restarts, TLS, autodiscover."""
 
+# ruff: noqa: E501 - the requests are long
+
 from __future__ import annotations
 
 import gzip
