@@ -83,6 +83,18 @@ def normalise(element: Element, time_zone: Element | None = None) -> None:
             _check_keys(name, child)
         elif name in ("Body", "NewBodyContent"):
             _check_body(child)
+        elif name == "ExtendedProperty":
+            _normalise_extended(child)
+
+
+def _normalise_extended(held: Element) -> None:
+    uri = held.find(t("ExtendedFieldURI"))
+    kind = (uri.get("PropertyType") or "") if uri is not None else ""
+    for value in held.iter(t("Value")):
+        if kind.startswith("SystemTime"):
+            value.text = moment("Value", value.text or "")
+        elif kind.startswith("Boolean"):
+            value.text = _boolean("Value", (value.text or "").strip())
 
 
 def _check_body(body: Element) -> None:

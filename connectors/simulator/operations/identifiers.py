@@ -11,6 +11,10 @@ from connectors.simulator.schema import Element, local, m, make
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}type"
 
 
+# These do not say whose mailbox they belong to; the others do, whatever address is given beside them.
+_WITHOUT_MAILBOX = ("EntryId", "HexEntryId", "StoreId")
+
+
 @operation("ConvertId")
 def convert_id(call: Call) -> Element:
     wanted = choice(call, "DestinationFormat", ids.FORMATS)
@@ -21,10 +25,13 @@ def convert_id(call: Call) -> Element:
         form, address = entry.get("Format", ""), entry.get("Mailbox", "")
         if form not in ids.FORMATS:
             raise SchemaViolation(f"The 'Format' attribute is invalid - The value '{form}' is invalid.")
-        box = call.store.mailboxes.find(address)
-        if box is None:
+        known = call.store.mailboxes.find(address)
+        if known is None and form in _WITHOUT_MAILBOX:
             raise EwsError("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
-        this = ids.from_format(entry.get("Id", ""), form, box.guid)
+        this = ids.from_format(entry.get("Id", ""), form, known.guid if known else "")
+        box = call.store.mailboxes.by_guid(this.mailbox)
+        if box is None:
+            raise EwsError("ErrorInvalidIdMalformed")
         made = make("AlternateId")
         made.tag = m("AlternateId")
         made.set(_XSI, "t:AlternateIdType")

@@ -102,6 +102,31 @@ def test_arrays_and_tags_are_extended_properties_too(simulator: Simulator, anna:
     assert texts(again, ".//t:ExtendedProperty/t:Value") == texts(answer, ".//t:ExtendedProperty/t:Value")[1:]
 
 
+def test_moments_in_extended_properties_are_kept_in_utc_to_the_second(simulator: Simulator, anna: Client) -> None:
+    when = '<t:ExtendedFieldURI PropertyTag="0x0039" PropertyType="SystemTime"/>'
+    item = saved(
+        anna,
+        f"<t:Subject>S</t:Subject><t:ExtendedProperty>{when}<t:Value>2026-03-02T12:00:00.000+03:00</t:Value></t:ExtendedProperty>",
+    )
+    answer = get(anna, item, shape("IdOnly", "item:DateTimeSent", when))
+    assert texts(answer, ".//t:DateTimeSent") == ["2026-03-02T09:00:00Z"]
+    assert texts(answer, ".//t:ExtendedProperty/t:Value") == ["2026-03-02T09:00:00Z"]
+
+
+def test_ids_are_converted_there_and_back_and_say_whose_they_are(simulator: Simulator, anna: Client) -> None:
+    identifier = saved(anna, "<t:Subject>S</t:Subject>").split('"')[1]
+    mailbox, form, current = "nobody@else.test", "EwsId", identifier
+    for wanted in ("HexEntryId", "EntryId", "StoreId", "OwaId", "EwsId"):
+        answer = anna(
+            f'<m:ConvertId DestinationFormat="{wanted}"><m:SourceIds><t:AlternateId Format="{form}" Id="{current}" Mailbox="{mailbox}"/>'
+            "</m:SourceIds></m:ConvertId>"
+        )
+        found = answer.find(".//m:AlternateId", NS)
+        mailbox, form, current = found.get("Mailbox"), found.get("Format"), found.get("Id")
+        assert mailbox == "anna@example.test"
+    assert current == identifier
+
+
 def test_every_write_changes_the_change_key_and_old_keys_conflict(simulator: Simulator, anna: Client) -> None:
     item = saved(anna, "<t:Subject>one</t:Subject>")
     first = update(anna, item, setting("item:Subject", "<t:Subject>two</t:Subject>"), "NeverOverwrite")
