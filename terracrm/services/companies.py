@@ -118,7 +118,7 @@ def _counts(session: Session, viewer: Viewer, company_id: int) -> dict[str, int]
         .where(CompanyTimeline.company_id == company_id, access.activities_of_client(viewer))
         .group_by(Activity.kind)
     )
-    found = dict(rows.tuples())
+    found = dict(rows.tuples().all())
     return {kind: found.get(kind, 0) for kind in ActivityKind}
 
 

@@ -149,7 +149,7 @@ def _counts(session: Session, viewer: Viewer, contact_id: int) -> dict[str, int]
         .where(ContactTimeline.contact_id == contact_id, access.activities_of_client(viewer))
         .group_by(Activity.kind)
     )
-    found = dict(rows.tuples())
+    found = dict(rows.tuples().all())
     return {kind: found.get(kind, 0) for kind in ActivityKind}
 
 

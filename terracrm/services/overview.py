@@ -42,7 +42,9 @@ def overview(session: Session, viewer: Viewer, now: datetime) -> Overview:
         )
         or 0,
         unmatched=messages.count_unmatched(session, viewer),
-        latest=timeline.everywhere(session, viewer, past, only=[Activity.is_matched.is_(True)], limit=LATEST_SHOWN).entries,
+        latest=timeline.everywhere(
+            session, viewer, past, only=[Activity.is_matched.is_(True)], limit=LATEST_SHOWN
+        ).entries,
         upcoming=timeline.upcoming_meetings(session, viewer, now, UPCOMING_SHOWN),
         mailboxes=mailbox_health.all_mailboxes(session, viewer, now),
     )

@@ -41,9 +41,7 @@ ROLE_ORDER = ("from", "organizer", "to", "required", "cc", "optional", "bcc", "r
 
 def by_role(people: list[Person]) -> list[tuple[str, list[Person]]]:
     """The participants by their role, the speaker first."""
-    return [
-        (role, found) for role in ROLE_ORDER if (found := [person for person in people if person.role == role])
-    ]
+    return [(role, found) for role in ROLE_ORDER if (found := [person for person in people if person.role == role])]
 
 
 def people_of(session: Session, viewer: Viewer, activity_ids: Sequence[int]) -> dict[int, list[Person]]:
@@ -80,7 +78,7 @@ def _visible_contacts(session: Session, viewer: Viewer, contact_ids: Iterable[in
     if not ids:
         return {}
     rows = session.execute(select(Contact.id, Contact.display_name).where(Contact.id.in_(ids), access.contacts(viewer)))
-    return dict(rows.tuples())
+    return dict(rows.tuples().all())
 
 
 def _own_addresses(session: Session, viewer: Viewer) -> frozenset[str]:

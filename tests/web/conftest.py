@@ -1,0 +1,110 @@
+"""The portal over a small office, and people who are signed in to it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from terracrm import db
+from terracrm.config import Settings
+from tests.office import PASSWORD, make_office
+from web import create_app
+
+Client = FlaskClient
+SignIn = Callable[[str], Client]
+
+
+@pytest.fixture(scope="session")
+def office_file(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the office in it, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("office") / "office.db"
+    shutil.copy(migrated_sqlite, path)
+    engine = db.make_engine(f"sqlite:///{path}")
+    with db.session_factory(engine)() as session:
+        make_office(session)
+        session.commit()
+        session.connection().exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def settings(office_file: Path, tmp_path: Path) -> Settings:
+    """Settings of a portal over a copy of the office."""
+    shutil.copy(office_file, tmp_path / "office.db")
+    return Settings(
+        database={"url": f"sqlite:///{tmp_path / 'office.db'}"},
+        paths={"data_dir": tmp_path},
+        security={"secret_key": "k" * 40},
+        web={"login_attempts": 3},
+    )
+
+
+@pytest.fixture
+def app(settings: Settings) -> Flask:
+    """The portal."""
+    return create_app(settings)
+
+
+@pytest.fixture
+def rows(settings: Settings) -> Iterator[Session]:
+    """The portal's database, to look and to change behind its back."""
+    engine = db.make_engine(settings.database.url)
+    with db.session_factory(engine)() as session:
+        yield session
+    engine.dispose()
+
+
+@pytest.fixture
+def ids(office_file: Path) -> dict[str, int]:
+    """The ids of the office's rows by name: "maria@market.example", "market.example", "question", "anna"..."""
+    engine = db.make_engine(f"sqlite:///{office_file}")
+    with db.session_factory(engine)() as session:
+        found = _ids(session)
+    engine.dispose()
+    return found
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Client:
+    """Somebody who is not signed in."""
+    return app.test_client()
+
+
+@pytest.fixture
+def signed_in(app: Flask) -> SignIn:
+    """`signed_in("anna")`: a browser with that user's session."""
+
+    def enter(name: str) -> Client:
+        client = app.test_client()
+        answer = client.post("/sign-in", data={"name": name, "password": PASSWORD, "csrf_token": token(client)})
+        assert answer.status_code == 302
+        return client
+
+    return enter
+
+
+def token(client: Client, path: str = "/sign-in") -> str:
+    """The CSRF token of a page's form."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
+    assert found, f"no form on {path}"
+    return found[1]
+
+
+def _ids(session: Session) -> dict[str, int]:
+    from terracrm.models import Activity, CompanyDomain, ContactAddress, Mailbox, Message, User
+
+    found = dict(session.query(Message.message_key, Message.activity_id).all())
+    found |= dict(session.query(CompanyDomain.domain, CompanyDomain.company_id).all())
+    found |= dict(session.query(ContactAddress.address, ContactAddress.contact_id).all())
+    found |= dict(session.query(Mailbox.address, Mailbox.id).all())
+    found |= dict(session.query(User.name, User.id).all())
+    found |= {"tasting": session.query(Activity.id).filter(Activity.kind == "meeting").scalar() or 0}
+    return found

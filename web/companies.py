@@ -1,0 +1,34 @@
+"""Companies: the list and the profile."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+
+from terracrm.services import companies, timeline
+from web import queries
+from web.database import session
+from web.signed_in import viewer
+
+pages = Blueprint("companies", __name__, url_prefix="/companies")
+SORTS = ("recent", "name")
+
+
+@pages.get("")
+def index() -> str:
+    """All companies that the viewer sees."""
+    sort = queries.choice("sort", SORTS)
+    name = queries.text("name")
+    listing = companies.listing(session(), viewer(), name, "name" if sort == "name" else "recent", queries.page())
+    return render_template("companies/index.html", listing=listing, name=name, sort=sort)
+
+
+@pages.get("/<int(max=2147483647):company_id>")
+def show(company_id: int) -> str:
+    """The profile of one, with its history; or the next entries of the history."""
+    profile = companies.profile(session(), viewer(), company_id)
+    after = queries.cursor()
+    page = timeline.of_company(session(), viewer(), company_id, queries.filters(), after)
+    if queries.is_fragment():
+        return render_template("timeline/more.html", page=page, after=after)
+    filtered = queries.is_filtered()
+    return render_template("companies/show.html", profile=profile, page=page, after=after, is_filtered=filtered)

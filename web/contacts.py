@@ -1,0 +1,34 @@
+"""Contacts: the list and the profile."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+
+from terracrm.services import contacts, timeline
+from web import queries
+from web.database import session
+from web.signed_in import viewer
+
+pages = Blueprint("contacts", __name__, url_prefix="/contacts")
+SORTS = ("recent", "name")
+
+
+@pages.get("")
+def index() -> str:
+    """All contacts that the viewer sees."""
+    sort = queries.choice("sort", SORTS)
+    name = queries.text("name")
+    listing = contacts.listing(session(), viewer(), name, "name" if sort == "name" else "recent", queries.page())
+    return render_template("contacts/index.html", listing=listing, name=name, sort=sort)
+
+
+@pages.get("/<int(max=2147483647):contact_id>")
+def show(contact_id: int) -> str:
+    """The profile of one, with the history; or the next entries of the history."""
+    profile = contacts.profile(session(), viewer(), contact_id)
+    after = queries.cursor()
+    page = timeline.of_contact(session(), viewer(), contact_id, queries.filters(), after)
+    if queries.is_fragment():
+        return render_template("timeline/more.html", page=page, after=after)
+    filtered = queries.is_filtered()
+    return render_template("contacts/show.html", profile=profile, page=page, after=after, is_filtered=filtered)

@@ -1,0 +1,47 @@
+"""One database transaction for each request (invariant 9): opened when first used, committed by what was asked to change.
+
+A POST that ends without an error commits; everything else is rolled back.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, Response, current_app, g, request
+from sqlalchemy.orm import Session, sessionmaker
+
+from terracrm.config import Settings
+from terracrm.db import make_engine, session_factory
+
+KEY = "terracrm_sessions"
+
+
+def init(app: Flask, settings: Settings) -> None:
+    """Give the app its sessions. Nothing is opened yet."""
+    app.extensions[KEY] = session_factory(make_engine(settings.database.url))
+    app.after_request(_commit)
+    app.teardown_request(_close)
+
+
+def session() -> Session:
+    """The session of this request."""
+    if "session" not in g:
+        sessions: sessionmaker[Session] = current_app.extensions[KEY]
+        g.session = sessions()
+    found: Session = g.session
+    return found
+
+
+def give_up() -> None:
+    """Undo what this request did so far."""
+    if "session" in g:
+        g.session.rollback()
+
+
+def _commit(response: Response) -> Response:
+    if "session" in g and request.method == "POST" and not g.get("failed", False):
+        g.session.commit()
+    return response
+
+
+def _close(_: BaseException | None) -> None:
+    if opened := g.pop("session", None):
+        opened.close()

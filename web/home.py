@@ -1,0 +1,18 @@
+"""The home page."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+
+from terracrm.models import utcnow
+from terracrm.services.overview import overview
+from web.database import session
+from web.signed_in import viewer
+
+pages = Blueprint("home", __name__)
+
+
+@pages.get("/")
+def show() -> str:
+    """Counts, what is new, what comes next."""
+    return render_template("home/show.html", overview=overview(session(), viewer(), utcnow()))

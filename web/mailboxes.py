@@ -1,0 +1,27 @@
+"""Mailboxes under sync: their state and last runs."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template
+
+from terracrm.models import utcnow
+from terracrm.services import mailbox_health
+from web.database import session
+from web.signed_in import viewer
+
+pages = Blueprint("mailboxes", __name__, url_prefix="/mailboxes")
+
+
+@pages.get("")
+def index() -> str:
+    """All mailboxes that the viewer sees."""
+    return render_template(
+        "mailboxes/index.html", mailboxes=mailbox_health.all_mailboxes(session(), viewer(), utcnow())
+    )
+
+
+@pages.get("/<int(max=2147483647):mailbox_id>")
+def show(mailbox_id: int) -> str:
+    """One mailbox with its last runs."""
+    page = mailbox_health.page(session(), viewer(), mailbox_id, utcnow())
+    return render_template("mailboxes/show.html", page=page)

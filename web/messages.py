@@ -1,0 +1,80 @@
+"""Mail: a message with its thread, its body in a frame of its own, and the mail that matches no client."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from werkzeug.wrappers import Response as AnyResponse
+
+from terracrm.services import messages
+from web import mail_html, mail_text, queries
+from web.database import session
+from web.security import mail_policy
+from web.signed_in import viewer
+
+pages = Blueprint("messages", __name__, url_prefix="/messages")
+IMAGES_SECONDS = 600
+
+
+@pages.get("/<int(max=2147483647):message_id>")
+def show(message_id: int) -> str:
+    """The message, with remote images off."""
+    return _page(message_id, images="")
+
+
+@pages.post("/<int(max=2147483647):message_id>/images")
+def show_images(message_id: int) -> str:
+    """The message with its remote images: this once, because the reader pressed the button.
+
+    Fetching them tells the sender that the mail was read, so that no link may bring it about: it takes a POST, and
+    the frame takes a token that only this answer holds.
+    """
+    return _page(message_id, images=_images_tokens().dumps([viewer().user_id, message_id]))
+
+
+@pages.get("/<int(max=2147483647):message_id>/images")
+def back(message_id: int) -> AnyResponse:
+    """The address of that answer typed or reloaded: back to the page without images."""
+    return redirect(url_for("messages.show", message_id=message_id))
+
+
+@pages.get("/<int(max=2147483647):message_id>/body")
+def body(message_id: int) -> Response:
+    """The body of an HTML mail, cleaned, under a policy that lets nothing run."""
+    found = messages.body(session(), viewer(), message_id)
+    images = _may_show_images(message_id)
+    response = Response(render_template("messages/body.html", mail=mail_html.clean(found.html, images)))
+    response.headers["Content-Security-Policy"] = mail_policy(images)
+    return response
+
+
+@pages.get("/unmatched")
+def unmatched() -> str:
+    """Mail that belongs to no known client."""
+    after = queries.cursor()
+    page = messages.unmatched(session(), viewer(), after)
+    if queries.is_fragment():
+        return render_template("timeline/more.html", page=page, after=after)
+    total = messages.count_unmatched(session(), viewer())
+    return render_template("messages/unmatched.html", page=page, after=after, total=total)
+
+
+def _page(message_id: int, images: str) -> str:
+    found = messages.page(session(), viewer(), message_id)
+    fresh, quoted = mail_text.split(found.body.text)
+    remote_images = mail_html.clean(found.body.html).remote_images if found.body.html else 0
+    return render_template(
+        "messages/show.html", mail=found, fresh=fresh, quoted=quoted, remote_images=remote_images, images=images
+    )
+
+
+def _may_show_images(message_id: int) -> bool:
+    try:
+        allowed = _images_tokens().loads(request.args.get("images", ""), max_age=IMAGES_SECONDS)
+    except BadSignature:
+        return False
+    return bool(allowed == [viewer().user_id, message_id])
+
+
+def _images_tokens() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(str(current_app.secret_key), salt="remote images")

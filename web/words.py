@@ -1,0 +1,148 @@
+"""The words for codes of the database: kinds, states, roles, labels."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_babel import LazyString, lazy_gettext, lazy_pgettext
+
+from terracrm.models import Sharing, StreamState
+
+Words = dict[str, LazyString]
+
+KINDS: Words = {
+    "mail": lazy_gettext("Mail"),
+    "meeting": lazy_gettext("Meeting"),
+    "note": lazy_gettext("Note"),
+}
+STREAMS: Words = {
+    "contacts": lazy_gettext("Contacts"),
+    "calendar": lazy_gettext("Calendar"),
+    "mail": lazy_gettext("Mail"),
+}
+STATES: Words = {
+    StreamState.NEW: lazy_pgettext("stream", "not yet run"),
+    StreamState.OK: lazy_pgettext("stream", "in order"),
+    StreamState.DEGRADED: lazy_pgettext("stream", "with gaps"),
+    StreamState.BACKOFF: lazy_pgettext("stream", "waits to try again"),
+    StreamState.CREDENTIALS: lazy_pgettext("stream", "cannot sign in"),
+    StreamState.PAUSED: lazy_pgettext("stream", "paused"),
+}
+STATE_HELP: Words = {
+    StreamState.DEGRADED: lazy_gettext(
+        "Some items could not be processed; the others are there. They are tried again."
+    ),
+    StreamState.BACKOFF: lazy_gettext("The server did not answer as it should. The next try comes by itself."),
+    StreamState.CREDENTIALS: lazy_gettext(
+        "The server refused the name or the password. Enter them anew and enable it."
+    ),
+}
+OUTCOMES: Words = {
+    "running": lazy_pgettext("run", "running"),
+    "ok": lazy_pgettext("run", "done"),
+    "failed": lazy_pgettext("run", "failed"),
+    "superseded": lazy_pgettext("run", "taken over by another"),
+    "broken_off": lazy_pgettext("run", "broken off"),
+}
+ROLES: Words = {
+    "manager": lazy_gettext("Client manager"),
+    "controller": lazy_gettext("Controller"),
+    "admin": lazy_gettext("Administrator"),
+}
+PART: Words = {
+    "from": lazy_pgettext("participant", "From"),
+    "to": lazy_pgettext("participant", "To"),
+    "cc": lazy_pgettext("participant", "Cc"),
+    "bcc": lazy_pgettext("participant", "Bcc"),
+    "organizer": lazy_pgettext("participant", "Organizer"),
+    "required": lazy_pgettext("participant", "Required"),
+    "optional": lazy_pgettext("participant", "Optional"),
+    "resource": lazy_pgettext("participant", "Room"),
+}
+RESPONSES: Words = {
+    "organizer": lazy_pgettext("answer", "organizer"),
+    "accepted": lazy_pgettext("answer", "accepted"),
+    "tentative": lazy_pgettext("answer", "perhaps"),
+    "declined": lazy_pgettext("answer", "declined"),
+    "unknown": lazy_pgettext("answer", "no answer yet"),
+    "": lazy_pgettext("answer", "no answer yet"),
+}
+MATCHES: Words = {
+    "address": lazy_gettext("known by the address"),
+    "domain": lazy_gettext("known by the company's domain"),
+    "internal": lazy_gettext("our own domain"),
+    "": lazy_gettext("not known"),
+}
+RULES: Words = {
+    "mail": lazy_gettext("mail with clients is mirrored"),
+    "calendar": lazy_gettext("meetings with people from outside are mirrored"),
+    "contacts": lazy_gettext("it is in the contacts folder"),
+    "contacts_folder": lazy_gettext("it is in the contacts folder"),
+    "sent": lazy_gettext("we wrote to this person"),
+    "sent_mail": lazy_gettext("we wrote to this person"),
+}
+SHARING: Words = {
+    str(int(Sharing.PRIVATE)): lazy_gettext("only for those whose mailboxes hold it"),
+    str(int(Sharing.PARTICIPANTS)): lazy_gettext("only for those whose mailboxes hold it"),
+    str(int(Sharing.TEAM)): lazy_gettext("for the team"),
+    str(int(Sharing.EVERYONE)): lazy_gettext("for everyone who sees the client"),
+}
+LABELS: Words = {
+    "business": lazy_pgettext("label", "work"),
+    "business_2": lazy_pgettext("label", "work 2"),
+    "business_fax": lazy_pgettext("label", "work fax"),
+    "mobile": lazy_pgettext("label", "mobile"),
+    "home": lazy_pgettext("label", "home"),
+    "home_2": lazy_pgettext("label", "home 2"),
+    "home_fax": lazy_pgettext("label", "home fax"),
+    "company_main": lazy_pgettext("label", "main number"),
+    "assistant": lazy_pgettext("label", "assistant"),
+    "car": lazy_pgettext("label", "car"),
+    "pager": lazy_pgettext("label", "pager"),
+    "primary": lazy_pgettext("label", "primary"),
+    "other": lazy_pgettext("label", "other"),
+}
+FIELDS: Words = {
+    "name": lazy_gettext("Name"),
+    "display_name": lazy_gettext("Name"),
+    "given_name": lazy_gettext("First name"),
+    "middle_name": lazy_gettext("Middle name"),
+    "surname": lazy_gettext("Last name"),
+    "company": lazy_gettext("Company"),
+    "company_name": lazy_gettext("Company"),
+    "department": lazy_gettext("Department"),
+    "job_title": lazy_gettext("Position"),
+    "website": lazy_gettext("Website"),
+    "birthday": lazy_gettext("Birthday"),
+    "notes": lazy_gettext("Notes"),
+    "emails": lazy_gettext("E-mail"),
+    "addresses": lazy_gettext("E-mail"),
+    "phones": lazy_gettext("Phones"),
+    "phone": lazy_gettext("Phone"),
+    "city": lazy_gettext("City"),
+    "postal_addresses": lazy_gettext("Postal addresses"),
+}
+GROUPS = {
+    "kind": KINDS,
+    "stream": STREAMS,
+    "state": STATES,
+    "state_help": STATE_HELP,
+    "outcome": OUTCOMES,
+    "role": ROLES,
+    "part": PART,
+    "response": RESPONSES,
+    "match": MATCHES,
+    "rule": RULES,
+    "sharing": SHARING,
+    "label": LABELS,
+    "field": FIELDS,
+}
+
+
+def init(app: Flask) -> None:
+    """Give the templates the filter `code|word(group)`."""
+    app.jinja_env.filters["word"] = word
+
+
+def word(code: str | int, group: str) -> str:
+    """The word for a code in the reader's language; a code that has none stays as it is."""
+    return str(GROUPS[group].get(str(code), code))
