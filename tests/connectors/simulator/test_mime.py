@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from item_schema import problems, shared
 from lxml import etree
 
 from connectors.simulator.charsets import decode
@@ -16,6 +15,7 @@ from connectors.simulator.elements import add, add_mailbox, find, find_all, loca
 from connectors.simulator.mime import read_mime, write_mime
 from connectors.simulator.mime_addresses import Address, read_addresses
 from connectors.simulator.mime_headers import decoded
+from tests.connectors.simulator.item_schema import problems, shared
 
 HEAD = (
     b"From: Ann <ann@example.test>\r\nTo: bob@example.test\r\nSubject: Hello\r\n"
