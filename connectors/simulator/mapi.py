@@ -10,7 +10,7 @@ import base64
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from connectors.simulator import ids
+from connectors.simulator import ids, mapi_named
 from connectors.simulator.rows import FolderRow, ItemRow
 from connectors.simulator.schema import Element, elements, put, t, text_of
 
@@ -142,8 +142,11 @@ _READERS: dict[int, Reader] = {
 }
 
 
-def read(store: Store, row: ItemRow, element: Element, tag: int) -> str | None:
-    """The value of a MAPI property that EWS has another name for; None when the item has no such value."""
+def read(store: Store, row: ItemRow, element: Element, key: tuple) -> str | None:
+    """The value of a MAPI property (a key of `fields.Path`) that EWS has another name for; None without a value."""
+    if len(key) == 3:
+        return mapi_named.read(row.kind, element, key)
+    tag = key[0]
     if tag in _READERS:
         return _READERS[tag](store, row, element)
     if tag in _TEXTS:
@@ -157,11 +160,6 @@ def read(store: Store, row: ItemRow, element: Element, tag: int) -> str | None:
         role, part = _SENDERS[tag]
         return element.findtext(f"{t(role)}/{t('Mailbox')}/{t(part)}")
     return None
-
-
-def known(tag: int) -> bool:
-    """True when `read` answers for this tag."""
-    return tag in _READERS or tag in _TEXTS or tag in _PHONES or tag in _BOOLEANS or tag in _SENDERS
 
 
 def absorb(element: Element) -> None:

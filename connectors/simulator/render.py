@@ -93,8 +93,8 @@ def _add_extended(call: Call, made: Element, row: ItemRow, source: Element, shap
         held = fields.extended(source, path)
         if held is not None:
             made.append(etree.fromstring(etree.tostring(held)))
-        elif len(path.key) == 2:
-            _add_tag(made, uri, mapi.read(call.store, row, source, path.key[0]))
+        else:
+            _add_tag(made, uri, mapi.read(call.store, row, source, path.key))
 
 
 def _add_tag(made: Element, uri: Element, value: str | None) -> None:
@@ -299,7 +299,7 @@ def _extended_value(call: Call, row: ItemRow, source: Element, path: fields.Path
     held = fields.extended(source, path)
     if held is not None:
         return [value.text or "" for value in held.iter(t("Value"))]
-    found = mapi.read(call.store, row, source, path.key[0]) if len(path.key) == 2 else None
+    found = mapi.read(call.store, row, source, path.key)
     return [] if found is None else [found]
 
 
