@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 KINDS = {
-    "server_busy": "ErrorServerBusy, BackOffMilliseconds = `milliseconds`; a SOAP fault, or `per_item` in each answer",
+    "server_busy": "ErrorServerBusy, BackOffMilliseconds = `milliseconds`; a SOAP fault, or `per_item`",
     "unavailable": "HTTP 503; Retry-After = `seconds` when it is given",
     "internal": "HTTP 500 without a SOAP body",
     "unauthorized": "HTTP 401 although the password is right",
@@ -22,13 +22,17 @@ KINDS = {
     "corrupt_item": "GetItem answers ErrorItemCorrupt for `item` (an EWS id, or a word of its subject)",
     "empty_folder": "FindItem and SyncFolderItems show nothing (all items of a sync seem deleted)",
     "second_change": "an item that was just written changes its change key once more",
-    "error": "the operation answers the response code `code`",
+    "error": "the operation answers the response code `code`: a SOAP fault, or `per_item`",
 }
 
 
 @dataclass
 class Fault:
-    """One bad habit: what happens, to which requests, how often, and with which chance."""
+    """One bad habit: what happens, to which requests, how often, and with which chance.
+
+    `per_item` refuses the items of a batch one by one instead of the request: all, or the one at `position`
+    (counted from 0).
+    """
 
     kind: str
     operation: str = ""
@@ -39,6 +43,7 @@ class Fault:
     milliseconds: int = 0
     seconds: int | None = None
     per_item: bool = False
+    position: int | None = None
     item: str = ""
     code: str = ""
     number: int = 0

@@ -88,8 +88,6 @@ class Hooks:
     respond: Callable[[Call, Element, ItemRow, str], list[ItemRow]] | None = None
     # (store, mailbox, row): a meeting message has arrived in a mailbox (place it on the calendar)
     meeting_arrived: Callable[[Store, Mailbox, ItemRow], None] | None = None
-    # (body, "HTML" or "Text") -> the part that was written anew, without the quoted mail
-    unique_body: Callable[[str, str], str] | None = None
 
 
 hooks = Hooks()

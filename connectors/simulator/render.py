@@ -16,6 +16,7 @@ from connectors.simulator.registry import Call, hooks
 from connectors.simulator.rows import AttachmentRow, FolderRow, ItemRow
 from connectors.simulator.schema import Element, add, arrange, elements, local, make, t, text_of
 from connectors.simulator.shapes import Shape
+from connectors.simulator.unique_body import unique_body
 
 # What Exchange 2010 and later give as the change key of a parent folder.
 _PARENT_KEY = "AQAAAA=="
@@ -210,7 +211,7 @@ def some_body(name: str, source: Element, wanted: str, shape: Shape) -> Element:
 
 def _unique_body(call: Call, row: ItemRow, source: Element, shape: Shape) -> Element:
     made = some_body("UniqueBody", source, shape.unique_body_type or shape.body_type, shape)
-    made.text = sources.unique_body(made.text or "", made.get("BodyType", "Text"))
+    made.text = unique_body(made.text or "", made.get("BodyType", "Text"))
     return made
 
 

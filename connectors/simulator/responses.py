@@ -57,7 +57,22 @@ def batch(
 ) -> Element:
     """Serve every entry of a request; one that fails is undone and answers its error, the others go on."""
     name = f"{call.name}ResponseMessage"
-    return answer(call.name, [attempt(call, name, entry, serve, empty=empty) for entry in entries])
+    made = []
+    for number, entry in enumerate(entries):
+        struck = _struck(call, number)
+        made.append(failure(name, struck, empty) if struck else attempt(call, name, entry, serve, empty=empty))
+    return answer(call.name, made)
+
+
+def _struck(call: Call, number: int) -> EwsError | None:
+    """The error that a fault on demand gives to this item of the batch."""
+    for fault in call.striking:
+        if fault.per_item and fault.position in (None, number):
+            if fault.kind == "server_busy":
+                return EwsError("ErrorServerBusy", BackOffMilliseconds=str(fault.milliseconds or 1000))
+            if fault.kind == "error":
+                return EwsError(fault.code or "ErrorInternalServerError")
+    return None
 
 
 def attempt(

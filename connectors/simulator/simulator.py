@@ -6,7 +6,6 @@ import logging
 import signal
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -223,7 +222,7 @@ class Simulator:
             elif fault.kind == "server_busy" and not fault.per_item:
                 wait = str(fault.milliseconds or 1000)
                 return self._fault(SoapFault("ErrorServerBusy", BackOffMilliseconds=wait))
-            elif fault.kind == "error":
+            elif fault.kind == "error" and not fault.per_item:
                 return self._fault(SoapFault(fault.code or "ErrorInternalServerError"))
         return None
 
@@ -275,7 +274,6 @@ def serve(
         if not done.is_set():
             simulator.start()
             announce(f"ready {simulator.url}")
-            while not done.wait(1):
-                time.sleep(0)
+            done.wait()
     finally:
         simulator.stop()

@@ -12,7 +12,7 @@ from connectors.simulator.icalendar_files import read_calendar
 from connectors.simulator.mime import read_mime
 from connectors.simulator.mime_write import write_mime
 from connectors.simulator.properties import MAIL_KINDS
-from connectors.simulator.registry import Call, hooks
+from connectors.simulator.registry import Call
 from connectors.simulator.rows import ItemRow
 from connectors.simulator.schema import Element, local, t
 from connectors.simulator.vcard import read_vcards
@@ -57,8 +57,3 @@ def _read_event(data: bytes) -> Item | None:
 
 
 _READERS: dict[str, Callable[[bytes], Item | None]] = {"Contact": _read_contact, "CalendarItem": _read_event}
-
-
-def unique_body(content: str, kind: str) -> str:
-    """The part of a body that its writer wrote; `kind` is HTML or Text."""
-    return hooks.unique_body(content, kind) if hooks.unique_body is not None else content

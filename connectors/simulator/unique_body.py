@@ -9,7 +9,6 @@ from lxml import etree
 from lxml import html as lxml_html
 
 from connectors.simulator.quotations import Line, written
-from connectors.simulator.registry import hooks
 
 _QUOTE_CLASSES = re.compile(
     r"gmail_(?:quote|attr)|yahoo_quoted|moz-cite-prefix|zmail_extra|protonmail_quote|AppleOriginalContents"
@@ -30,9 +29,6 @@ _DEEPEST = 200
 def unique_body(content: str, kind: str) -> str:
     """The part of a body that was written anew; `kind` is "HTML" or "Text". Without quotation: the body itself."""
     return _unique_html(content) if kind == "HTML" else _unique_text(content)
-
-
-hooks.unique_body = unique_body
 
 
 def _unique_text(content: str) -> str:

@@ -165,6 +165,15 @@ def test_a_fault_strikes_as_often_as_it_was_told(
         assert answer.headers["Retry-After"] == "3"
 
 
+def test_a_busy_server_can_refuse_one_item_of_a_batch(simulator: Simulator, anna: Client) -> None:
+    simulator.fault("server_busy", per_item=True, position=1, milliseconds=2000, count=1)
+    twice = ASK.replace("</m:FolderIds>", '<t:DistinguishedFolderId Id="drafts"/></m:FolderIds>')
+    answer = anna(twice)
+    assert codes(answer) == ["NoError", "ErrorServerBusy"]
+    assert texts(answer, ".//t:Value") == ["2000"]
+    assert codes(anna(twice)) == ["NoError", "NoError"]
+
+
 @pytest.mark.parametrize("kind", ["drop", "cut"])
 def test_a_connection_can_break(simulator: Simulator, anna: Client, kind: str) -> None:
     simulator.fault(kind, count=1)
