@@ -1,6 +1,6 @@
-"""One database transaction for each request (invariant 9): opened when first used, committed by what was asked to change.
+"""One database transaction for each request (invariant 9).
 
-A POST that ends without an error commits; everything else is rolled back.
+It opens when first used. A POST that ends without an error commits; everything else is rolled back.
 """
 
 from __future__ import annotations

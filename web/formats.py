@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from flask import Flask
 from flask_babel import format_date, format_datetime, format_decimal, format_time, get_timezone, gettext
 
+from terracrm.domain.names import company_key
 from terracrm.services.timeline import Cursor, Entry
 
 HUES = 8
@@ -20,7 +21,7 @@ KILO = 1024
 def init(app: Flask) -> None:
     """Give the templates these filters."""
     filters = (
-        day, day_and_time, day_heading, days, file_size, hue, initials, local_day, moment, number, site_url, span,
+        company_initials, day, day_and_time, day_heading, days, file_size, hue, initials, local_day, moment, number, site_url, span,
         tel_url, time_of_day,
     )  # fmt: skip
     for function in filters:
@@ -106,6 +107,11 @@ def initials(name: str) -> str:
     words = re.findall(r"\w+", name)
     letters = [word[0] for word in words if word[0].isalpha()] or [word[0] for word in words]
     return "".join(letters[:2]).upper() or "?"
+
+
+def company_initials(name: str) -> str:
+    """The same for a company; its legal form does not count."""
+    return initials(company_key(name))
 
 
 def hue(name: str) -> int:

@@ -1,4 +1,4 @@
-"""The language and the time zone of a page: the user's choice, else the cookie, else the browser's, else the settings."""
+"""The language of a page: the user's choice, else the cookie, else the browser's, else the settings; its time zone."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ LABELS: Words = {
     "other": lazy_pgettext("label", "other"),
 }
 FIELDS: Words = {
-    "name": lazy_gettext("Name"),
+    "name": lazy_pgettext("company", "Name"),
     "display_name": lazy_gettext("Name"),
     "given_name": lazy_gettext("First name"),
     "middle_name": lazy_gettext("Middle name"),
