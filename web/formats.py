@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from urllib.parse import quote, urlsplit
+from zlib import crc32
 
 from flask import Flask
 from flask_babel import format_date, format_datetime, format_decimal, format_time, get_timezone, gettext
@@ -21,8 +22,8 @@ KILO = 1024
 def init(app: Flask) -> None:
     """Give the templates these filters."""
     filters = (
-        company_initials, day, day_and_time, day_heading, days, file_size, hue, initials, local_day, moment, number, site_url, span,
-        tel_url, time_of_day,
+        company_initials, day, day_and_time, day_heading, days, file_size, hue, initials, local_day, moment, number,
+        site_url, span, tel_url, time_of_day,
     )  # fmt: skip
     for function in filters:
         app.jinja_env.filters[function.__name__] = function
@@ -57,7 +58,8 @@ def day_heading(when: date) -> str:
     today = _today()
     near = {today: gettext("Today"), today - timedelta(days=1): gettext("Yesterday")}
     near[today + timedelta(days=1)] = gettext("Tomorrow")
-    return near.get(when) or format_date(when, "EEEE, d MMMM" if when.year == today.year else "EEEE, d MMMM y")
+    text = near.get(when) or format_date(when, "EEEE, d MMMM" if when.year == today.year else "EEEE, d MMMM y")
+    return text[:1].upper() + text[1:]  # Russian writes the names of days small
 
 
 def moment(when: datetime | None) -> str:
@@ -116,7 +118,7 @@ def company_initials(name: str) -> str:
 
 def hue(name: str) -> int:
     """The number of the colour of a name: always the same for the same name."""
-    return sum(name.encode()) % HUES
+    return crc32(name.encode()) % HUES
 
 
 def tel_url(number: str) -> str:

@@ -83,7 +83,7 @@ def profile(session: Session, viewer: Viewer, company_id: int) -> CompanyProfile
     return CompanyProfile(company, people, _counts(session, viewer, company_id), first_at, first_mailbox, changes)
 
 
-def _rows(viewer: Viewer, sort: Sort) -> Select[tuple[int, str, str, str, int, datetime | None]]:
+def _rows(viewer: Viewer, sort: Sort) -> Select[int, str, str, str, int, datetime | None]:
     last_at = _last_at(viewer)
     people = (
         select(func.count())
@@ -118,7 +118,7 @@ def _counts(session: Session, viewer: Viewer, company_id: int) -> dict[str, int]
         .where(CompanyTimeline.company_id == company_id, access.activities_of_client(viewer))
         .group_by(Activity.kind)
     )
-    found = dict(rows.tuples().all())
+    found = dict(rows.all())
     return {kind: found.get(kind, 0) for kind in ActivityKind}
 
 

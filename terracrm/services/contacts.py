@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, func, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
 from terracrm.domain.names import name_key
 from terracrm.errors import NotFound
@@ -109,7 +109,7 @@ def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile
     )
 
 
-def _rows(viewer: Viewer, sort: Sort) -> Select[tuple[int, str, str, int | None, str, str, str, datetime | None]]:
+def _rows(viewer: Viewer, sort: Sort) -> Select[int, str, str, int | None, str, str, str, datetime | None]:
     last_at = _last_at(viewer)
     company = select(Company.id, Company.name).where(access.companies(viewer)).subquery()
     rows = select(
@@ -127,7 +127,9 @@ def _rows(viewer: Viewer, sort: Sort) -> Select[tuple[int, str, str, int | None,
     return rows.order_by(Contact.name_key, Contact.id)
 
 
-def _first_of(value: ColumnElement[str], table: type[ContactAddress] | type[ContactPhone]) -> ColumnElement[str]:
+def _first_of(
+    value: InstrumentedAttribute[str], table: type[ContactAddress] | type[ContactPhone]
+) -> ColumnElement[str]:
     first = select(value).where(table.contact_id == Contact.id).order_by(table.position).limit(1)
     return func.coalesce(first.correlate(Contact).scalar_subquery(), "")
 
@@ -149,7 +151,7 @@ def _counts(session: Session, viewer: Viewer, contact_id: int) -> dict[str, int]
         .where(ContactTimeline.contact_id == contact_id, access.activities_of_client(viewer))
         .group_by(Activity.kind)
     )
-    found = dict(rows.tuples().all())
+    found = dict(rows.all())
     return {kind: found.get(kind, 0) for kind in ActivityKind}
 
 

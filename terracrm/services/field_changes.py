@@ -39,5 +39,5 @@ def latest(session: Session, entity: Literal["company", "contact"], entity_id: i
     )
     return [
         ChangeRow(c.field, c.old, c.new, c.changed_at, full_name or name or "", address or "", c.source)
-        for c, full_name, name, address in rows.tuples()
+        for c, full_name, name, address in rows
     ]

@@ -93,7 +93,7 @@ def _health(session: Session, mailboxes: Sequence[Mailbox], now: datetime) -> li
         .join(QuarantinedItem, QuarantinedItem.folder_id == MirrorFolder.id)
         .group_by(MirrorFolder.stream_id)
     )
-    quarantined = dict(rows.tuples().all())
+    quarantined = dict(rows.all())
     return [
         MailboxHealth(
             mailbox,

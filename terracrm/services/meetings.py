@@ -52,7 +52,7 @@ def page(session: Session, viewer: Viewer, activity_id: int) -> MeetingPage:
     ).first()
     if row is None:
         raise NotFound("There is no such meeting.")
-    activity, meeting = row.tuple()
+    activity, meeting = row
     copies = session.execute(
         select(Mailbox.address, MeetingCopy.response)
         .join(Mailbox, Mailbox.id == MeetingCopy.mailbox_id)
@@ -64,6 +64,6 @@ def page(session: Session, viewer: Viewer, activity_id: int) -> MeetingPage:
         activity,
         meeting,
         people_of(session, viewer, [activity_id]).get(activity_id, []),
-        [Copy(*copy) for copy in copies.tuples()],
+        [Copy(*copy) for copy in copies],
         source.address if source else "",
     )

@@ -19,10 +19,11 @@ from terracrm.models import (
     MessageBody,
     MessageCopy,
     MirrorFolder,
+    Participant,
 )
 from terracrm.services import access, timeline
 from terracrm.services.access import Viewer
-from terracrm.services.people import Person, by_role, people_of
+from terracrm.services.people import BLIND_COPY, Person, by_role, people_of
 
 THREAD_SHOWN = 100
 
@@ -78,12 +79,13 @@ class MessagePage:
 def page(session: Session, viewer: Viewer, message_id: int) -> MessagePage:
     """The page of a message; NotFound when there is none or the viewer may not read it."""
     activity, message = _readable(session, viewer, message_id)
+    people = people_of(session, viewer, [message_id]).get(message_id, [])
     mailbox = session.get(Mailbox, activity.mailbox_id) if activity.mailbox_id else None
     return MessagePage(
         activity=activity,
         message=message,
         body=_body(session, message_id),
-        people=people_of(session, viewer, [message_id]).get(message_id, []),
+        people=people,
         attachments=list(
             session.scalars(
                 select(MessageAttachment)
@@ -91,7 +93,7 @@ def page(session: Session, viewer: Viewer, message_id: int) -> MessagePage:
                 .order_by(MessageAttachment.position)
             )
         ),
-        copies=_copies(session, message_id),
+        copies=_copies(session, message_id, people),
         mailbox=mailbox.address if mailbox else "",
         thread=_thread(session, viewer, message),
     )
@@ -125,14 +127,20 @@ def _readable(session: Session, viewer: Viewer, message_id: int) -> tuple[Activi
     ).first()
     if row is None:
         raise NotFound("There is no such message.")
-    return row.tuple()
+    return row
 
 
 def _body(session: Session, message_id: int) -> MessageBody:
     return session.get(MessageBody, message_id) or MessageBody(activity_id=message_id, unique_text="", text="", html="")
 
 
-def _copies(session: Session, message_id: int) -> list[Copy]:
+def _copies(session: Session, message_id: int, people: list[Person]) -> list[Copy]:
+    """The copies, without those that would give away a blind copy which the viewer does not see."""
+    shown = {person.address for person in people}
+    blind = session.scalars(
+        select(Participant.address).where(Participant.activity_id == message_id, Participant.role == BLIND_COPY)
+    )
+    hidden = set(blind) - shown
     rows = session.execute(
         select(MessageCopy, Mailbox.address, MirrorFolder.path, Link.gone_at)
         .join(Mailbox, Mailbox.id == MessageCopy.mailbox_id)
@@ -143,7 +151,8 @@ def _copies(session: Session, message_id: int) -> list[Copy]:
     )
     return [
         Copy(address, path, copy.received_at, copy.is_read, gone_at is not None, copy.categories.split("\n"))
-        for copy, address, path, gone_at in rows.tuples()
+        for copy, address, path, gone_at in rows
+        if address not in hidden
     ]
 
 

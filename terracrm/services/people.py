@@ -78,7 +78,7 @@ def _visible_contacts(session: Session, viewer: Viewer, contact_ids: Iterable[in
     if not ids:
         return {}
     rows = session.execute(select(Contact.id, Contact.display_name).where(Contact.id.in_(ids), access.contacts(viewer)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _own_addresses(session: Session, viewer: Viewer) -> frozenset[str]:

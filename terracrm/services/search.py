@@ -95,7 +95,7 @@ def _index(session: Session, index_name: IndexName, rows: list[dict[str, Any]]) 
     session.execute(text(statement), rows)
 
 
-def _ids(session: Session, index_name: IndexName, words: list[str]) -> Select[tuple[int]]:
+def _ids(session: Session, index_name: IndexName, words: list[str]) -> Select[int]:
     """The ids of what has all the words, the last one as a prefix; a subquery."""
     if _is_sqlite(session):
         index = table(index_name, column("rowid", BigInteger), column("words", String))

@@ -146,7 +146,7 @@ def upcoming_meetings(session: Session, viewer: Viewer, now: datetime, limit: in
 def _page(
     session: Session,
     viewer: Viewer,
-    rows: Select[tuple[Activity]],
+    rows: Select[Activity],
     occurred_at: InstrumentedAttribute[datetime],
     activity_id: InstrumentedAttribute[int],
     filters: Filters,
