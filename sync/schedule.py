@@ -37,18 +37,27 @@ def chosen_streams(session: Session, mailbox: str | None, kind: str | None) -> l
     A stream in back-off is left alone unless its mailbox is named; one that waits for a person is never tried
     (a wrong password tried again and again locks the account). People first, so that mail finds them.
     """
+    now = utcnow()
+    found = [
+        stream
+        for stream in _enabled(session, mailbox, kind)
+        if stream.state not in STOPPED
+        and (mailbox is not None or stream.state != StreamState.BACKOFF or stream.due_at <= now)
+    ]
+    return [stream.id for stream in sorted(found, key=lambda s: ORDER.get(s.kind, len(ORDER)))]
+
+
+def waiting_streams(session: Session, mailbox: str | None, kind: str | None, chosen: list[int]) -> list[Stream]:
+    """The enabled streams that `chosen_streams` left out, because they wait for a person or for their server."""
+    return [stream for stream in _enabled(session, mailbox, kind) if stream.id not in chosen]
+
+
+def _enabled(session: Session, mailbox: str | None, kind: str | None) -> list[Stream]:
     query = (
-        select(Stream)
-        .join(Mailbox)
-        .where(Mailbox.is_enabled, Stream.is_enabled, Stream.state.not_in(STOPPED))
-        .order_by(Mailbox.address)
+        select(Stream).join(Mailbox).where(Mailbox.is_enabled, Stream.is_enabled).order_by(Mailbox.address, Stream.id)
     )
     if mailbox is not None:
         query = query.where(Mailbox.address == mailbox)
     if kind is not None:
         query = query.where(Stream.kind == kind)
-    found = list(session.scalars(query))
-    if mailbox is None:
-        now = utcnow()
-        found = [s for s in found if s.state != StreamState.BACKOFF or s.due_at <= now]
-    return [stream.id for stream in sorted(found, key=lambda s: ORDER.get(s.kind, len(ORDER)))]
+    return list(session.scalars(query))

@@ -8,8 +8,13 @@ from typing import Annotated
 
 import typer
 
-from terracrm.cli import config, database
+from terracrm.cli import config, database, mailboxes, simulator, sync, users
+from terracrm.cli.daemon import daemon
+from terracrm.cli.demo import demo
+from terracrm.cli.doctor import doctor
 from terracrm.cli.invocation import begin
+from terracrm.cli.portal import web
+from terracrm.cli.stats import stats
 
 app = typer.Typer(
     name="terracrm",
@@ -20,6 +25,12 @@ app = typer.Typer(
 )
 app.add_typer(config.app, name="config")
 app.add_typer(database.app, name="db")
+app.add_typer(users.app, name="user")
+app.add_typer(mailboxes.app, name="mailbox")
+app.add_typer(sync.app, name="sync")
+app.add_typer(simulator.app, name="simulator")
+for command in (daemon, web, demo, doctor, stats):
+    app.command()(command)
 
 
 def _show_version(asked: bool) -> None:

@@ -41,6 +41,8 @@ def add(
         raise InvalidInput(f"{address!r} is no e-mail address")
     if find(session, normalised) is not None:
         raise InvalidInput(f"the mailbox {normalised} is there already")
+    if create_contacts not in ("", "off", "sent", "all"):
+        raise InvalidInput("create-contacts is off, sent or all")
     parts = urlsplit(server)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidInput(f"{server!r} is no server URL; an example: https://mail.example.com/EWS/Exchange.asmx")
@@ -96,12 +98,31 @@ def pause(session: Session, mailbox: Mailbox) -> None:
     session.flush()
 
 
+def set_password(
+    session: Session, mailbox: Mailbox, *, password_encrypted: str = "", password_file: Path | None = None
+) -> None:
+    """Another password; an enabled mailbox that was refused is tried again."""
+    mailbox.password_encrypted = password_encrypted
+    mailbox.password_file = str(password_file.resolve()) if password_file else ""
+    if mailbox.is_enabled:
+        enable(session, mailbox)
+    session.flush()
+
+
+def make_due(session: Session, address: str, kind: StreamKind) -> None:
+    """Something has happened in this mailbox: read the stream at the next occasion."""
+    for stream in get(session, address).streams:
+        if stream.kind == kind and stream.state == StreamState.OK:
+            stream.due_at = utcnow()
+    session.flush()
+
+
 def password_of(mailbox: Mailbox, decrypt: Callable[[str], str]) -> str:
-    """The mailbox's password, from its file or decrypted; raises ConfigError in plain words."""
+    """The mailbox's password, from the first line of its file or decrypted; raises ConfigError in plain words."""
     if not mailbox.password_file:
         return decrypt(mailbox.password_encrypted)
     try:
-        return Path(mailbox.password_file).read_text(encoding="utf-8").rstrip("\r\n")
+        return Path(mailbox.password_file).read_text(encoding="utf-8-sig").partition("\n")[0].rstrip("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError([f"the password file of {mailbox.address} cannot be read: {reason}"]) from None

@@ -54,9 +54,7 @@ def test_the_version_is_that_of_the_distribution(terracrm: Terracrm) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_the_settings_file_may_be_named_anywhere_on_the_line(
-    terracrm: Terracrm, folder: Path, place: int
-) -> None:
+def test_the_settings_file_may_be_named_anywhere_on_the_line(terracrm: Terracrm, folder: Path, place: int) -> None:
     (folder / "mine.toml").write_text("[web]\nport = 0\n")
     for option in (["--config", "mine.toml"], ["--config=mine.toml"]):
         words = ["config", "check"]
@@ -120,6 +118,4 @@ def test_the_console_script_and_the_module_are_one(
     assert not (folder / "var").exists(), "checking the settings writes nothing"
     script = Path(sys.executable).with_name("terracrm")
     if script.exists():
-        assert subprocess.run(
-            [script, "config", "check"], capture_output=True, text=True, env=os.environ, check=True
-        )
+        assert subprocess.run([script, "config", "check"], capture_output=True, text=True, env=os.environ, check=True)

@@ -1,0 +1,231 @@
+"""`terracrm mailbox`: the Exchange mailboxes under sync."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from terracrm.cli.invocation import current, stdout
+from terracrm.cli.passwords import STDIN, PasswordFile, read_password
+from terracrm.domain.records import StreamKind
+from terracrm.errors import InvalidInput, TerraCRMError
+from terracrm.models import Mailbox, Stream
+from terracrm.secrets import encrypt
+from terracrm.services import mailboxes
+
+app = typer.Typer(help="The Exchange mailboxes under sync.", no_args_is_help=True)
+
+PARTLY = 3
+CLOCK_SECONDS = 120
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The SMTP address of the mailbox.")]
+Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS...", help="The SMTP addresses of the mailboxes.")]
+KeepInFile = Annotated[
+    bool,
+    typer.Option("--keep-in-file", help="Read the password from the file each time, instead of storing it encrypted."),
+]
+
+
+@app.command()
+def add(
+    address: Address,
+    server: Annotated[str, typer.Option(metavar="URL", help="https://mail.example.com/EWS/Exchange.asmx")],
+    username: Annotated[str, typer.Option(help="The account that signs in.")],
+    password_file: PasswordFile,
+    keep_in_file: KeepInFile = False,
+    impersonate: Annotated[
+        bool, typer.Option("--impersonate", help="The account acts in the name of the mailbox (service accounts).")
+    ] = False,
+    verify_tls: Annotated[
+        bool, typer.Option(help="Check the server's certificate; off only for trials in a network of your own.")
+    ] = True,
+    streams: Annotated[str, typer.Option(metavar="LIST", help="What to mirror.")] = ",".join(StreamKind),
+    user: Annotated[
+        str | None, typer.Option(help="Whose it is; without it the user whose e-mail is its address.")
+    ] = None,
+    team: Annotated[str | None, typer.Option(help="The team of a shared mailbox.")] = None,
+    create_contacts: Annotated[
+        str, typer.Option(metavar="off|sent|all", help="Instead of the setting mirror.create_contacts.")
+    ] = "",
+    enable: Annotated[bool, typer.Option("--enable", help="Try it, and mirror it from now on.")] = False,
+) -> None:
+    """Add a mailbox; with --enable try it and mirror it.
+
+    A mailbox that cannot be opened yet is added all the same, and a warning says why.
+
+    Example: terracrm mailbox add anna@romashka.example --server https://mail.romashka.example/EWS/Exchange.asmx
+    --username service@romashka.example --password-file service.txt --impersonate --enable
+    """
+    encrypted, file = _password(password_file, keep_in_file)
+    with current().transaction() as session:
+        mailbox = mailboxes.add(
+            session,
+            address,
+            server,
+            username,
+            password_encrypted=encrypted,
+            password_file=file,
+            impersonate=impersonate,
+            verify_tls=verify_tls,
+            streams=streams.split(","),
+            user=user,
+            team=team,
+            create_contacts=create_contacts,
+        )
+        address = mailbox.address
+        if enable:
+            mailboxes.enable(session, mailbox)
+    typer.echo(f"{address} is added{' and enabled' if enable else '; terracrm mailbox enable starts its mirror'}.")
+    if enable:
+        _warn_unless_it_opens(address)
+
+
+@app.command(name="list")
+def show(as_json: Annotated[bool, typer.Option("--json", help="One JSON object on each line.")] = False) -> None:
+    """List the mailboxes with the state of their streams.
+
+    Example: terracrm mailbox list
+    """
+    with current().transaction() as session:
+        rows = [_row(mailbox) for mailbox in mailboxes.every(session)]
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+        return
+    table = Table("mailbox", "enabled", "owner", "stream", "state", "last success", "error", box=None, pad_edge=False)
+    for row in rows:
+        first = [row["mailbox"], "yes" if row["enabled"] else "no", row["owner"]]
+        for stream in row["streams"]:
+            table.add_row(*first, *(stream[key] or "" for key in ("stream", "state", "last_success", "error")))
+            first = ["", "", ""]
+    stdout.print(table)
+
+
+@app.command(name="test")
+def try_out(
+    addresses: Annotated[list[str] | None, typer.Argument(metavar="[ADDRESS]...", help="Without any: all.")] = None,
+) -> None:
+    """Sign in to mailboxes and look round, changing nothing.
+
+    Exit code 1 when none could be opened, 3 when some could not.
+
+    Example: terracrm mailbox test anna@romashka.example
+    """
+    with current().transaction() as session:
+        chosen = [mailboxes.get(session, name) for name in addresses] if addresses else mailboxes.every(session)
+        names = [mailbox.address for mailbox in chosen]
+    failed = 0
+    for name in names:
+        try:
+            typer.echo(f"{name}: {_try(name)}")
+        except TerraCRMError as error:
+            failed += 1
+            typer.echo(f"Error: {name}: {error}", err=True)
+    if failed:
+        raise typer.Exit(1 if failed == len(names) else PARTLY)
+
+
+@app.command()
+def enable(addresses: Addresses) -> None:
+    """Mirror mailboxes from now on. A stream that waited for a person is tried again.
+
+    Example: terracrm mailbox enable anna@romashka.example
+    """
+    with current().transaction() as session:
+        for address in addresses:
+            mailboxes.enable(session, mailboxes.get(session, address))
+    for address in addresses:
+        typer.echo(f"{address} is enabled.")
+        _warn_unless_it_opens(address)
+
+
+@app.command()
+def pause(addresses: Addresses) -> None:
+    """Stop mirroring mailboxes. All that is here stays; `enable` goes on where it stopped.
+
+    Example: terracrm mailbox pause anna@romashka.example
+    """
+    with current().transaction() as session:
+        for address in addresses:
+            mailboxes.pause(session, mailboxes.get(session, address))
+    for address in addresses:
+        typer.echo(f"{address} is paused.")
+
+
+@app.command()
+def password(address: Address, password_file: PasswordFile, keep_in_file: KeepInFile = False) -> None:
+    """Set the password a mailbox is opened with. Streams that were refused are tried again.
+
+    Example: terracrm mailbox password anna@romashka.example --password-file service.txt
+    """
+    encrypted, file = _password(password_file, keep_in_file)
+    with current().transaction() as session:
+        mailbox = mailboxes.get(session, address)
+        mailboxes.set_password(session, mailbox, password_encrypted=encrypted, password_file=file)
+    typer.echo(f"{address} has a new password.")
+    _warn_unless_it_opens(address)
+
+
+def _password(path: Path, keep_in_file: bool) -> tuple[str, Path | None]:
+    """The encrypted password, or the file to read it from each time."""
+    text = read_password(path)
+    if not keep_in_file:
+        return encrypt(current().settings, text), None
+    if path == STDIN:
+        raise InvalidInput("--keep-in-file needs a file: standard input cannot be read again")
+    return "", path
+
+
+def _try(address: str) -> str:
+    # The client library of Exchange takes long to import, and only these commands speak to a server.
+    from sync.connecting import connect
+    from sync.engine import account_of
+
+    current().start_log()
+    with current().transaction() as session:
+        account = account_of(current().settings, mailboxes.get(session, address))
+    connector = connect(account)
+    try:
+        found = connector.test()
+    finally:
+        connector.close()
+    kinds = ", ".join(sorted(found.kinds))
+    return f"{found.server_version}, {found.folders} folders ({kinds}){_clock(found.server_time)}"
+
+
+def _clock(server_time: datetime | None) -> str:
+    skew = abs((datetime.now(UTC) - server_time).total_seconds()) if server_time else 0
+    return f". Its clock and that of this machine differ by {skew:.0f} s: set them" if skew > CLOCK_SECONDS else ""
+
+
+def _warn_unless_it_opens(address: str) -> None:
+    try:
+        typer.echo(f"It opens: {_try(address)}")
+    except TerraCRMError as error:
+        typer.echo(f"Warning: it cannot be opened now: {error}", err=True)
+
+
+def _row(mailbox: Mailbox) -> dict[str, Any]:
+    owner = mailbox.user.name if mailbox.user else mailbox.team.name if mailbox.team else ""
+    return {
+        "mailbox": mailbox.address,
+        "enabled": mailbox.is_enabled,
+        "owner": owner,
+        "server": mailbox.server,
+        "streams": [_stream(stream) for stream in mailbox.streams],
+    }
+
+
+def _stream(stream: Stream) -> dict[str, Any]:
+    success = stream.last_success_at
+    return {
+        "stream": stream.kind,
+        "state": stream.state,
+        "last_success": success.isoformat(timespec="seconds") if success else None,
+        "error": stream.last_error,
+    }

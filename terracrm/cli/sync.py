@@ -1,0 +1,130 @@
+"""`terracrm sync`: run streams once, now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from terracrm import db
+from terracrm.cli.invocation import current, stderr, stdout
+from terracrm.domain.records import StreamKind
+from terracrm.errors import InvalidInput
+from terracrm.models import Stream, StreamState
+from terracrm.services import mailboxes
+
+if TYPE_CHECKING:
+    from sync import engine
+
+app = typer.Typer(help="Read the mailboxes.", no_args_is_help=True)
+
+FAILED, PARTLY = 1, 3
+COLUMNS = ("mailbox", "stream", "created", "updated", "deleted", "skipped", "quarantined", "unmatched", "state")
+
+
+@app.command()
+def run(
+    mailbox: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only this mailbox.")] = None,
+    stream: Annotated[str | None, typer.Option(metavar="KIND", help="Only contacts, calendar or mail.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each stream and line.")] = False,
+) -> None:
+    """Run the streams of all enabled mailboxes once, or those that are named.
+
+    A stream that backs off is left alone unless its mailbox is named; one that was refused waits for a person.
+    Exit code 1 when every stream failed, 3 when some did.
+
+    Example: terracrm sync run --mailbox anna@romashka.example --stream mail
+    """
+    # The client library of Exchange takes long to import, and only these commands need it.
+    from sync.connecting import connect
+    from sync.engine import run_stream
+    from sync.schedule import chosen_streams, waiting_streams
+
+    invocation = current()
+    invocation.start_log()
+    sessions = db.session_factory(invocation.engine)
+    with sessions() as session:
+        address = _address(session, mailbox)
+        kind = _kind(stream)
+        chosen = chosen_streams(session, address, kind)
+        waiting = [_why(left) for left in waiting_streams(session, address, kind, chosen)]
+    for line in waiting:
+        typer.echo(f"Warning: {line}", err=True)
+    if not chosen and not waiting:
+        typer.echo("There is nothing to run: terracrm mailbox add or enable a mailbox first.", err=True)
+    done: list[engine.Summary] = []
+    with _bars() as bars:
+        for stream_id in chosen:
+            task = bars.add_task("", total=None)
+
+            def show(path: str, items: int, expected: int | None, task: object = task) -> None:
+                bars.update(task, description=path, completed=items, total=expected)  # type: ignore[arg-type]
+
+            summary = run_stream(invocation.settings, sessions, stream_id, connect, show)
+            bars.remove_task(task)
+            if summary is None:
+                typer.echo("Warning: a stream is run by another worker just now", err=True)
+                continue
+            done.append(summary)
+            _say(summary, as_json)
+    if not as_json:
+        _show_table(done)
+    failed = len(waiting) + sum(bool(summary.error) for summary in done)
+    if failed:
+        raise typer.Exit(PARTLY if any(not summary.error for summary in done) else FAILED)
+
+
+def _address(session: Session, mailbox: str | None) -> str | None:
+    if mailbox is None:
+        return None
+    found = mailboxes.get(session, mailbox)
+    if not found.is_enabled:
+        raise InvalidInput(f"{found.address} is paused; terracrm mailbox enable {found.address} starts it")
+    return found.address
+
+
+def _kind(stream: str | None) -> str | None:
+    if stream is not None and stream not in list(StreamKind):
+        raise InvalidInput(f"--stream: {stream} is none of {', '.join(StreamKind)}")
+    return stream
+
+
+def _why(stream: Stream) -> str:
+    mailbox = stream.mailbox
+    reason = f"{mailbox.address} {stream.kind} is not run: {stream.last_error or stream.state}"
+    if stream.state == StreamState.BACKOFF:
+        return f"{reason}; it is tried again at {stream.due_at.isoformat(timespec='seconds')}"
+    return f"{reason}; mend it, then terracrm mailbox enable {mailbox.address}"
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    """Progress bars on standard error; nothing where that is no terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeElapsedColumn(), console=stderr, transient=True, disable=not stderr.is_terminal
+    ) as progress:
+        yield progress
+
+
+def _say(summary: engine.Summary, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary.as_json(), ensure_ascii=False))
+    elif summary.error:
+        typer.echo(f"Error: {summary.mailbox} {summary.stream}: {summary.error}", err=True)
+
+
+def _show_table(done: list[engine.Summary]) -> None:
+    if not done:
+        return
+    table = Table(*COLUMNS, "seconds", box=None, pad_edge=False)
+    for summary in done:
+        row = summary.as_json()
+        table.add_row(*(str(row[name]) for name in COLUMNS), f"{summary.seconds:.1f}")
+    stdout.print(table)

@@ -1,0 +1,48 @@
+"""Processes that end with the command that started them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from terracrm.cli.children import Children
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def password_file(folder: Path) -> Path:
+    path = folder / "password"
+    path.write_text("secret\n")
+    return path
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_every_child_ends_when_the_block_fails(folder: Path, password_file: Path) -> None:
+    serve = ["simulator", "serve", "--port", "0", "--password-file", str(password_file)]
+    with pytest.raises(RuntimeError), Children(folder) as children:
+        pids = [children.start(name, serve).process.pid for name in ("one", "two")]
+        assert all(map(alive, pids))
+        raise RuntimeError
+    assert not any(map(alive, pids))
+
+
+def test_a_child_that_failed_is_found_with_what_it_said(folder: Path) -> None:
+    with Children(folder) as children:
+        child = children.start("broken", ["--config", "absent.toml", "config", "check"])
+        assert child.process.wait(60) == 78
+        assert children.ended() is child
+        assert "no such file" in child.last_lines()
