@@ -87,8 +87,8 @@ def read_series(recurrence: etree._Element) -> Series | None:
         return None
 
 
-def write_series(series: Series) -> etree._Element:
-    """The Recurrence element of a series."""
+def write_series(series: Series, zone: str = "") -> etree._Element:
+    """The Recurrence element of a series; `zone` is appended to its dates ("Z", "+03:00")."""
     recurrence = new("Recurrence")
     _write_pattern(recurrence, series.pattern)
     if series.count is not None:
@@ -96,11 +96,11 @@ def write_series(series: Series) -> etree._Element:
     else:
         name = "EndDateRecurrence" if series.until else "NoEndRecurrence"
     bounds = add(recurrence, name)
-    add(bounds, "StartDate", series.start.isoformat())
+    add(bounds, "StartDate", series.start.isoformat() + zone)
     if series.count is not None:
         add(bounds, "NumberOfOccurrences", series.count)
     elif series.until is not None:
-        add(bounds, "EndDate", series.until.isoformat())
+        add(bounds, "EndDate", series.until.isoformat() + zone)
     return recurrence
 
 
@@ -165,9 +165,7 @@ def _rule(series: Series, at: time) -> rrule:
     if pattern.day is not None:
         # The last existing day among 28..day: the 31st becomes the 30th, and the 28th or 29th in February.
         days = range(min(pattern.day, 28), pattern.day + 1)
-        return rrule(
-            frequency, start, pattern.interval, bymonthday=tuple(days), bysetpos=-1, **month, **bounds
-        )
+        return rrule(frequency, start, pattern.interval, bymonthday=tuple(days), bysetpos=-1, **month, **bounds)
     return rrule(frequency, start, pattern.interval, **bounds)
 
 

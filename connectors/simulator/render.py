@@ -48,6 +48,8 @@ def item(call: Call, row: ItemRow, shape: Shape, *, view: bool = False, source: 
     `source` are its properties where the caller has read them already; the tree is used up.
     """
     if shape.base == "IdOnly" and not shape.paths and not shape.names:
+        if row.occurrence is not None and source is None:
+            properties_of(call, row)  # an occurrence that is not there has no id either
         bare = make(row.kind)
         bare.append(item_id(row))
         return bare
@@ -261,6 +263,11 @@ _COMPUTED: dict[str, Computer] = {
     "SearchKey": _text("SearchKey", lambda call, row, source: base64.b64encode(row.search_key).decode()),
     "WebClientReadFormQueryString": _text("WebClientReadFormQueryString", _link),
 }
+
+
+def computes(name: str, computer: Computer) -> None:
+    """Make a property for each answer, where it exists, instead of showing what is stored."""
+    _COMPUTED[name] = computer
 
 
 def value(call: Call, row: ItemRow, source: Element, path: fields.Path) -> list[str]:

@@ -82,6 +82,20 @@ def custom_definition(display: str, rule: YearRule, wrapper: str = "TimeZoneDefi
     return element
 
 
+def renamed(definition_element: etree._Element, wrapper: str) -> etree._Element:
+    """The same definition under another element name."""
+    element = _copy(definition_element)
+    element.tag = etree.QName(etree.QName(definition_element).namespace or "", wrapper).text
+    return element
+
+
+def definition_of(legacy: etree._Element, wrapper: str) -> etree._Element:
+    """The definition of the zone of an Exchange 2007 MeetingTimeZone that has rules of its own; else UTC."""
+    rule = _legacy_rule(legacy)
+    name = legacy.get("TimeZoneName") or "Custom"
+    return custom_definition(name, rule, wrapper) if rule else definition("UTC", wrapper, full=False)
+
+
 def zone_of(definition_element: etree._Element) -> tzinfo | None:
     """The zone that a StartTimeZone, TimeZoneDefinition or MeetingTimeZone element stands for.
 
@@ -109,18 +123,13 @@ def _write_rules(element: etree._Element, prefix: str, rules: list[tuple[int, Ye
     transitions = add(element, "Transitions")
     for number, (year, rule) in enumerate(rules):
         _write_group(periods, groups, number, f"{prefix}/{year}", rule)
-        if number == 0:
-            transition = add(transitions, "Transition")
-        else:
-            transition = add(transitions, "AbsoluteDateTransition")
+        transition = add(transitions, "AbsoluteDateTransition" if number else "Transition")
         add(transition, "To", str(number), Kind="Group")
         if number:
             add(transition, "DateTime", f"{year:04}-01-01T00:00:00")
 
 
-def _write_group(
-    periods: etree._Element, groups: etree._Element, number: int, prefix: str, rule: YearRule
-) -> None:
+def _write_group(periods: etree._Element, groups: etree._Element, number: int, prefix: str, rule: YearRule) -> None:
     group = add(groups, "TransitionsGroup", Id=str(number))
     standard = f"{prefix}-Standard"
     add(periods, "Period", Bias=xml_duration(-rule.standard), Name="Standard", Id=standard)
@@ -148,9 +157,7 @@ def _write_change(group: etree._Element, period: str, change: Change) -> None:
 
 def _defined_rule(definition_element: etree._Element) -> YearRule | None:
     periods = {period.get("Id"): period for period in find_all(definition_element, "Periods", "Period")}
-    offsets = {
-        key: -(read_duration(period.get("Bias", "")) or timedelta()) for key, period in periods.items()
-    }
+    offsets = {key: -(read_duration(period.get("Bias", "")) or timedelta()) for key, period in periods.items()}
     if not periods:
         return None
     group = _current_group(definition_element)

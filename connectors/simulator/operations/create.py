@@ -9,7 +9,7 @@ from connectors.simulator import delivery, mapi, people, render, sources, target
 from connectors.simulator.content import Attachment, Item
 from connectors.simulator.errors import EwsError, SchemaViolation
 from connectors.simulator.operations import answering
-from connectors.simulator.operations.attachments import contents
+from connectors.simulator.operations.attachments import contents, only_attachment_id
 from connectors.simulator.operations.disposal import check_place, only_id
 from connectors.simulator.properties import MAIL_KINDS
 from connectors.simulator.registry import Call, hooks, operation
@@ -19,6 +19,7 @@ from connectors.simulator.schema import (
     ITEM_ORDER,
     RESPONSE_ORDER,
     Element,
+    add,
     elements,
     local,
     m,
@@ -37,7 +38,7 @@ _HOMES = {
     "PostItem": "inbox",
     "Item": "inbox",
 }
-_MEETING_ANSWERS = frozenset({"AcceptItem", "TentativelyAcceptItem", "DeclineItem", "CancelCalendarItem"})
+_MEETING_ANSWERS = frozenset({"AcceptItem", "TentativelyAcceptItem", "DeclineItem", "CancelCalendarItem", "RemoveItem"})
 
 
 @operation("CreateItem")
@@ -52,9 +53,18 @@ def create_item(call: Call) -> Element:
 
     def serve(entry: Element) -> list[Part]:
         rows = _create(call, entry, disposition)
-        return [holding("Items", *map(only_id, rows))]
+        return [holding("Items", *(_shown(call, row) for row in rows))]
 
     return batch(call, entries, serve, empty="Items")
+
+
+def _shown(call: Call, row: ItemRow) -> Element:
+    """A new item shows its id and those of its attachments."""
+    made = only_id(row)
+    held = call.store.attachments.of(row.number)
+    if held:
+        add(made, "Attachments").extend(only_attachment_id(call, row, one) for one in held)
+    return made
 
 
 def _check(entry: Element) -> None:
@@ -94,11 +104,6 @@ def _create(call: Call, entry: Element, disposition: str | None) -> list[ItemRow
 def _answer(call: Call, entry: Element, kind: str, disposition: str | None) -> list[ItemRow]:
     if kind == "SuppressReadReceipt":
         answering.reference(call, entry)
-        return []
-    if kind == "RemoveItem":
-        row = answering.reference(call, entry)
-        trash = call.store.folders.distinguished(row.mailbox, "deleteditems")
-        call.store.items.move(row, trash)
         return []
     item = answering.compose(call, entry, kind)
     if kind == "PostReplyItem":
