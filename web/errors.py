@@ -68,14 +68,13 @@ def _known(error: HTTPException) -> tuple[str, int] | HTTPException:
 
 
 def _unexpected(error: Exception) -> tuple[str, int]:
-    log.error("a page failed", path=request.path, method=request.method, exc_info=error)
     g.failed = True
+    log.error("a page failed", path=request.path, method=request.method, exc_info=error)
     return _page(500)
 
 
 def _page(code: int, advice: LazyString | None = None, status: int | None = None) -> tuple[str, int]:
     give_up()
-    g.is_error = True
     explanation = EXPLANATIONS[code]
     template = "errors/fragment.html" if request.headers.get("HX-Request") else "errors/show.html"
     page = render_template(template, code=status or code, title=explanation.title, advice=advice or explanation.advice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from terracrm.services import access, sign_in
 from terracrm.services.access import Viewer
 from web.database import session
 
+SESSION_ID = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
 View = TypeVar("View", bound=Callable[..., object])
 
 
@@ -60,15 +62,15 @@ def safe_next(target: str | None) -> str:
 
 
 def _load(session_id: str) -> SignedIn | None:
-    user_id, _, epoch = session_id.partition(".")
-    if not (user_id.isdecimal() and epoch.isdecimal()):
+    parts = SESSION_ID.fullmatch(str(session_id))
+    if parts is None or g.get("failed", False):  # after a failure nobody is asked for: it could fail again
         return None
-    user = sign_in.current_user(session(), int(user_id), int(epoch))
+    user = sign_in.current_user(session(), int(parts[1]), int(parts[2]))
     return SignedIn(user) if user else None
 
 
 def _reader() -> dict[str, object]:
-    """What the templates know of who is reading. After a failure nobody is asked for: it could fail again."""
+    """What the templates know of who is reading; nothing after a failure."""
     if g.get("failed", False) or not current_user.is_authenticated:
         return {"viewer": None, "reader": None}
     return {"viewer": viewer(), "reader": current_user.user}

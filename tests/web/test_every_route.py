@@ -1,0 +1,103 @@
+"""Every route and every role: what each is answered. A route that is not in the table fails the test."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+
+from tests.web.conftest import Client, SignIn, token
+
+# path (with names of the office's rows in <>): nobody, anna (manager of its client), boris (manager of another team),
+# viktor (controller), admin. "->" is the way to the sign-in page.
+GET = {
+    "/": ("->", 200, 200, 200, 200),
+    "/companies": ("->", 200, 200, 200, 200),
+    "/companies/<market.example>": ("->", 200, 404, 200, 200),
+    "/contacts": ("->", 200, 200, 200, 200),
+    "/contacts/<maria@market.example>": ("->", 200, 404, 200, 200),
+    "/messages/<question>": ("->", 200, 404, 200, 404),
+    "/messages/<pictures>/body": ("->", 200, 404, 200, 404),
+    "/messages/<pictures>/images": ("->", 302, 302, 302, 302),
+    "/messages/unmatched": ("->", 200, 200, 200, 403),
+    "/meetings/<tasting>": ("->", 200, 404, 200, 404),
+    "/search": ("->", 200, 200, 200, 200),
+    "/mailboxes": ("->", 200, 200, 200, 200),
+    "/mailboxes/<anna@romashka.example>": ("->", 200, 404, 200, 200),
+    "/sign-in": (200, 302, 302, 302, 302),
+    "/healthz": (200, 200, 200, 200, 200),
+    "/static/terracrm.css": (200, 200, 200, 200, 200),
+}
+POST = {
+    "/messages/<pictures>/images": ("->", 200, 404, 200, 404),
+    "/sign-in": (401, 401, 401, 401, 401),
+    "/sign-out": ("->", 302, 302, 302, 302),
+    "/language": (302, 302, 302, 302, 302),
+}
+WHO = ("nobody", "anna", "boris", "viktor", "admin")
+CASES = [
+    pytest.param(method, path, who, expected, id=f"{method} {path} {who}")
+    for method, table in (("GET", GET), ("POST", POST))
+    for path, row in table.items()
+    for who, expected in zip(WHO, row, strict=True)
+]
+
+
+def filled(path: str, ids: dict[str, int]) -> str:
+    for name, number in ids.items():
+        path = path.replace(f"<{name}>", str(number))
+    return path
+
+
+def test_every_route_is_in_the_table(app: Flask, ids: dict[str, int]) -> None:
+    adapter = app.url_map.bind("localhost")
+    covered = {
+        (adapter.match(filled(path, ids), method=method)[0], method)
+        for method, table in (("GET", GET), ("POST", POST))
+        for path in table
+    }
+    there = {
+        (rule.endpoint, method)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert there == covered
+
+
+@pytest.mark.parametrize(("method", "path", "who", "expected"), CASES)
+def test_the_answer(
+    method: str, path: str, who: str, expected: int | str, visitor: Client, signed_in: SignIn, ids: dict[str, int]
+) -> None:
+    client = visitor if who == "nobody" else signed_in(who)
+    path = filled(path, ids)
+    if method == "GET":
+        answer = client.get(path)
+    else:
+        page = "/sign-in" if who == "nobody" else "/"
+        answer = client.post(path, data={"csrf_token": token(client, page), "language": "en"})
+    if expected == "->":
+        assert answer.status_code == 302
+        assert answer.location.startswith("/sign-in")
+    else:
+        assert answer.status_code == expected
+        assert not (answer.location or "").startswith("/sign-in") or path == "/sign-out"
+
+
+@pytest.mark.parametrize("path", [path for path, row in POST.items()])
+def test_every_post_needs_a_token(path: str, signed_in: SignIn, ids: dict[str, int]) -> None:
+    assert signed_in("anna").post(filled(path, ids)).status_code == 400
+
+
+def test_a_hidden_thing_answers_like_a_missing_one(signed_in: SignIn, ids: dict[str, int]) -> None:
+    boris = signed_in("boris")
+    for path in ("/companies/{}", "/contacts/{}", "/messages/{}", "/meetings/{}", "/mailboxes/{}"):
+        assert boris.get(path.format(987654)).status_code == 404
+    hidden = boris.get(f"/companies/{ids['market.example']}").text
+    missing = boris.get("/companies/987654").text
+    assert _bare(hidden) == _bare(missing)
+
+
+def _bare(page: str) -> str:
+    """The page without what differs from request to request: its token and its own address."""
+    return re.sub(r'name="(csrf_token|next)" value="[^"]+"', "", page)
