@@ -43,7 +43,7 @@ class Attachments:
     def find(self, text: str) -> tuple[ItemRow, AttachmentRow]:
         """The attachment that an AttachmentId names, with its item.
 
-        Raises ErrorInvalidIdMalformed, ErrorInvalidAttachmentId or ErrorItemNotFound.
+        Raises ErrorInvalidIdMalformed, ErrorInvalidAttachmentId, or ErrorItemNotFound where the item itself is gone.
         """
         this = ids.decode(text)
         if not this.attachments or this.item is None:
@@ -55,7 +55,7 @@ class Attachments:
             item.number,
         )
         if row is None:
-            raise EwsError("ErrorItemNotFound")
+            raise EwsError("ErrorInvalidAttachmentId")
         return item, self._row(row)
 
     def ews_id(self, item: ItemRow, row: AttachmentRow) -> str:

@@ -16,7 +16,7 @@ class Default(NamedTuple):
 
 
 DEFAULTS = (
-    Default("root", "", "Root", ""),
+    Default("root", "", "root", ""),
     Default("msgfolderroot", "root", "Top of Information Store", "IPF"),
     Default("inbox", "msgfolderroot", "Inbox"),
     Default("drafts", "msgfolderroot", "Drafts"),
@@ -49,10 +49,18 @@ DEFAULTS = (
         "IPF.Contact.MOC.ImContactList",
         "ContactsFolder",
     ),
-    Default("peopleconnect", "contacts", "PeopleCentricConversation Buddies", "IPF.Contact", "ContactsFolder"),
+    Default("", "contacts", "GAL Contacts", "IPF.Contact.GalContacts", "ContactsFolder"),
+    Default(
+        "",
+        "contacts",
+        "PeopleCentricConversation Buddies",
+        "IPF.Contact.PeopleCentricConversationBuddies",
+        "ContactsFolder",
+    ),
+    Default("peopleconnect", "contacts", "PeopleConnect", "", "ContactsFolder"),
     Default("searchfolders", "root", "Finder", ""),
     Default("voicemail", "searchfolders", "Voice Mail", "IPF.Note.Microsoft.Voicemail", "SearchFolder"),
-    Default("mycontacts", "searchfolders", "MyContacts", "IPF.Contact", "SearchFolder"),
+    Default("mycontacts", "searchfolders", "MyContacts", "IPF.Note", "SearchFolder"),
     Default("todosearch", "root", "To-Do Search", "IPF.Task", "SearchFolder"),
     Default("favorites", "root", "Favorites"),
     Default("personmetadata", "root", "PersonMetadata", "IPF.Contact", "ContactsFolder"),
@@ -91,8 +99,9 @@ KIND_BY_CLASS = {
     "IPF.Contact": "ContactsFolder",
     "IPF.Task": "TasksFolder",
 }
+# A plain folder that is made without a class has none; Outlook shows it as mail.
 CLASS_BY_KIND = {
-    "Folder": "IPF.Note",
+    "Folder": "",
     "SearchFolder": "IPF.Note",
     "CalendarFolder": "IPF.Appointment",
     "ContactsFolder": "IPF.Contact",

@@ -20,6 +20,7 @@ TEXTS = {
     "ErrorChangeKeyRequired": "The change key is required for this operation.",
     "ErrorChangeKeyRequiredForWriteOperations": ("An up-to-date change key is required for this operation."),
     "ErrorContentConversionFailed": "Content conversion failed.",
+    "ErrorDelegateNoUser": "The specified delegate user was not found.",
     "ErrorDeleteDistinguishedFolder": "Distinguished folders cannot be deleted.",
     "ErrorFolderCorrupt": "The folder is corrupt.",
     "ErrorFolderExists": "A folder with the specified name already exists.",
@@ -52,6 +53,7 @@ TEXTS = {
     "ErrorInvalidSubscription": "The subscription is not valid for this operation.",
     "ErrorInvalidSyncStateData": "Synchronization state data is corrupt or otherwise invalid.",
     "ErrorInvalidWatermark": "The watermark is invalid.",
+    "ErrorInvalidUserSid": "The SID of the user is invalid.",
     "ErrorIrresolvableConflict": (
         "The send or update operation could not be performed because the change key passed in the "
         "request does not match the current change key for the item."

@@ -109,7 +109,10 @@ class Folders:
         Raises ErrorFolderExists where the parent has one of that name.
         """
         if self.child(parent, name):
-            raise EwsError("ErrorFolderExists")
+            raise EwsError(
+                "ErrorFolderExists",
+                f"A folder with the specified name already exists., Could not create folder '{name}'.",
+            )
         kind = etree.QName(element).localname if element is not None else kind_of(folder_class or "IPF.Note")
         if kind == "Folder" and folder_class:
             kind = kind_of(folder_class)

@@ -72,9 +72,7 @@ def encode(this: Id) -> str:
     entry = _entry(this.mailbox, this.folder, this.item)
     if this.occurrence is not None:
         entry = entry[:-2] + this.occurrence.to_bytes(2, "big")
-    guid = this.mailbox.encode()
-    raw = struct.pack("<BBH", 0, _ITEM_OR_FOLDER, len(guid)) + guid
-    raw += struct.pack("<BH", 0, len(entry)) + entry
+    raw = _head(this.mailbox) + struct.pack("<BH", 0, len(entry)) + entry
     if this.attachments:
         raw += bytes([len(this.attachments)])
         for part in this.attachments:
@@ -91,7 +89,12 @@ def _parse_entry(entry: bytes) -> tuple[int, int | None, int]:
     return folder, int.from_bytes(entry[62:68], "big"), int.from_bytes(entry[68:70], "big")
 
 
-def _parse(raw: bytes) -> Id:
+def _head(guid: str) -> bytes:
+    return struct.pack("<BBH", 0, _ITEM_OR_FOLDER, len(guid)) + guid.encode()
+
+
+def _split(raw: bytes) -> tuple[str, bytes, bytes]:
+    """The mailbox, the entry id, and what follows them in an EWS id."""
     compression, kind, length = struct.unpack_from("<BBH", raw)
     if compression or kind != _ITEM_OR_FOLDER or length != 36:
         raise ValueError(raw)
@@ -99,10 +102,15 @@ def _parse(raw: bytes) -> Id:
     if str(uuid.UUID(guid)) != guid:
         raise ValueError(raw)
     size = struct.unpack_from("<H", raw, 41)[0]
-    folder, item, occurrence = _parse_entry(raw[43 : 43 + size])
-    if _entry(guid, folder, item)[:-2] != raw[43 : 43 + size][:-2]:
+    return guid, raw[43 : 43 + size], raw[43 + size :]
+
+
+def _parse(raw: bytes) -> Id:
+    guid, entry, rest = _split(raw)
+    folder, item, occurrence = _parse_entry(entry)
+    if _entry(guid, folder, item)[:-2] != entry[:-2]:
         raise ValueError(raw)
-    rest, attachments = raw[43 + size :], []
+    attachments = []
     if rest:
         position = 1
         for _ in range(rest[0]):
@@ -127,15 +135,6 @@ def decode(text: str | None) -> Id:
 def entry_id(this: Id) -> bytes:
     """The MAPI entry id (PR_ENTRYID) of the folder or item."""
     return _entry(this.mailbox, this.folder, this.item)
-
-
-def parse_entry_id(entry: bytes, mailbox: str) -> Id:
-    """The id that a MAPI entry id means in that mailbox."""
-    try:
-        folder, item, occurrence = _parse_entry(entry)
-    except ValueError as error:
-        raise EwsError("ErrorInvalidIdMalformed") from error
-    return Id(mailbox, folder, item, (), occurrence or None)
 
 
 def change_key(kind: str, mailbox: str, sequence: int) -> str:
@@ -174,32 +173,38 @@ def parse_conversation_id(text: str) -> bytes:
     return raw[43:]
 
 
-def from_format(text: str, form: str, mailbox: str) -> Id:
-    """Read an id that another interface of Exchange has given (ConvertId)."""
+@dataclass(frozen=True)
+class EntryId:
+    """An id taken apart only as far as every mailbox of any Exchange builds it: its entry id, and what follows it."""
+
+    mailbox: str
+    entry: bytes
+    rest: bytes = b""
+
+
+def from_format(text: str, form: str, mailbox: str) -> EntryId:
+    """Read an id that another interface of Exchange has given (ConvertId); it may be of any mailbox anywhere."""
     try:
-        if form == "OwaId":
-            return decode(unquote(text))
-        if form == "EntryId":
-            return parse_entry_id(base64.b64decode(text, validate=True), mailbox)
-        if form == "HexEntryId":
-            return parse_entry_id(bytes.fromhex(text), mailbox)
-        if form == "StoreId":
+        if form in ("EntryId", "StoreId"):
             raw = base64.b64decode(text, validate=True)
-            return parse_entry_id(raw[1 : 1 + raw[0]], mailbox)
-    except (ValueError, IndexError) as error:
+            found = EntryId(mailbox, raw if form == "EntryId" else raw[1 : 1 + raw[0]])
+        elif form == "HexEntryId":
+            found = EntryId(mailbox, bytes.fromhex(text))
+        else:
+            found = EntryId(*_split(base64.b64decode(unquote(text) if form == "OwaId" else text, validate=True)))
+        _parse_entry(found.entry)
+    except (ValueError, IndexError, struct.error) as error:
         raise EwsError("ErrorInvalidIdMalformed") from error
-    return decode(text)
+    return found
 
 
-def to_format(this: Id, form: str) -> str:
+def to_format(this: EntryId, form: str) -> str:
     """Write an id as another interface of Exchange would (ConvertId)."""
-    entry = entry_id(this)
-    if form == "OwaId":
-        return quote(encode(this), safe="")
     if form == "EntryId":
-        return base64.b64encode(entry).decode()
+        return base64.b64encode(this.entry).decode()
     if form == "HexEntryId":
-        return entry.hex().upper()
+        return this.entry.hex().upper()
     if form == "StoreId":
-        return base64.b64encode(bytes([len(entry)]) + entry + b"\0").decode()
-    return encode(this)
+        return base64.b64encode(bytes([len(this.entry)]) + this.entry + b"\0").decode()
+    ews_id = base64.b64encode(_head(this.mailbox) + struct.pack("<BH", 0, len(this.entry)) + this.entry + this.rest)
+    return quote(ews_id, safe="") if form == "OwaId" else ews_id.decode()

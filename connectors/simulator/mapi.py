@@ -21,6 +21,7 @@ _IMPORTANCE = ("Low", "Normal", "High")
 _SENSITIVITY = ("Normal", "Personal", "Private", "Confidential")
 _READ, _UNMODIFIED, _SUBMITTED, _UNSENT, _ATTACHED, _FROM_ME, _ASSOCIATED = 1, 2, 4, 8, 16, 32, 64
 _FLAGS = {"Complete": "1", "Flagged": "2"}
+_FLAG_NAMES = {"0": "NotFlagged", "1": "Complete", "2": "Flagged"}
 
 # Tags whose value is the text of one element, both ways.
 _TEXTS = {
@@ -182,11 +183,11 @@ def _write(element: Element, tag: int, value: str) -> bool:
     elif tag in (0x0017, 0x0036) and value.isdigit():
         names = _IMPORTANCE if tag == 0x0017 else _SENSITIVITY
         put(element, "Importance" if tag == 0x0017 else "Sensitivity", names[int(value) % len(names)])
-    elif tag == 0x1090 and value.isdigit():
+    elif tag == 0x1090 and value in _FLAG_NAMES:
         flag = put(element, "Flag", "")
         flag.text = None
         flag[:] = []
-        put(flag, "FlagStatus", {"1": "Complete", "2": "Flagged"}.get(value, "NotFlagged"))
+        put(flag, "FlagStatus", _FLAG_NAMES[value])
     else:
         return False
     return True
@@ -195,16 +196,17 @@ def _write(element: Element, tag: int, value: str) -> bool:
 def read_folder(folder: FolderRow, counts: tuple[int, int, int], tag: int) -> str | None:
     """The value of a MAPI property of a folder that the server knows itself."""
     total, unread, children = counts
+    size = str((total + 1) * 4096)  # never nothing: every folder has hidden messages
     return {
         0x3001: folder.name,
         0x3613: folder.folder_class,
         0x3602: str(total),
         0x3603: str(unread),
         0x360A: "true" if children else "false",
-        0x0E08: str(total * 4096),
+        0x0E08: size,
         0x0E09: _b64(ids.entry_id(ids.Id(folder.mailbox.guid, folder.parent or folder.number))),
         0x0FFF: _b64(ids.entry_id(ids.Id(folder.mailbox.guid, folder.number))),
         0x3601: "2" if folder.kind == "SearchFolder" else "1",
         0x10F4: "false",
-        0x66B3: str(total * 4096),
+        0x66B3: size,
     }.get(tag)

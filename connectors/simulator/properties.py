@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lxml import etree
 
 from connectors.simulator import people
+from connectors.simulator.errors import EwsError
 from connectors.simulator.registry import hooks
 from connectors.simulator.rows import Mailbox
 from connectors.simulator.schema import Element, add, drop, local, make, put, t, text_of
@@ -32,6 +33,9 @@ ITEM_CLASSES = {
     "MeetingCancellation": "IPM.Schedule.Meeting.Canceled",
 }
 MAIL_KINDS = frozenset({"Message", "MeetingMessage", "MeetingRequest", "MeetingResponse", "MeetingCancellation"})
+# Exchange keeps so many characters of a subject, and refuses longer names of a person.
+_LONGEST = 255
+_NAMES = ("GivenName", "MiddleName", "Surname")
 _PREFIX = re.compile(r"^\s*(?:\w{1,3}(?:\[\d+\])?:\s*)+")
 _TASK_STATUS = {
     "NotStarted": "Not Started",
@@ -139,6 +143,11 @@ def refresh(store: Store, mailbox: Mailbox, element: Element, touched: frozenset
     `touched` names what an update has changed; None for a new item.
     """
     kind = local(element)
+    subject = element.find(t("Subject"))
+    if subject is not None and len(subject.text or "") > _LONGEST:
+        subject.text = (subject.text or "")[:_LONGEST]
+    if touched is not None and any(len(text_of(element, name)) > _LONGEST for name in touched.intersection(_NAMES)):
+        raise EwsError("ErrorPropertyUpdate")
     for path in ("ToRecipients", "CcRecipients", "BccRecipients", "From", "Sender", "ReplyTo"):
         for box in element.iterfind(f"{t(path)}/{t('Mailbox')}"):
             people.complete_address(store, box)

@@ -34,7 +34,8 @@ class Call:
     """One request: what was asked, who asks, and on whose behalf.
 
     `user` is the mailbox that acts (after impersonation), `caller` the one that signed in. `time_zone` is the
-    TimeZoneDefinition of a TimeZoneContext header, or None. `version` is the asked RequestServerVersion.
+    TimeZoneDefinition of a TimeZoneContext header, or None. `version` is the asked RequestServerVersion. `gone` says
+    whether the client has hung up meanwhile.
     """
 
     store: Store
@@ -47,6 +48,7 @@ class Call:
     simulator: Any = None
     url: str = ""
     striking: list[Any] = field(default_factory=list)
+    gone: Callable[[], bool] = lambda: False
 
 
 Handler = Callable[[Call], "Element"]

@@ -18,7 +18,7 @@ Values = Callable[[Path], list[str]]
 Predicate = Callable[[Values], bool]
 
 UNSEARCHABLE = words(
-    "MimeContent MimeContentUTF8 Culture ToRecipients CcRecipients BccRecipients ConversationIndex ReplyTo"
+    "MimeContent MimeContentUTF8 Culture ToRecipients CcRecipients BccRecipients ReplyTo"
     " Photo UserSMIMECertificate MSExchangeCertificate UID RequiredAttendees OptionalAttendees"
     " Resources Recurrence MeetingTimeZone StartTimeZone EndTimeZone Attachments UniqueBody NormalizedBody"
     " EffectiveRights ResponseObjects FirstOccurrence LastOccurrence ModifiedOccurrences DeletedOccurrences"

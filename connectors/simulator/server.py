@@ -6,6 +6,7 @@ import base64
 import binascii
 import gzip
 import hmac
+import selectors
 import socket
 import ssl
 from collections.abc import Iterator
@@ -143,7 +144,13 @@ class Handler(BaseHTTPRequestHandler):
             return autodiscover.answer(simulator, path, body, self._base(), user)
         if self.command != "POST":
             return Answer(200, _READY_PAGE, content_type="text/html; charset=utf-8")
-        return simulator.serve(body, user, f"{self._base()}/EWS/Exchange.asmx")
+        return simulator.serve(body, user, f"{self._base()}/EWS/Exchange.asmx", self._gone)
+
+    def _gone(self) -> bool:
+        """True when the client has hung up: while it waits for an answer it has nothing to send."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.connection, selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def _base(self) -> str:
         host = self.headers.get("Host") or self.server.simulator.netloc

@@ -132,8 +132,8 @@ class Simulator:
         """Answer a request to the control endpoint."""
         return control.answer(self, method, path, body)
 
-    def serve(self, body: bytes, caller: Mailbox, url: str) -> Answer:
-        """Answer one EWS request of a signed-in user."""
+    def serve(self, body: bytes, caller: Mailbox, url: str, gone: Callable[[], bool] = lambda: False) -> Answer:
+        """Answer one EWS request of a signed-in user; `gone` says whether the client still waits for it."""
         try:
             envelope = soap.parse(body)
         except soap.NotXml as error:
@@ -160,6 +160,7 @@ class Simulator:
                 simulator=self,
                 url=url,
                 striking=striking,
+                gone=gone,
             )
             made = self._answer(call)
         except EwsError as error:
@@ -174,7 +175,7 @@ class Simulator:
     def _answer(self, call: Call) -> Element | Iterator[Element]:
         handler = OPERATIONS.get(call.name)
         if handler is None:
-            raise SoapFault("ErrorInvalidOperation", f"The operation {call.name} is not supported by this server.")
+            raise SoapFault("ErrorInvalidRequest")
         if call.name in _STREAMING:
             return handler(call)
         with self.store.transaction():

@@ -95,12 +95,13 @@ def create_attachment(call: Call) -> Element:
         if location:
             call.store.attachments.locate(made, location)
         row = call.store.items.attachments_changed(row)
-        return [holding("Attachments", _created(call, row, made))]
+        return [holding("Attachments", only_attachment_id(call, row, made))]
 
     return batch(call, listed(call, "Attachments"), serve, empty="Attachments")
 
 
-def _created(call: Call, row: ItemRow, held: AttachmentRow) -> Element:
+def only_attachment_id(call: Call, row: ItemRow, held: AttachmentRow) -> Element:
+    """An attachment that shows nothing but its id."""
     made = make("FileAttachment" if held.element is None else "ItemAttachment")
     add(
         made,
@@ -153,6 +154,8 @@ def _attached_item(call: Call, row: ItemRow, held: AttachmentRow, shape: shapes.
     body = element.find(t("Body"))
     if body is not None:
         shown = render.some_body("Body", element, shape.body_type, shape)
+        for name in shape.names & {"TextBody", "UniqueBody", "NormalizedBody"}:
+            element.append(render.some_body(name, element, "Text" if name == "TextBody" else shape.body_type, shape))
         element.replace(body, shown)
     return arrange(element)
 

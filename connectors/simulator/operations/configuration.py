@@ -25,6 +25,15 @@ def _place(call: Call, name: Element) -> tuple[FolderRow, str]:
     return targets.target(call, name, "read"), label
 
 
+def _normalise(entry: Element) -> Element:
+    """Write the booleans of a dictionary in the one form that the server answers."""
+    for kind in entry.iter(t("Type")):
+        if kind.text == "Boolean":
+            for value in kind.itersiblings(t("Value")):
+                value.text = {"1": "true", "0": "false"}.get(value.text or "", value.text)
+    return entry
+
+
 def _stored(call: Call, folder: FolderRow, name: str) -> tuple[int, Element]:
     row = call.store.one("SELECT item, xml FROM configuration WHERE folder = ? AND name = ?", folder.number, name)
     if row is None:
@@ -50,7 +59,7 @@ def create_user_configuration(call: Call) -> Element:
             folder.number,
             label,
             row.number,
-            etree.tostring(entry),
+            etree.tostring(_normalise(entry)),
         )
         return []
 
@@ -94,7 +103,7 @@ def update_user_configuration(call: Call) -> Element:
             for held in stored.findall(child.tag):
                 stored.remove(held)
         order = ("UserConfigurationName", *_PARTS.values())
-        children = [*elements(stored), *elements(entry)]
+        children = [*elements(stored), *elements(_normalise(entry))]
         stored[:] = sorted(children, key=lambda child: order.index(local(child)))
         row = call.store.items.get(number)
         call.store.items.rewrite(row, call.store.items.element(row))

@@ -193,10 +193,19 @@ def get_delegate(call: Call) -> Element:
     etree.SubElement(made, m("ResponseCode")).text = "NoError"
     asked = elements(call.request.find(m("UserIds")))
     if asked:
-        refused = [failure("DelegateUserResponseMessageType", EwsError("ErrorNotDelegate")) for _ in asked]
+        refused = [failure("DelegateUserResponseMessageType", EwsError(_why_no_delegate(call, one))) for one in asked]
         made.append(holding("ResponseMessages", *refused))
     etree.SubElement(made, m("DeliverMeetingRequests")).text = "DelegatesAndSendInformationToMe"
     return made
+
+
+def _why_no_delegate(call: Call, user: Element) -> str:
+    """Nobody is a delegate here: the code says whether there is such a user at all."""
+    sid = text_of(user, "SID")
+    if sid:
+        return "ErrorInvalidUserSid" if call.store.mailboxes.by_sid(sid) is None else "ErrorNotDelegate"
+    known = call.store.mailboxes.find(text_of(user, "PrimarySmtpAddress"))
+    return "ErrorDelegateNoUser" if known is None else "ErrorNotDelegate"
 
 
 @operation("GetPasswordExpirationDate")

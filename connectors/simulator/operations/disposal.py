@@ -55,6 +55,8 @@ def delete_item(call: Call) -> Element:
 
     def serve(entry: Element) -> list[Part]:
         row = targets.item(call, entry, "delete")
+        if entry.get("ChangeKey"):
+            targets.check_change_key_form(entry)
         if row.kind == "CalendarItem" and send is None:
             raise EwsError(
                 "ErrorSendMeetingCancellationsRequired",
@@ -119,9 +121,10 @@ def mark_as_junk(call: Call) -> Element:
         row = targets.item(call, entry, "edit")
         if not row.kind.startswith("Me"):
             raise EwsError("ErrorInvalidOperation", "Only messages can be marked as junk.")
-        if moves:
-            key = "junkemail" if junk else "inbox"
-            row = call.store.items.move(row, call.store.folders.distinguished(row.mailbox, key))
+        if not moves:
+            return []
+        key = "junkemail" if junk else "inbox"
+        row = call.store.items.move(row, call.store.folders.distinguished(row.mailbox, key))
         moved = make("MovedItemId", Id=row.ews_id, ChangeKey=row.change_key)
         moved.tag = m("MovedItemId")
         return [moved]

@@ -20,6 +20,7 @@ from connectors.simulator.schema import (
     text_of,
 )
 
+_TRUTH = {"1": "true", "0": "false"}
 _SETTINGS = ("ExtendedProperty", "PermissionSet", "SearchParameters", "ManagedFolderInformation")
 
 
@@ -63,15 +64,23 @@ def _settings(entry: Element) -> Element:
 
 
 def complete_permissions(settings: Element) -> None:
-    """Spell out the rights that a permission level stands for, as the server answers them."""
+    """Spell out the rights that a permission level stands for, as the server answers them.
+
+    A permission without a known level keeps the single rights that it names, whatever their order and case.
+    """
     for held in settings.iterfind(f"{t('PermissionSet')}/*/*"):
         calendar = local(held) == "CalendarPermission"
-        level = text_of(held, "CalendarPermissionLevel" if calendar else "PermissionLevel")
+        given = {local(child).lower(): child for child in elements(held)}
+        named = given.get("permissionlevel", given.get("calendarpermissionlevel"))
+        level = (named.text or "") if named is not None else "Custom"
+        full = render.permission("Default", level if level in access.LEVELS else "None", calendar=calendar)
         if level not in access.LEVELS:
-            continue
-        full = render.permission("Default", level, calendar=calendar)
-        who = held.find(t("UserId"))
-        held[:] = [who if who is not None else full[0], *full[1:]]
+            for right in full[1:-1]:
+                source = given.get(local(right).lower())
+                if source is not None:
+                    right.text = _TRUTH.get(source.text or "", source.text)
+            full[-1].text = "Custom"
+        held[:] = [given.get("userid", full[0]), *full[1:]]
 
 
 @operation("CreateFolder")
@@ -142,7 +151,9 @@ def _apply(update: Element, row: FolderRow, settings: Element, name: str, folder
             raise EwsError("ErrorFolderSavePropertyError", "Distinguished folders cannot be renamed.")
         return text_of(carrier, "DisplayName") or name, folder_class
     if path.name == "FolderClass":
-        return name, text_of(carrier, "FolderClass") or folder_class
+        if text_of(carrier, "FolderClass") != folder_class:
+            raise EwsError("ErrorObjectTypeChanged")
+        return name, folder_class
     if not path.key and path.name not in _SETTINGS:
         raise EwsError("ErrorInvalidPropertySet")
     fields.assign(settings, path, carrier)

@@ -30,14 +30,12 @@ def convert_id(call: Call) -> Element:
             raise EwsError("ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it.")
         this = ids.from_format(entry.get("Id", ""), form, known.guid if known else "")
         box = call.store.mailboxes.by_guid(this.mailbox)
-        if box is None:
-            raise EwsError("ErrorInvalidIdMalformed")
         made = make("AlternateId")
         made.tag = m("AlternateId")
         made.set(_XSI, "t:AlternateIdType")
         made.set("Format", wanted)
         made.set("Id", ids.to_format(this, wanted))
-        made.set("Mailbox", box.address)
+        made.set("Mailbox", box.address if box is not None else address)
         return [made]
 
     return batch(call, listed(call, "SourceIds"), serve)

@@ -188,6 +188,8 @@ def _stream(call: Call, found: list[Subscription], seconds: float) -> Iterator[E
     end, journal = time.monotonic() + seconds, call.store.journal
     yield _told(("ConnectionStatus", "OK"))
     while (left := end - time.monotonic()) > 0 and not call.simulator.stopping.is_set():
+        if call.gone():
+            return  # what happens from now on waits for the client's next connection
         notes = _due(call, found)
         if notes:
             yield _told(holding("Notifications", *notes))

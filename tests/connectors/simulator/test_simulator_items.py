@@ -311,7 +311,7 @@ def test_attachments_change_the_item_that_holds_them(simulator: Simulator, anna:
     assert texts(anna(f"<m:GetAttachment>{ask}</m:GetAttachment>"), ".//t:Content") == ["aGVsbG8="]
     assert codes(anna(f"<m:DeleteAttachment>{ask}</m:DeleteAttachment>")) == ["NoError"]
     assert texts(get(anna, item), ".//t:HasAttachments") == ["false"]
-    assert codes(anna(f"<m:GetAttachment>{ask}</m:GetAttachment>")) == ["ErrorItemNotFound"]
+    assert codes(anna(f"<m:GetAttachment>{ask}</m:GetAttachment>")) == ["ErrorInvalidAttachmentId"]
 
 
 def test_a_contact_photo_makes_has_picture_true(simulator: Simulator, anna: Client) -> None:
@@ -354,7 +354,7 @@ def test_a_contact_photo_makes_has_picture_true(simulator: Simulator, anna: Clie
             "ErrorCannotCreateContactInNonContactFolder",
         ),
         ("<m:GetItem/>", "ErrorSchemaValidation"),
-        ("<m:NoSuchThing/>", "ErrorInvalidOperation"),
+        ("<m:NoSuchThing/>", "ErrorInvalidRequest"),
     ],
 )
 def test_mistakes_are_answered_with_exchanges_codes(simulator: Simulator, anna: Client, body: str, code: str) -> None:

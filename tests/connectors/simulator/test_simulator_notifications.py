@@ -88,6 +88,23 @@ def test_streaming_tells_events_as_they_happen(simulator: Simulator, anna: Clien
         assert names(etree.fromstring(next(parts))) == ["CreatedEvent", "NewMailEvent"]
 
 
+def test_what_happens_between_two_connections_is_told_by_the_next(simulator: Simulator) -> None:
+    client = Client(simulator, "boris@example.test")
+    identifier = texts(subscribe(client, "Streaming"), ".//m:SubscriptionId")[0]
+    body = (
+        f"<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>{identifier}</t:SubscriptionId></m:SubscriptionIds>"
+        "<m:ConnectionTimeout>1</m:ConnectionTimeout></m:GetStreamingEvents>"
+    )
+    for _ in range(2):
+        with client.post(body, stream=True) as answer:
+            next(answer.iter_content(chunk_size=None))
+        simulator.deliver(MAIL, ["boris@example.test"])
+        with client.post(body, stream=True) as answer:
+            parts = answer.iter_content(chunk_size=None)
+            assert b"<m:ConnectionStatus>OK" in next(parts)
+            assert names(etree.fromstring(next(parts))) == ["CreatedEvent", "NewMailEvent"]
+
+
 @pytest.fixture
 def listener() -> Iterator[tuple[str, Queue]]:
     """A push listener: its address, and what it was sent; it unsubscribes on the second notification."""
