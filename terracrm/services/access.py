@@ -33,6 +33,11 @@ from terracrm.models import (
 
 Condition = ColumnElement[bool]
 
+# Aliases, because the conditions also stand inside queries of these tables; made once, because making them is slow.
+_Colleague = aliased(User, name="colleague")
+_Holder = aliased(User, name="holder")
+_Employer = aliased(Company, name="employer")
+
 
 class RoleCode(StrEnum):
     """The roles of requirement A1 that there are."""
@@ -97,10 +102,9 @@ def contacts(viewer: Viewer) -> Condition:
         return true()
     if viewer.role != RoleCode.MANAGER:
         return false()
-    company = aliased(Company)
-    of_own_company = Contact.company_id.in_(select(company.id).where(_assigned(viewer, company)))
+    of_own_company = Contact.company_id.in_(select(_Employer.id).where(_assigned(viewer, _Employer)))
     of_free_company = or_(
-        Contact.company_id.is_(None), Contact.company_id.in_(select(company.id).where(_unassigned(company)))
+        Contact.company_id.is_(None), Contact.company_id.in_(select(_Employer.id).where(_unassigned(_Employer)))
     )
     return or_(_assigned(viewer, Contact), of_own_company, and_(_unassigned(Contact), of_free_company))
 
@@ -137,8 +141,7 @@ def _assigned(viewer: Viewer, client: type[Company] | type[Contact]) -> Conditio
     """Clients of the viewer or of the viewer's team."""
     if viewer.team_id is None:
         return client.owner_id == viewer.user_id
-    colleague = aliased(User)  # an alias: the condition also stands inside queries of users
-    colleagues = select(colleague.id).where(colleague.team_id == viewer.team_id)
+    colleagues = select(_Colleague.id).where(_Colleague.team_id == viewer.team_id)
     return or_(client.owner_id == viewer.user_id, client.team_id == viewer.team_id, client.owner_id.in_(colleagues))
 
 
@@ -160,14 +163,13 @@ def _shared(viewer: Viewer) -> Condition:
     everyone = Activity.sharing == Sharing.EVERYONE
     if viewer.team_id is None:
         return everyone
-    holder = aliased(User)
     in_team = (
         select(ActivityMailbox.activity_id)
         .join(Mailbox, Mailbox.id == ActivityMailbox.mailbox_id)
-        .outerjoin(holder, holder.id == Mailbox.user_id)
+        .outerjoin(_Holder, _Holder.id == Mailbox.user_id)
         .where(
             ActivityMailbox.activity_id == Activity.id,
-            or_(Mailbox.team_id == viewer.team_id, holder.team_id == viewer.team_id),
+            or_(Mailbox.team_id == viewer.team_id, _Holder.team_id == viewer.team_id),
         )
     )
     return or_(everyone, and_(Activity.sharing == Sharing.TEAM, in_team.correlate(Activity).exists()))
