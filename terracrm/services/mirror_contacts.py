@@ -27,7 +27,7 @@ from terracrm.domain.contact_merge import (
 )
 from terracrm.domain.names import display_name, e164, name_key
 from terracrm.domain.records import ContactRecord
-from terracrm.models import Contact, ContactAddress, ContactPhone, ContactPostalAddress, Link
+from terracrm.models import Company, Contact, ContactAddress, ContactPhone, ContactPostalAddress, Link
 from terracrm.services import history, links, search
 from terracrm.services.company_records import company_by_domain, company_for
 from terracrm.services.field_history import record_change
@@ -83,6 +83,7 @@ def apply(session: Session, source: Source, contact: Contact, base: Snapshot | N
     contact.name_key = name_key(contact.display_name)
     session.flush()
     _settle_company(session, source, contact, renamed="company_name" in changes)
+    _tell_company(session, contact)
     history.link_addresses(session, contact.id, contact.company_id, [entry.address for entry in contact.addresses])
     index(session, contact)
 
@@ -183,6 +184,19 @@ def _settle_company(session: Session, source: Source, contact: Contact, renamed:
     session.flush()
     if old != contact.company_id:
         history.move_contact(session, contact.id, old, contact.company_id)
+
+
+def _tell_company(session: Session, contact: Contact) -> None:
+    """What a card says of the company itself fills what is not known of it yet."""
+    company = session.get(Company, contact.company_id) if contact.company_id else None
+    if company is None:
+        return
+    business = next((entry for entry in contact.postal_addresses if entry.label == "business"), None)
+    company.city = company.city or (business.city if business else "")
+    company.website = company.website or contact.website
+    main = next((entry.number for entry in contact.phones if entry.label == "company_main"), "")
+    company.phone = company.phone or main
+    session.flush()
 
 
 def _apply_list(

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sync.schedule import chosen_streams
-from terracrm.domain.records import LabelledAddress, Participant, Phone, Role
+from terracrm.domain.records import LabelledAddress, Participant, Phone, PostalAddress, Role
 from terracrm.models import (
     Activity,
     ActivityMailbox,
@@ -223,6 +223,19 @@ def test_contacts_become_people_with_all_their_data_and_their_company(office: Of
     assert (person.job_title, person.company.name) == ("Закупки", "ООО «Лавка»")
     assert [d.domain for d in person.company.domains] == ["lavka.example"]
     assert (person.created_by_rule, person.created_by_mailbox_id is not None) == ("contacts_folder", True)
+
+
+def test_a_card_tells_of_its_company_what_nobody_has_told_before(office: Office, session: Session) -> None:
+    place = (PostalAddress("home", city="Химки"), PostalAddress("business", city="Москва"))
+    phones = (Phone("company_main", "+7 495 555-00-00"),)
+    folder = office.folder("anna", "Contacts")
+    office.server.put(folder, contact(postal_addresses=place, phones=phones, website="https://lavka.example"))
+    other = (PostalAddress("business", city="Тула"),)
+    office.server.put(folder, contact("Иван", "ivan@lavka.example", postal_addresses=other))
+    office.run("anna", "contacts")
+    company = session.scalars(select(Company)).one()
+    assert (company.city, company.phone) == ("Москва", "+7 495 555-00-00")
+    assert company.website == "https://lavka.example"
 
 
 def test_the_same_person_in_two_mailboxes_is_one_contact(office: Office, session: Session) -> None:
