@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from terracrm import db, logs
 from terracrm.config import Settings, ensure_data_dir, load
 
-stdout = Console(soft_wrap=True, highlight=False)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from terracrm.cli.invocation import current, stdout
+from terracrm.cli.invocation import current
 from terracrm.cli.passwords import STDIN, PasswordFile, read_password
+from terracrm.cli.servers import clock_problem, look_round
 from terracrm.domain.records import StreamKind
 from terracrm.errors import InvalidInput, TerraCRMError
 from terracrm.models import Mailbox, Stream
@@ -21,7 +20,6 @@ from terracrm.services import mailboxes
 app = typer.Typer(help="The Exchange mailboxes under sync.", no_args_is_help=True)
 
 PARTLY = 3
-CLOCK_SECONDS = 120
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The SMTP address of the mailbox.")]
 Addresses = Annotated[list[str], typer.Argument(metavar="ADDRESS...", help="The SMTP addresses of the mailboxes.")]
@@ -97,13 +95,12 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="One JSON object o
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
-    table = Table("mailbox", "enabled", "owner", "stream", "state", "last success", "error", box=None, pad_edge=False)
     for row in rows:
-        first = [row["mailbox"], "yes" if row["enabled"] else "no", row["owner"]]
+        owner = f", belongs to {row['owner']}" if row["owner"] else ""
+        typer.echo(f"{row['mailbox']} ({'enabled' if row['enabled'] else 'paused'}{owner})")
         for stream in row["streams"]:
-            table.add_row(*first, *(stream[key] or "" for key in ("stream", "state", "last_success", "error")))
-            first = ["", "", ""]
-    stdout.print(table)
+            success = stream["last_success"] or "never read"
+            typer.echo(f"  {stream['stream']:<10} {stream['state']:<12} {success:<26} {stream['error']}".rstrip())
 
 
 @app.command(name="test")
@@ -182,25 +179,10 @@ def _password(path: Path, keep_in_file: bool) -> tuple[str, Path | None]:
 
 
 def _try(address: str) -> str:
-    # The client library of Exchange takes long to import, and only these commands speak to a server.
-    from sync.connecting import connect
-    from sync.engine import account_of
-
-    current().start_log()
-    with current().transaction() as session:
-        account = account_of(current().settings, mailboxes.get(session, address))
-    connector = connect(account)
-    try:
-        found = connector.test()
-    finally:
-        connector.close()
+    found = look_round(address)
+    clock = clock_problem(found.server_time)
     kinds = ", ".join(sorted(found.kinds))
-    return f"{found.server_version}, {found.folders} folders ({kinds}){_clock(found.server_time)}"
-
-
-def _clock(server_time: datetime | None) -> str:
-    skew = abs((datetime.now(UTC) - server_time).total_seconds()) if server_time else 0
-    return f". Its clock and that of this machine differ by {skew:.0f} s: set them" if skew > CLOCK_SECONDS else ""
+    return f"{found.server_version}, {found.folders} folders ({kinds})" + (f"; but {clock}" if clock else "")
 
 
 def _warn_unless_it_opens(address: str) -> None:

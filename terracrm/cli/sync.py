@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from sqlalchemy.orm import Session
 
 from terracrm import db
-from terracrm.cli.invocation import current, stderr, stdout
+from terracrm.cli.invocation import current, stderr
 from terracrm.domain.records import StreamKind
 from terracrm.errors import InvalidInput
 from terracrm.models import Stream, StreamState
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Read the mailboxes.", no_args_is_help=True)
 
 FAILED, PARTLY = 1, 3
-COLUMNS = ("mailbox", "stream", "created", "updated", "deleted", "skipped", "quarantined", "unmatched", "state")
+COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched")
 
 
 @app.command()
@@ -73,8 +72,6 @@ def run(
                 continue
             done.append(summary)
             _say(summary, as_json)
-    if not as_json:
-        _show_table(done)
     failed = len(waiting) + sum(bool(summary.error) for summary in done)
     if failed:
         raise typer.Exit(PARTLY if any(not summary.error for summary in done) else FAILED)
@@ -96,11 +93,11 @@ def _kind(stream: str | None) -> str | None:
 
 
 def _why(stream: Stream) -> str:
-    mailbox = stream.mailbox
-    reason = f"{mailbox.address} {stream.kind} is not run: {stream.last_error or stream.state}"
+    address = stream.mailbox.address
+    reason = f"{address} {stream.kind} is not run: {(stream.last_error or stream.state).rstrip('.')}"
     if stream.state == StreamState.BACKOFF:
-        return f"{reason}; it is tried again at {stream.due_at.isoformat(timespec='seconds')}"
-    return f"{reason}; mend it, then terracrm mailbox enable {mailbox.address}"
+        return f"{reason}. It is tried again at {stream.due_at:%H:%M:%S} UTC, or now with --mailbox {address}"
+    return f"{reason}. Mend it, then run terracrm mailbox enable {address}"
 
 
 @contextmanager
@@ -114,17 +111,13 @@ def _bars() -> Iterator[Progress]:
 
 
 def _say(summary: engine.Summary, as_json: bool) -> None:
+    """One line for each stream; with --json the line of a script."""
+    facts = summary.as_json()
+    name = f"{summary.mailbox} {summary.stream}"
     if as_json:
-        typer.echo(json.dumps(summary.as_json(), ensure_ascii=False))
+        typer.echo(json.dumps(facts, ensure_ascii=False))
     elif summary.error:
-        typer.echo(f"Error: {summary.mailbox} {summary.stream}: {summary.error}", err=True)
-
-
-def _show_table(done: list[engine.Summary]) -> None:
-    if not done:
-        return
-    table = Table(*COLUMNS, "seconds", box=None, pad_edge=False)
-    for summary in done:
-        row = summary.as_json()
-        table.add_row(*(str(row[name]) for name in COLUMNS), f"{summary.seconds:.1f}")
-    stdout.print(table)
+        typer.echo(f"Error: {name}: {summary.error}", err=True)
+    else:
+        counts = ", ".join(f"{facts[count]} {count}" for count in COUNTS if facts[count]) or "nothing new"
+        typer.echo(f"{name}: {counts} ({summary.state}, {summary.seconds:.1f} s)")

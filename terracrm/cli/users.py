@@ -6,9 +6,8 @@ import json
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from terracrm.cli.invocation import current, stdout
+from terracrm.cli.invocation import current
 from terracrm.cli.passwords import PasswordFile, read_password
 from terracrm.models import User
 from terracrm.services import users
@@ -48,10 +47,9 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="One JSON object o
         for row in rows:
             typer.echo(json.dumps(row, ensure_ascii=False))
         return
-    table = Table("name", "role", "team", "full name", "e-mail", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(str(row[key]) for key in ("name", "role", "team", "full_name", "email")))
-    stdout.print(table)
+        details = ", ".join(str(row[key]) for key in ("role", "team", "full_name", "email") if row[key])
+        typer.echo(f"{row['name']}: {details}{'' if row['active'] else ' (not active)'}")
 
 
 @app.command()

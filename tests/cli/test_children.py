@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -26,17 +25,18 @@ def password_file(folder: Path) -> Path:
     return path
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def test_every_child_ends_when_the_block_fails(folder: Path, password_file: Path) -> None:
     serve = ["simulator", "serve", "--port", "0", "--password-file", str(password_file)]
-    with pytest.raises(RuntimeError), Children(folder) as children:
-        pids = [children.start(name, serve).process.pid for name in ("one", "two")]
-        assert all(map(alive, pids))
-        raise RuntimeError
+    pids: list[int] = []
+
+    def fail() -> None:
+        with Children(folder) as children:
+            pids.extend(children.start(name, serve).process.pid for name in ("one", "two"))
+            assert all(map(alive, pids))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert not any(map(alive, pids))
 
 
