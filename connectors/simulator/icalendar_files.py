@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from icalendar import Component, Event, Timezone, Todo
+from icalendar import Component, Event, Timezone, Todo, vBroken
 
 from connectors.simulator.charsets import decode
 from connectors.simulator.content import Item
@@ -171,7 +171,21 @@ def _parse(name: str, lines: list[str]) -> Component | None:
         found = _KINDS[name].from_ical("\r\n".join(lines))
     except _BROKEN:
         return None
-    return found if isinstance(found, Component) else None
+    return _without_broken(found) if isinstance(found, Component) else None
+
+
+def _without_broken(component: Component) -> Component:
+    """The component without the properties whose values mean nothing: any access to them would raise."""
+    for name, value in list(component.items()):
+        values = value if type(value) is list else [value]
+        whole = [each for each in values if not isinstance(each, vBroken)]
+        if len(whole) != len(values):
+            del component[name]
+            if whole:
+                component[name] = whole if len(whole) > 1 else whole[0]
+    for inner in component.subcomponents:
+        _without_broken(inner)
+    return component
 
 
 def _attempt_zone(component: Component) -> NamedZone | None:
