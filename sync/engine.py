@@ -22,7 +22,7 @@ from sync.planner import Action, Quarantine, plan
 from terracrm.config import Settings
 from terracrm.db import begin_write
 from terracrm.domain.records import Change, Folder, StreamKind
-from terracrm.errors import ConnectorError, CursorExpired, ItemGone
+from terracrm.errors import ConfigError, ConnectorError, CursorExpired, ItemGone
 from terracrm.logs import about
 from terracrm.models import Mailbox, MirrorFolder, QuarantinedItem, Stream, SyncRun, utcnow
 from terracrm.secrets import decrypt
@@ -121,7 +121,7 @@ def _work(run: _Run, connect: Connect, progress: Progress | None) -> Exception |
         for folder_id, folder in _folders(run, connector):
             _retry_quarantined(run, connector, folder_id, folder)
             _read_folder(run, connector, folder_id, folder, progress)
-    except (ConnectorError, OperationalError, outcomes.Stopped) as error:
+    except (ConnectorError, ConfigError, OperationalError, outcomes.Stopped) as error:
         return error
     except Fenced:
         raise

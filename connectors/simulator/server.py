@@ -73,6 +73,11 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: the simulator keeps what tests need to know."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header, by the server's own clock."""
+        own = self.server.simulator.store.now().timestamp()
+        return super().date_time_string(own if timestamp is None else timestamp)
+
     def do_GET(self) -> None:
         self._serve()
 

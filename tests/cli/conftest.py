@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from connectors.simulator.simulator import Simulator
 from terracrm.cli import main
+
+PASSWORD = "milk and честь"
 
 
 @dataclass(frozen=True)
@@ -67,3 +71,83 @@ def process() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def password_file(folder: Path) -> Path:
+    """A file with the password of every mailbox of the simulator."""
+    path = folder / "password.txt"
+    path.write_text(f"{PASSWORD}\n")
+    return path
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """An Exchange server with the mailboxes anna and boris@romashka.example, and one letter to Anna."""
+    with Simulator(domain="romashka.example", password=PASSWORD) as running:
+        running.add_mailbox("anna@romashka.example", "Anna")
+        running.add_mailbox("boris@romashka.example", "Boris")
+        running.deliver(letter("first@market.example", "Order of milk"), ["anna@romashka.example"])
+        yield running
+
+
+def letter(message_id: str, subject: str) -> bytes:
+    """A letter of a client to Anna."""
+    lines = [
+        "From: Maria <maria@market.example>",
+        "To: Anna <anna@romashka.example>",
+        f"Message-ID: <{message_id}>",
+        "Date: Mon, 02 Nov 2026 10:00:00 +0300",
+        f"Subject: {subject}",
+        "Content-Type: text/plain; charset=utf-8",
+        "",
+        "Ten boxes, please.",
+    ]
+    return "\r\n".join(lines).encode()
+
+
+@pytest.fixture
+def started(folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `terracrm WORDS` in a process of its own; whatever still runs at the end is killed."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*words: object) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "terracrm", *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def line_with(process: subprocess.Popen[str], words: str) -> str:
+    """Read what the process says until a line with these words; it fails when the process ends before."""
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if words in line:
+            return line.rstrip("\n")
+    raise AssertionError(f"{words!r} was not said: {''.join(said)}{process.stderr.read() if process.stderr else ''}")
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -18,13 +18,6 @@ def alive(pid: int) -> bool:
     return True
 
 
-@pytest.fixture
-def password_file(folder: Path) -> Path:
-    path = folder / "password"
-    path.write_text("secret\n")
-    return path
-
-
 def test_every_child_ends_when_the_block_fails(folder: Path, password_file: Path) -> None:
     serve = ["simulator", "serve", "--port", "0", "--password-file", str(password_file)]
     pids: list[int] = []
