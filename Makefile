@@ -25,7 +25,7 @@ check: install ## Check style, types, the direction of imports, and translations
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet || { echo "Not formatted: run make format"; exit 1; }
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-timings
+	@$(BIN)/lint-imports --no-logo > .import_linter.log || { cat .import_linter.log; exit 1; }
 	@$(BIN)/python tools/translations.py check
 
 format: install ## Format the code and mend what can be mended
@@ -55,7 +55,7 @@ wheel: install ## Build dist/*.whl
 
 clean: ## Remove everything that was made, the environment too; not the data
 	@rm -rf $(VENV) node_modules web/static/vendor build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
-		.hypothesis .import_linter_cache $(CATALOGUES:.po=.mo)
+		.hypothesis .import_linter_cache .import_linter.log $(CATALOGUES:.po=.mo)
 	@find terracrm connectors sync web tests tools -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -69,7 +69,8 @@ $(BIN)/python:
 $(INSTALLED): $(BIN)/python requirements.lock setup.cfg pyproject.toml
 	@echo "Installing what requirements.lock names"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
 	@touch $@
 
 $(ASSETS): package-lock.json tools/assets.py | $(INSTALLED)

@@ -60,7 +60,7 @@ def reference() -> str:
             parts.append(
                 f"\n### {section}.{name}\n\n{field.description}\n\n"
                 f"- Default: {_default_words(name, field)}\n"
-                f"- Example: `{_assignment(name, field.examples[0])}`\n"
+                f"- Example: `{_assignment(name, _example(field))}`\n"
                 f"- Environment: `{env_name(section, name)}`\n"
             )
     return "".join(parts)
@@ -81,17 +81,22 @@ def default_of(name: str, field: FieldInfo) -> Any:
     return default
 
 
+def _example(field: FieldInfo) -> Any:
+    assert field.examples, "every setting has an example"
+    return field.examples[0]
+
+
 def _prose(name: str, field: FieldInfo) -> str:
     text = str(field.description)
     default = default_of(name, field)
-    if default is not None and field.examples and field.examples[0] != default:
-        text += f" Example: {_assignment(name, field.examples[0])}"
+    if default is not None and _example(field) != default:
+        text += f" Example: {_assignment(name, _example(field))}"
     return text
 
 
 def _commented_assignment(name: str, field: FieldInfo) -> str:
     default = default_of(name, field)
-    line = _assignment(name, field.examples[0] if default is None and field.examples else default)
+    line = _assignment(name, _example(field) if default is None else default)
     if len(line) <= WIDTH:
         return f"#{line}\n"
     items = textwrap.fill(", ".join(map(json.dumps, default)) + ",", WIDTH - 4, break_on_hyphens=False)
