@@ -29,6 +29,11 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep(Action):
+    """There is nothing to do: what changed is known already, or was never taken in (invariants 2 and 3)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Store(Action):
     """Take in an item that has no link yet."""
 
@@ -71,6 +76,13 @@ class Skip(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class Withhold(Skip):
+    """The item may not be stored, and may be one that was, moved here from elsewhere (S4)."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
 class Quarantine(Action):
     """The item could not be read; it is tried again later."""
 
@@ -78,27 +90,27 @@ class Quarantine(Action):
 
 
 def plan(changes: Iterable[Change], links: Mapping[str, LinkState], policy: DomainPolicy) -> Iterator[Action]:
-    """The actions of a page, in its order. A change that is already known yields nothing (invariants 2 and 3)."""
+    """The actions of a page, one for each change, in its order."""
     for change in changes:
         link = links.get(change.remote_id)
         match change.kind:
             case ChangeKind.DELETED:
-                if link and not link.is_gone:
-                    yield MarkGone(change.remote_id)
+                yield MarkGone(change.remote_id) if link and not link.is_gone else Keep(change.remote_id)
             case ChangeKind.READ_FLAG:
-                if link and change.is_read is not None:
-                    yield SetRead(change.remote_id, change.is_read)
+                is_news = link is not None and change.is_read is not None
+                yield SetRead(change.remote_id, bool(change.is_read)) if is_news else Keep(change.remote_id)
             case _ if change.error or change.record is None:
                 yield Quarantine(change.remote_id, change.error or "the server sent nothing for this item")
             case _:
-                yield from _plan_item(change, change.record, link, policy)
+                yield _plan_item(change, change.record, link, policy)
 
 
-def _plan_item(change: Change, record: Record, link: LinkState | None, policy: DomainPolicy) -> Iterator[Action]:
+def _plan_item(change: Change, record: Record, link: LinkState | None, policy: DomainPolicy) -> Action:
     if record.is_private:
-        yield Withdraw(change.remote_id, PRIVATE) if link else Skip(change.remote_id, PRIVATE)
-    elif link is None:
+        return Withdraw(change.remote_id, PRIVATE) if link else Withhold(change.remote_id, PRIVATE, record)
+    if link is None:
         rule = skip_rule(record, policy) if isinstance(record, MessageRecord) else ""
-        yield Skip(change.remote_id, rule) if rule else Store(change.remote_id, change.version, record)
-    elif link.version != change.version or link.is_gone:
-        yield Update(change.remote_id, change.version, record)
+        return Skip(change.remote_id, rule) if rule else Store(change.remote_id, change.version, record)
+    if link.version != change.version or link.is_gone:
+        return Update(change.remote_id, change.version, record)
+    return Keep(change.remote_id)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from sync.planner import Action, LinkState, MarkGone, Quarantine, SetRead, Skip, Store, Update, Withdraw
+from sync.planner import Action, Keep, LinkState, MarkGone, Quarantine, SetRead, Skip, Store, Update, Withdraw, Withhold
 from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord
 from terracrm.models import Link, QuarantinedItem, SyncRunItem, utcnow
 from terracrm.services import links, mirror_calendar, mirror_contacts, mirror_mail
@@ -70,11 +70,15 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
             case Withdraw(remote_id, rule):
                 counts.deleted += _withdraw(session, source, remote_id, rule)
             case Skip(remote_id, rule):
+                if isinstance(action, Withhold):
+                    counts.deleted += _withdraw_moved(session, source, action)
                 counts.skipped += 1
                 note(session, source, remote_id, "skipped", rule)
             case Quarantine(remote_id, error):
                 counts.quarantined += 1
                 _quarantine(session, source, remote_id, error)
+            case Keep():
+                pass
     if mail:
         counts.unmatched += mirror_mail.store(session, source, mail)
     _release(session, source, actions)
@@ -114,6 +118,19 @@ def _mark_gone(session: Session, source: Source, remote_id: str) -> bool:
     return True
 
 
+def _withdraw_moved(session: Session, source: Source, action: Withhold) -> int:
+    """What a private item was before it was moved here. The old folder may not have told yet that it left."""
+    match action.record:
+        case MessageRecord() as record:
+            same = mirror_mail.links_of(session, source, record)
+        case ContactRecord() as record:
+            same = mirror_contacts.links_of(session, source, record)
+        case MeetingRecord() as record:
+            same = mirror_calendar.links_of(session, source, record)
+    moved = [link.remote_id for link in same if link.gone_at is not None or link.folder_id != source.folder_id]
+    return sum(_withdraw(session, source, remote_id, action.rule) for remote_id in moved)
+
+
 def _withdraw(session: Session, source: Source, remote_id: str, rule: str) -> bool:
     link = links.find(session, source.mailbox_id, remote_id)
     if link is None:
@@ -123,7 +140,7 @@ def _withdraw(session: Session, source: Source, remote_id: str, rule: str) -> bo
         mirror_mail.ENTITY: mirror_mail.withdraw,
         mirror_calendar.ENTITY: mirror_calendar.withdraw,
     }[link.entity]
-    withdraw(session, link)
+    withdraw(session, source, link)
     note(session, source, remote_id, "withdrawn", rule)
     return True
 

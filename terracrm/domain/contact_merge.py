@@ -57,6 +57,30 @@ def scalar_changes(base: Mapping[str, Any] | None, local: Mapping[str, Any], new
     return {name: new[name] for name in SCALARS if new[name] != base.get(name, "") and new[name] != local[name]}
 
 
+def retracted_scalars(
+    local: Mapping[str, Any], withdrawn: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]
+) -> dict[str, str]:
+    """What the fields become whose value only the withdrawn snapshots say: what another one says, or nothing (S4)."""
+    gone, left = list(withdrawn), list(others)
+    return {
+        name: next((other[name] for other in left if other[name]), "")
+        for name in SCALARS
+        if local[name] and any(base[name] == local[name] for base in gone) and local[name] not in _said(name, left)
+    }
+
+
+def retracted_entries(
+    field: str, withdrawn: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]
+) -> set[str]:
+    """The identities of a list field's entries that only the withdrawn snapshots have (S4)."""
+    gone, left = ({identity(field, entry) for base in bases for entry in base[field]} for bases in (withdrawn, others))
+    return gone - left
+
+
+def _said(name: str, snapshots: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {found[name] for found in snapshots}
+
+
 def identity(field: str, entry: Mapping[str, Any]) -> str:
     """What makes an entry of a list field the same entry; its label and spelling may change."""
     if field == "emails":

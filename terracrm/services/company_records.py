@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.names import company_key, is_same_company
-from terracrm.models import Company, CompanyDomain, Contact
+from terracrm.models import Company, CompanyDomain, Contact, Participant
 from terracrm.services import history, search
-from terracrm.services.field_history import record_change
+from terracrm.services.field_history import forget_changes, move_changes, record_change
 from terracrm.services.sources import Source
 
 
@@ -34,10 +35,34 @@ def company_for(session: Session, source: Source, name: str, domains: Iterable[s
         company = by_domain
     elif company is None:
         company = add_company(session, source, name)
-    elif by_domain is not None and by_domain is not company and is_named_by_domain(by_domain):
-        _absorb(session, by_domain, company)
-    _claim(session, company, wanted)
+    own_domains(session, company, wanted)
     return company
+
+
+def own_domains(session: Session, company: Company, domains: Iterable[str]) -> None:
+    """Give a company the domains of its people that nobody has, and what was only known by one of them."""
+    wanted = sorted({domain for domain in domains if domain})
+    owners = select(Company).join(CompanyDomain).where(CompanyDomain.domain.in_(wanted), Company.id != company.id)
+    for other in session.scalars(owners.distinct().order_by(Company.id)).all():
+        if is_named_by_domain(other) and not is_named_by_domain(company):
+            _absorb(session, other, company)
+    _claim(session, company, wanted)
+
+
+def withdraw(session: Session, policy: DomainPolicy, company: Company, names: Iterable[str]) -> bool:
+    """An entry that named this company became private: without its people it goes, and without its name it is
+    called by its domain again (S4). One that somebody wrote notes about stays. Whether it does."""
+    people = session.scalars(select(Contact).where(Contact.company_id == company.id)).all()
+    if not people and not company.notes:
+        _drop(session, policy, company)
+        return False
+    others = {company_key(person.company_name) for person in people}
+    if company.domains and company.name_key in {company_key(name) for name in names} - others:
+        company.name = company.domains[0].domain
+        company.name_key = company_key(company.name)
+        forget_changes(session, "company", company.id)
+        _index(session, company)
+    return True
 
 
 def company_by_domain(session: Session, source: Source, domain: str) -> Company:
@@ -102,6 +127,7 @@ def _adopt(session: Session, company: Company, domain: str) -> None:
 def _absorb(session: Session, known_by_domain: Company, company: Company) -> None:
     session.execute(update(Contact).where(Contact.company_id == known_by_domain.id).values(company_id=company.id))
     history.move_company(session, known_by_domain.id, company.id)
+    move_changes(session, "company", known_by_domain.id, company.id)
     for owned in list(known_by_domain.domains):
         known_by_domain.domains.remove(owned)
         session.flush()
@@ -110,6 +136,16 @@ def _absorb(session: Session, known_by_domain: Company, company: Company) -> Non
     session.delete(known_by_domain)
     session.flush()
     _index(session, company)
+
+
+def _drop(session: Session, policy: DomainPolicy, company: Company) -> None:
+    company.domains.clear()
+    session.flush()
+    history.rematch(session, policy, Participant.company_id == company.id)
+    forget_changes(session, "company", company.id)
+    search.remove(session, "company_search", [company.id])
+    session.delete(company)
+    session.flush()
 
 
 def _index(session: Session, company: Company) -> None:

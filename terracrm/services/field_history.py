@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import ColumnElement, delete, update
 from sqlalchemy.orm import Session
 
 from terracrm.models import FieldChange
@@ -26,3 +27,17 @@ def record_change(
                 source="mailbox",
             )
         )
+
+
+def move_changes(session: Session, entity: str, entity_id: int, new_id: int) -> None:
+    """One thing was found to be another: what changed of it goes there."""
+    session.execute(
+        update(FieldChange)
+        .where(FieldChange.entity == entity, FieldChange.entity_id == entity_id)
+        .values(entity_id=new_id)
+    )
+
+
+def forget_changes(session: Session, entity: str, entity_id: int, *only: ColumnElement[bool]) -> None:
+    """Forget what changed, for what must leave no trace (S4)."""
+    session.execute(delete(FieldChange).where(FieldChange.entity == entity, FieldChange.entity_id == entity_id, *only))

@@ -6,13 +6,14 @@ contact is made (M2), and two mailboxes in any order give the same timelines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, delete, exists, insert, literal, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from terracrm.domain.addresses import DomainPolicy
 from terracrm.models import Activity, CompanyTimeline, ContactTimeline, Participant
-from terracrm.services.matching import BY_ADDRESS, BY_DOMAIN
+from terracrm.services.matching import BY_ADDRESS, BY_DOMAIN, chunks, match
 
 
 def link_addresses(session: Session, contact_id: int, company_id: int | None, addresses: Iterable[str]) -> None:
@@ -64,22 +65,20 @@ def move_company(session: Session, old_company: int, new_company: int) -> None:
     _extend_company(session, new_company)
 
 
-def forget_contact(session: Session, contact_id: int) -> None:
-    """Take a contact out of the history; its mail stays with the company where the domain tells it."""
-    activities = select(Participant.activity_id).where(Participant.contact_id == contact_id)
-    touched = list(session.scalars(activities))
-    companies = _companies_of(session, Participant.contact_id == contact_id)
-    session.execute(delete(ContactTimeline).where(ContactTimeline.contact_id == contact_id))
-    session.execute(
-        update(Participant)
-        .where(Participant.contact_id == contact_id)
-        .values(contact_id=None, company_id=None, match_method="")
-    )
-    _rebuild_companies(session, companies)
-    refresh_matched(session, touched)
+def rematch(session: Session, policy: DomainPolicy, *mine: ColumnElement[bool]) -> None:
+    """Match these participants anew, after the contact, address or domain that they were found by has gone."""
+    found = session.execute(select(Participant.address, Participant.activity_id).where(*mine)).all()
+    for address, now in match(session, policy, {row.address for row in found}).items():
+        session.execute(
+            update(Participant)
+            .where(*mine, Participant.address == address)
+            .values(contact_id=now.contact_id, company_id=now.company_id, match_method=now.method)
+        )
+    for ids in chunks(sorted({row.activity_id for row in found})):
+        refresh(session, ids)
 
 
-def refresh(session: Session, activity_ids: Iterable[int]) -> None:
+def refresh(session: Session, activity_ids: Sequence[int]) -> None:
     """Write the timelines of these activities anew, after their time or participants changed."""
     ids = list(activity_ids)
     for timeline, person in ((ContactTimeline, Participant.contact_id), (CompanyTimeline, Participant.company_id)):
@@ -91,24 +90,20 @@ def refresh(session: Session, activity_ids: Iterable[int]) -> None:
             .distinct()
         )
         session.execute(insert(timeline).from_select(_columns(timeline), rows))
-    refresh_matched(session, ids)
-
-
-def refresh_matched(session: Session, activity_ids: Iterable[int]) -> None:
-    """Set `is_matched` by whether any participant is known."""
     known = exists().where(
         Participant.activity_id == Activity.id,
         Participant.contact_id.is_not(None) | Participant.company_id.is_not(None),
     )
-    session.execute(update(Activity).where(Activity.id.in_(list(activity_ids))).values(is_matched=known))
+    session.execute(update(Activity).where(Activity.id.in_(ids)).values(is_matched=known))
 
 
 def extend_contact(session: Session, contact_id: int) -> None:
     """Add what is missing to the contact's timeline and to those of its companies."""
-    _extend(session, ContactTimeline.contact_id, Participant.contact_id == contact_id, contact_id)
-    for company_id in _companies_of(session, Participant.contact_id == contact_id):
-        _extend_company(session, company_id)
-    _mark_matched(session, Participant.contact_id == contact_id)
+    mine = Participant.contact_id == contact_id
+    _extend(session, ContactTimeline.contact_id, mine, contact_id)
+    for company_id in _companies_of(session, mine):
+        _extend(session, CompanyTimeline.company_id, mine & (Participant.company_id == company_id), company_id)
+    _mark_matched(session, mine)
 
 
 def _extend_company(session: Session, company_id: int) -> None:

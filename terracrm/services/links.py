@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete as sql_delete
-from sqlalchemy import exists, select
+from sqlalchemy import and_, delete, exists, select
 from sqlalchemy.orm import Session
 
 from terracrm.models import Link, utcnow
@@ -15,14 +14,18 @@ def find(session: Session, mailbox_id: int, remote_id: str) -> Link | None:
     return session.scalar(select(Link).where(Link.mailbox_id == mailbox_id, Link.remote_id == remote_id))
 
 
-def find_by_content(session: Session, mailbox_id: int, entity: str, content_hash: str) -> Link | None:
-    """A link of this mailbox to an item of the same content: what a move leaves behind, as delete and create."""
-    return session.scalar(
-        select(Link)
-        .where(Link.mailbox_id == mailbox_id, Link.entity == entity, Link.content_hash == content_hash)
-        .order_by(Link.id.desc())
-        .limit(1)
-    )
+def by_content(session: Session, mailbox_id: int, entity: str, content_hash: str) -> list[Link]:
+    """The links of this mailbox to items of the same content, newest first: what moves leave behind."""
+    query = select(Link).where(Link.mailbox_id == mailbox_id, Link.entity == entity, Link.content_hash == content_hash)
+    return list(session.scalars(query.order_by(Link.id.desc())))
+
+
+def of(session: Session, entity: str, local_id: int, mailbox_id: int | None = None) -> list[Link]:
+    """The links to a thing, of one mailbox or of all, those of items that left included."""
+    query = select(Link).where(Link.entity == entity, Link.local_id == local_id)
+    if mailbox_id is not None:
+        query = query.where(Link.mailbox_id == mailbox_id)
+    return list(session.scalars(query.order_by(Link.id)))
 
 
 def add(
@@ -49,12 +52,9 @@ def mark_gone(session: Session, link: Link) -> None:
     session.flush()
 
 
-def delete(session: Session, link: Link) -> None:
-    """Remove a link altogether, for what must leave no trace (S4)."""
-    session.execute(sql_delete(Link).where(Link.id == link.id))
-    session.expunge(link)
-
-
-def is_held(session: Session, entity: str, local_id: int) -> bool:
-    """Whether any mailbox, now or before, brought this thing."""
-    return bool(session.scalar(select(exists().where(Link.entity == entity, Link.local_id == local_id))))
+def withdraw(session: Session, link: Link) -> bool:
+    """Remove a link and what the item's moves in its mailbox left behind (S4); whether other items hold the thing."""
+    same = and_(Link.entity == link.entity, Link.local_id == link.local_id)
+    left_behind = and_(Link.mailbox_id == link.mailbox_id, Link.gone_at.is_not(None))
+    session.execute(delete(Link).where(same, left_behind | (Link.id == link.id)))
+    return bool(session.scalar(select(exists().where(same))))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,6 +15,9 @@ from terracrm.models import CompanyDomain, Contact, ContactAddress
 BY_ADDRESS = "address"
 BY_DOMAIN = "domain"
 INTERNAL = "internal"
+# SQLite takes 32,766 parameters in a statement, PostgreSQL 65,535.
+MAX_PARAMETERS = 10_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +47,24 @@ def match(session: Session, policy: DomainPolicy, addresses: Iterable[str]) -> d
     return found
 
 
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in parts that fit into the parameters of one statement on either database."""
+    return (values[start : start + MAX_PARAMETERS] for start in range(0, len(values), MAX_PARAMETERS))
+
+
 def _people(session: Session, addresses: set[str]) -> dict[str, tuple[int, int | None]]:
-    rows = session.execute(
-        select(ContactAddress.address, Contact.id, Contact.company_id)
-        .join(Contact)
-        .where(ContactAddress.address.in_(addresses))
-        .order_by(Contact.id.desc())
-    )
-    return {address: (contact_id, company_id) for address, contact_id, company_id in rows}
+    query = select(ContactAddress.address, Contact.id, Contact.company_id).join(Contact).order_by(Contact.id.desc())
+    return {
+        address: (contact_id, company_id)
+        for some in chunks(sorted(addresses))
+        for address, contact_id, company_id in session.execute(query.where(ContactAddress.address.in_(some)))
+    }
 
 
 def _companies(session: Session, domains: set[str]) -> dict[str, int]:
-    rows = session.execute(
-        select(CompanyDomain.domain, CompanyDomain.company_id).where(CompanyDomain.domain.in_(domains))
-    )
-    return dict(rows.all())
+    query = select(CompanyDomain.domain, CompanyDomain.company_id)
+    return {
+        domain: company_id
+        for some in chunks(sorted(domains))
+        for domain, company_id in session.execute(query.where(CompanyDomain.domain.in_(some)))
+    }

@@ -11,28 +11,30 @@ from sqlalchemy.orm import Session
 from terracrm.domain.addresses import normalise
 from terracrm.domain.capture import has_outsiders, meeting_key, snippet
 from terracrm.domain.records import MeetingRecord
-from terracrm.models import Activity, ActivityKind, ActivityMailbox, Link, Meeting, MeetingCopy, utcnow
+from terracrm.models import Activity, ActivityKind, ActivityMailbox, Link, Mailbox, Meeting, MeetingCopy, utcnow
 from terracrm.models import Participant as ParticipantRow
 from terracrm.services import history, links, search
 from terracrm.services.activities import Entry, add_entries, participant_rows
 from terracrm.services.matching import match
-from terracrm.services.sources import Source
+from terracrm.services.sources import Source, lock_directory
 
 ENTITY = "meeting"
 RULE = "calendar"
 
 
 def store(session: Session, source: Source, remote_id: str, version: str, record: MeetingRecord) -> bool:
-    """Take in one calendar item; whether anything changed. The organizer's copy decides over the others."""
+    """Take in one calendar item; True. The organizer's copy decides over the others."""
+    lock_directory(session, for_writing=False)
     uid, occurrence = meeting_key(record)
     key = f"{uid or f'{source.mailbox_id}:{remote_id}'}/{occurrence}"
     link = links.find(session, source.mailbox_id, remote_id)
     meeting = session.scalar(select(Meeting).where(Meeting.meeting_key == key))
+    if link is not None and (meeting is None or link.local_id != meeting.id):
+        withdraw(session, source, link)  # the item has become another meeting
+        link = None
     if meeting is None:
         meeting = Meeting(meeting_key=key, uid=uid, occurrence=occurrence, kind=record.kind)
         session.add(meeting)
-    elif link is not None and link.version == version and link.gone_at is None:
-        return False
     if meeting.id is None or record.is_organizer or not meeting.from_organizer:
         _write(meeting, source, record)
         session.flush()
@@ -53,18 +55,28 @@ def mark_gone(session: Session, link: Link) -> None:
         session.flush()
 
 
-def withdraw(session: Session, link: Link) -> None:
-    """This copy became private: remove it, and the meeting too when no other calendar has it (S4)."""
-    meeting = session.get(Meeting, link.local_id)
-    mailbox_id = link.mailbox_id
-    session.execute(delete(MeetingCopy).where(MeetingCopy.link_id == link.id))
-    links.delete(session, link)
+def links_of(session: Session, source: Source, record: MeetingRecord) -> list[Link]:
+    """The links of this mailbox to copies of this meeting."""
+    uid, occurrence = meeting_key(record)
+    meeting_id = session.scalar(select(Meeting.id).where(Meeting.meeting_key == f"{uid}/{occurrence}"))
+    return links.of(session, ENTITY, meeting_id, source.mailbox_id) if uid and meeting_id else []
+
+
+def withdraw(session: Session, _: Source, link: Link) -> None:
+    """This copy became private: remove it, and the meeting too when no other calendar has it (S4).
+
+    Another calendar's next change says what the meeting is from then on.
+    """
+    meeting, mailbox_id = session.get(Meeting, link.local_id), link.mailbox_id
+    is_held = links.withdraw(session, link)
     if meeting is None:
         return
-    if not links.is_held(session, ENTITY, meeting.id):
+    if not is_held:
         _drop_activity(session, meeting)
         session.delete(meeting)
-    else:
+    elif not links.of(session, ENTITY, meeting.id, mailbox_id):
+        if meeting.source_mailbox_id == mailbox_id:
+            meeting.from_organizer = False
         session.execute(
             delete(ActivityMailbox).where(
                 ActivityMailbox.activity_id == meeting.activity_id, ActivityMailbox.mailbox_id == mailbox_id
@@ -104,6 +116,7 @@ def _write_activity(session: Session, source: Source, meeting: Meeting, record: 
             participants=record.participants,
         )
         meeting.activity_id = add_entries(session, source, [entry], matches)[0]
+        _add_holders(session, source, meeting.id, meeting.activity_id)
     else:
         activity = session.get_one(Activity, meeting.activity_id)
         activity.occurred_at = record.start
@@ -115,6 +128,17 @@ def _write_activity(session: Session, source: Source, meeting: Meeting, record: 
     people = " ".join(f"{p.name} {p.address}" for p in record.participants[:20])
     text = f"{record.subject} {record.location} {people} {record.body_text[: source.full_text_chars]}"
     search.index_activities(session, [(meeting.activity_id, record.start, text)])
+
+
+def _add_holders(session: Session, source: Source, meeting_id: int, activity_id: int) -> None:
+    """The other calendars that held the meeting before it became history hold the entry, too."""
+    others = select(MeetingCopy.mailbox_id, Mailbox.sharing).join(Mailbox, Mailbox.id == MeetingCopy.mailbox_id)
+    held = others.where(MeetingCopy.meeting_id == meeting_id, MeetingCopy.mailbox_id != source.mailbox_id)
+    found = dict(session.execute(held.distinct()).all())
+    if found:
+        rows = [{"activity_id": activity_id, "mailbox_id": mailbox_id} for mailbox_id in sorted(found)]
+        session.execute(insert(ActivityMailbox), rows)
+        session.get_one(Activity, activity_id).sharing = min(source.sharing, *found.values())
 
 
 def _write_copy(

@@ -22,15 +22,26 @@ from terracrm.domain.contact_merge import (
     birthday_of,
     identity,
     list_changes,
+    retracted_entries,
+    retracted_scalars,
     scalar_changes,
     snapshot,
 )
 from terracrm.domain.names import display_name, e164, name_key
 from terracrm.domain.records import ContactRecord
-from terracrm.models import Company, Contact, ContactAddress, ContactPhone, ContactPostalAddress, Link
-from terracrm.services import history, links, search
-from terracrm.services.company_records import company_by_domain, company_for
-from terracrm.services.field_history import record_change
+from terracrm.models import (
+    Company,
+    Contact,
+    ContactAddress,
+    ContactPhone,
+    ContactPostalAddress,
+    FieldChange,
+    Link,
+    Participant,
+)
+from terracrm.services import company_records, history, links, search
+from terracrm.services.company_records import company_by_domain, company_for, own_domains
+from terracrm.services.field_history import forget_changes, record_change
 from terracrm.services.sources import Source, lock_directory
 
 ENTITY = "contact"
@@ -40,7 +51,7 @@ FROM_MAIL = "sent_mail"
 
 def store(session: Session, source: Source, remote_id: str, version: str, record: ContactRecord) -> bool:
     """Take in one entry of a contacts folder; whether anything changed. The link keeps it as the new base."""
-    lock_directory(session)
+    lock_directory(session, for_writing=True)
     new = snapshot(record)
     digest = content_hash(new)
     link = links.find(session, source.mailbox_id, remote_id)
@@ -66,21 +77,13 @@ def apply(session: Session, source: Source, contact: Contact, base: Snapshot | N
     is_new = not contact.display_name
     local = _texts(contact)
     changes = scalar_changes(base, local, new)
+    _set(contact, changes)
     for field, value in changes.items():
-        setattr(contact, field, birthday_of(value) if field == "birthday" else value)
         if not is_new:
             record_change(session, source, ENTITY, contact.id, field, local[field], value)
     for field in LISTS:
         _apply_list(session, source, contact, field, base, new, log=not is_new)
-    if not contact.display_name:
-        addresses = [entry.written or entry.address for entry in contact.addresses]
-        contact.display_name = display_name(
-            contact.given_name,
-            contact.middle_name,
-            contact.surname,
-            next((x for x in [contact.company_name, *addresses, *(p.number for p in contact.phones)] if x), "—"),
-        )
-    contact.name_key = name_key(contact.display_name)
+    _name(contact)
     session.flush()
     _settle_company(session, source, contact, renamed="company_name" in changes)
     _tell_company(session, contact)
@@ -104,13 +107,62 @@ def add_from_mail(session: Session, source: Source, address: str, name: str) -> 
     return contact
 
 
-def withdraw(session: Session, link: Link) -> None:
-    """The entry became private: unlink it, and forget the contact when no other mailbox knows it (S4)."""
+def links_of(session: Session, source: Source, record: ContactRecord) -> list[Link]:
+    """The links of this mailbox to entries of the same content."""
+    return links.by_content(session, source.mailbox_id, ENTITY, content_hash(snapshot(record)))
+
+
+def withdraw(session: Session, source: Source, link: Link) -> None:
+    """The entry became private: nothing that only it said stays, and without another source no contact (S4).
+
+    What mail told of the person, or the entry of another mailbox, is not private.
+    """
     contact = session.get(Contact, link.local_id)
-    links.delete(session, link)
-    if contact is None or links.is_held(session, ENTITY, contact.id):
+    before = links.of(session, ENTITY, link.local_id)
+    links.withdraw(session, link)
+    if contact is None:
         return
-    history.forget_contact(session, contact.id)
+    left = links.of(session, ENTITY, contact.id)
+    withdrawn = [known.base for known in before if known not in left and known.base]
+    company, names = contact.company, {str(base["company_name"]) for base in withdrawn}
+    if left or contact.created_by_rule == FROM_MAIL:
+        _retract(session, source, contact, withdrawn, [known.base for known in left if known.base])
+    else:
+        _forget(session, source, contact)
+    if company is not None and company_records.withdraw(session, source.policy, company, names):
+        for base in withdrawn:
+            _untell_company(session, company, base)
+
+
+def _retract(
+    session: Session, source: Source, contact: Contact, withdrawn: list[Snapshot], others: list[Snapshot]
+) -> None:
+    local = _texts(contact)
+    changes = retracted_scalars(local, withdrawn, others)
+    forgotten = {name for name in TEXTS for base in withdrawn if base[name]}
+    _set(contact, changes)
+    for field in LISTS:
+        gone = retracted_entries(field, withdrawn, others)
+        if field == "emails" and contact.created_by_rule == FROM_MAIL and contact.addresses:
+            gone.discard(contact.addresses[0].address)
+        rows = getattr(contact, ROWS[field])
+        for row in [row for row in rows if identity(field, _entry(field, row)) in gone]:
+            rows.remove(row)
+            forgotten.add(field)
+    forget_changes(session, ENTITY, contact.id, FieldChange.field.in_(forgotten))
+    _name(contact)
+    session.flush()
+    addresses = [entry.address for entry in contact.addresses]
+    history.rematch(session, source.policy, Participant.contact_id == contact.id, Participant.address.not_in(addresses))
+    _settle_company(session, source, contact, renamed="company_name" in changes)
+    index(session, contact)
+
+
+def _forget(session: Session, source: Source, contact: Contact) -> None:
+    contact.addresses.clear()
+    session.flush()
+    history.rematch(session, source.policy, Participant.contact_id == contact.id)
+    forget_changes(session, ENTITY, contact.id)
     search.remove(session, "contact_search", [contact.id])
     session.delete(contact)
     session.flush()
@@ -149,8 +201,8 @@ def _same_person(session: Session, source: Source, record: ContactRecord, digest
     )
     if person is not None:
         return person, "address"
-    moved = links.find_by_content(session, source.mailbox_id, ENTITY, digest)
-    return (session.get(Contact, moved.local_id), "content") if moved else (None, "")
+    moved = links.by_content(session, source.mailbox_id, ENTITY, digest)
+    return (session.get(Contact, moved[0].local_id), "content") if moved else (None, "")
 
 
 def _add(session: Session, source: Source, rule: str) -> Contact:
@@ -173,12 +225,30 @@ def _texts(contact: Contact) -> dict[str, str]:
     return {name: getattr(contact, name) or "" for name in TEXTS} | {"birthday": birthday}
 
 
+def _set(contact: Contact, values: Mapping[str, str]) -> None:
+    for field, value in values.items():
+        setattr(contact, field, birthday_of(value) if field == "birthday" else value)
+
+
+def _name(contact: Contact) -> None:
+    """A contact has a name, and be it an address or a number."""
+    if not contact.display_name:
+        addresses = [entry.written or entry.address for entry in contact.addresses]
+        contact.display_name = display_name(
+            contact.given_name,
+            contact.middle_name,
+            contact.surname,
+            next((x for x in [contact.company_name, *addresses, *(p.number for p in contact.phones)] if x), "—"),
+        )
+    contact.name_key = name_key(contact.display_name)
+
+
 def _settle_company(session: Session, source: Source, contact: Contact, renamed: bool) -> None:
-    if contact.company_id is not None and not renamed:
-        known = session.scalars(select(ContactAddress.domain).where(ContactAddress.contact_id == contact.id))
-        company_for(session, source, contact.company_name, known)
-        return
     domains = [entry.domain for entry in contact.addresses]
+    if contact.company_id is not None and not renamed:
+        if contact.company_name:
+            own_domains(session, session.get_one(Company, contact.company_id), domains)
+        return
     company = company_for(session, source, contact.company_name, domains)
     old, contact.company_id = contact.company_id, company.id if company else None
     session.flush()
@@ -197,6 +267,18 @@ def _tell_company(session: Session, contact: Contact) -> None:
     main = next((entry.number for entry in contact.phones if entry.label == "company_main"), "")
     company.phone = company.phone or main
     session.flush()
+
+
+def _untell_company(session: Session, company: Company, withdrawn: Snapshot) -> None:
+    """What a withdrawn card said of the company goes, unless another of its people's cards says it, too."""
+    cities = {entry["city"] for entry in withdrawn["postal_addresses"]}
+    company.city = "" if company.city in cities else company.city
+    company.website = "" if company.website == withdrawn["website"] else company.website
+    phones = {entry["number"].strip() for entry in withdrawn["phones"]}
+    company.phone = "" if company.phone in phones else company.phone
+    session.flush()
+    for person in session.scalars(select(Contact).where(Contact.company_id == company.id)).all():
+        _tell_company(session, person)
 
 
 def _apply_list(

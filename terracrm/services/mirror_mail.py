@@ -37,6 +37,7 @@ from terracrm.services.sources import Source, lock_directory
 ENTITY = "message"
 RULE = "mail"
 CLOCK_SKEW = timedelta(days=1)
+MANY_PEOPLE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,7 @@ def store(session: Session, source: Source, arrivals: Sequence[Arrival]) -> int:
     thread_ids = _threads(session, source, keyed)
     ids = known | _add_messages(session, source, new, matches, thread_ids)
     _add_copies(session, source, arrivals, ids)
-    for key in known:
-        _second_copy(session, source, ids[key], keyed[key].record, matches)
+    _second_copies(session, source, {known[key]: keyed[key].record for key in known}, matches)
     return sum(1 for arrival in new.values() if not _is_known(arrival.record, matches))
 
 
@@ -78,14 +78,20 @@ def set_read(session: Session, link: Link, is_read: bool) -> None:
     session.execute(update(MessageCopy).where(MessageCopy.link_id == link.id).values(is_read=is_read))
 
 
-def withdraw(session: Session, link: Link) -> None:
-    """This copy became private: remove it, and the message too when no other mailbox has it (S4)."""
+def links_of(session: Session, source: Source, record: MessageRecord) -> list[Link]:
+    """The links of this mailbox to copies of this mail."""
+    message_id = session.scalar(select(Message.activity_id).where(Message.message_key == message_key(record)))
+    return links.of(session, ENTITY, message_id, source.mailbox_id) if message_id else []
+
+
+def withdraw(session: Session, _: Source, link: Link) -> None:
+    """This copy became private: remove it, and the message too when no other copy was brought (S4)."""
     message_id, mailbox_id = link.local_id, link.mailbox_id
-    session.execute(delete(MessageCopy).where(MessageCopy.link_id == link.id))
-    links.delete(session, link)
-    if not links.is_held(session, ENTITY, message_id):
+    if not links.withdraw(session, link):
+        thread_id = session.scalars(select(Message.thread_id).where(Message.activity_id == message_id)).one()
         search.remove(session, "activity_search", [message_id])
         session.execute(delete(Activity).where(Activity.id == message_id))
+        threads.forget_if_empty(session, thread_id)
         return
     others = select(MessageCopy.link_id).where(
         MessageCopy.message_id == message_id, MessageCopy.mailbox_id == mailbox_id
@@ -119,9 +125,7 @@ def _matches(session: Session, source: Source, records: list[MessageRecord]) -> 
         for address, name in _to_be_known(source, record)
         if matches[address].contact_id is None and matches[address].method != "internal"
     }
-    if not strangers:
-        return matches
-    lock_directory(session)
+    lock_directory(session, for_writing=bool(strangers))
     for address, name in sorted(strangers.items()):
         if match(session, source.policy, [address])[address].contact_id is None:
             add_from_mail(session, source, address, name)
@@ -129,8 +133,11 @@ def _matches(session: Session, source: Source, records: list[MessageRecord]) -> 
 
 
 def _to_be_known(source: Source, record: MessageRecord) -> list[tuple[str, str]]:
-    """Whom this mail makes a contact: by the job's rule, never from bulk or no-reply mail (S7)."""
-    if source.create_contacts == "off" or record.is_bulk:
+    """Whom this mail makes a contact: by the job's rule, never from bulk or no-reply mail (S7).
+
+    A mail to very many is bulk, whatever it says of itself.
+    """
+    if source.create_contacts == "off" or record.is_bulk or len(record.participants) > MANY_PEOPLE:
         return []
     is_sent = _direction(source, record) == "out"
     if not is_sent and source.create_contacts != "all":
@@ -282,23 +289,28 @@ def _add_copies(session: Session, source: Source, arrivals: Sequence[Arrival], i
     )
 
 
-def _second_copy(
-    session: Session, source: Source, activity_id: int, record: MessageRecord, matches: dict[str, Match]
+def _second_copies(
+    session: Session, source: Source, records: dict[int, MessageRecord], matches: dict[str, Match]
 ) -> None:
-    """Another mailbox has a known message: the strictest sharing holds, and what only it knows is added."""
-    activity = session.get_one(Activity, activity_id)
-    activity.sharing = min(activity.sharing, source.sharing)
-    if _direction(source, record) == "out":
-        activity.direction = "out"
-    session.flush()
-    there = session.scalar(
-        select(ActivityMailbox).where(
-            ActivityMailbox.activity_id == activity_id, ActivityMailbox.mailbox_id == source.mailbox_id
-        )
+    """Another folder has known messages: the strictest sharing holds, and what only it knows is added."""
+    if not records:
+        return
+    session.execute(
+        update(Activity)
+        .where(Activity.id.in_(records), Activity.sharing > source.sharing)
+        .values(sharing=source.sharing)
     )
-    if there is None:
-        session.execute(insert(ActivityMailbox), [{"activity_id": activity_id, "mailbox_id": source.mailbox_id}])
-    _add_blind_copies(session, source, activity_id, record.participants, matches)
+    sent = [activity_id for activity_id, record in records.items() if _direction(source, record) == "out"]
+    session.execute(update(Activity).where(Activity.id.in_(sent)).values(direction="out"))
+    there = select(ActivityMailbox.activity_id).where(
+        ActivityMailbox.activity_id.in_(records), ActivityMailbox.mailbox_id == source.mailbox_id
+    )
+    new = sorted(records.keys() - set(session.scalars(there)))
+    if new:
+        rows = [{"activity_id": activity_id, "mailbox_id": source.mailbox_id} for activity_id in new]
+        session.execute(insert(ActivityMailbox), rows)
+    for activity_id, record in records.items():
+        _add_blind_copies(session, source, activity_id, record.participants, matches)
 
 
 def _add_blind_copies(
@@ -315,7 +327,7 @@ def _add_blind_copies(
         select(ParticipantRow.address, ParticipantRow.position).where(ParticipantRow.activity_id == activity_id)
     ).all()
     there = {row.address for row in rows}
-    missing = tuple(p for p in blind if normalise(p.address) not in there)
+    missing = tuple(p for p in blind if (normalise(p.address) or p.address.strip()) not in there)
     if missing:
         first = max((row.position for row in rows), default=-1) + 1
         session.execute(insert(ParticipantRow), participant_rows(source, activity_id, missing, matches, first))

@@ -53,10 +53,12 @@ def source_of(settings: Settings, mailbox: Mailbox, folder: MirrorFolder, run_id
     )
 
 
-def lock_directory(session: Session) -> None:
-    """Let only one transaction at a time add people and companies, so that two mailboxes never add the same.
+def lock_directory(session: Session, *, for_writing: bool) -> None:
+    """Let only one transaction at a time add people and companies, and none that matches them meanwhile.
 
+    So two mailboxes never add the same person, and no mail misses the person that another mailbox is adding.
     SQLite has one writer anyway (`db.begin_write`); PostgreSQL gets a lock that ends with the transaction.
     """
     if session.get_bind().dialect.name == "postgresql":
-        session.connection().exec_driver_sql("SELECT pg_advisory_xact_lock(7205001)")
+        name = "pg_advisory_xact_lock" if for_writing else "pg_advisory_xact_lock_shared"
+        session.connection().exec_driver_sql(f"SELECT {name}(7205001)")

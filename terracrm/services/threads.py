@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import DomainPolicy, normalise
@@ -47,6 +47,13 @@ def assign(session: Session, messages: Sequence[set[str]]) -> list[int]:
     return [threads[groups.root(next(iter(keys)))] for keys in messages]
 
 
+def forget_if_empty(session: Session, thread_id: int) -> None:
+    """Forget a thread whose last message was withdrawn, with the Message-IDs that it named (S4)."""
+    if session.scalar(select(Message.activity_id).where(Message.thread_id == thread_id).limit(1)) is None:
+        session.execute(delete(ThreadKey).where(ThreadKey.thread_id == thread_id))
+        session.execute(delete(Thread).where(Thread.id == thread_id))
+
+
 def _settle(session: Session, groups: _Groups, wanted: set[str]) -> dict[str | int, int]:
     """The thread of each group by its root: the oldest it has, the others join it, or a new one."""
     existing: dict[str | int, list[int]] = {groups.root(key): [] for key in sorted(wanted)}
@@ -71,6 +78,8 @@ def _join(session: Session, joined: set[int], into: int) -> None:
     if joined:
         session.execute(update(ThreadKey).where(ThreadKey.thread_id.in_(joined)).values(thread_id=into))
         session.execute(update(Message).where(Message.thread_id.in_(joined)).values(thread_id=into))
+        # A worker that adds to a joined thread meanwhile fails here or there, and tries again with what is known then.
+        session.execute(delete(Thread).where(Thread.id.in_(joined)))
 
 
 class _Groups:
