@@ -108,8 +108,8 @@ def _split_mbox(data: bytes) -> list[tuple[str, bytes]]:
         if match.start() == 0 or data[max(0, match.start() - 4) : match.start()].endswith((b"\n\n", b"\r\n\r\n"))
     ]
     found = []
-    for match, following in zip(starts, [*starts[1:], None], strict=True):
-        end = following.start() if following else len(data)
+    ends = [match.start() for match in starts[1:]] + [len(data)]
+    for match, end in zip(starts, ends, strict=False):
         envelope = match[0].decode("latin-1")
         found.append((envelope, _MBOX_QUOTED.sub(rb"\1", data[match.end() : end])))
     return found

@@ -195,3 +195,12 @@ def test_real_mailboxes_are_loaded_whole(store: Store) -> None:
     assert done.messages == len(files)
     assert done.unreadable == []
     assert counts(store, "allen-p@example.test")["contacts (mail)"] == 2
+
+
+def test_a_mail_that_begins_like_a_mailbox_file_is_loaded_as_far_as_it_can_be(store: Store, tmp_path: Path) -> None:
+    inbox = tmp_path / "anna" / "inbox"
+    inbox.mkdir(parents=True)
+    (inbox / "1.").write_bytes(b"From nobody\x00\xff\r\nSubject: =?koi8-r?B?broken\r\n\r\n\xff\xfe")
+    (inbox / "2.").write_bytes(b"From ")
+    done = load(store, mail=tmp_path)
+    assert (done.messages, done.unreadable) == (2, [])
