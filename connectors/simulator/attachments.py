@@ -11,7 +11,7 @@ from connectors.simulator import ids
 from connectors.simulator.content import Attachment
 from connectors.simulator.errors import EwsError
 from connectors.simulator.rows import AttachmentRow, ItemRow
-from connectors.simulator.schema import arrange
+from connectors.simulator.schema import arrange, parse
 
 if TYPE_CHECKING:
     from connectors.simulator.store import Store
@@ -142,7 +142,7 @@ class Attachments:
             inner = None
             if row.element is not None:
                 inner = Item(
-                    etree.fromstring(row.element),
+                    parse(row.element),
                     self.as_content(item, row.number),
                     self.content(row) or None,
                 )

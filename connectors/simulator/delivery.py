@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from lxml import etree
@@ -86,7 +87,7 @@ def send(
     for address in recipients:
         box = store.mailboxes.find(address)
         if box is not None:
-            copy = etree.fromstring(etree.tostring(element))
+            copy = deepcopy(element)
             drop(copy, "BccRecipients", "Flag", "Categories")
             _arrive(store, box, copy, attachments or [], None, search_key=search_key)
     if outside:

@@ -20,7 +20,8 @@ _DURATION = re.compile(
 
 def clean(text: str) -> str:
     """`text` without the characters that XML 1.0 cannot hold (NUL, most controls, lone surrogates)."""
-    return _ILLEGAL.sub("", text)
+    # Whatever Python calls printable is legal, and nearly every value is.
+    return text if text.isprintable() else _ILLEGAL.sub("", text)
 
 
 def new(name: str) -> etree._Element:

@@ -104,7 +104,11 @@ def read_event(event: Component, resolve: ResolveZone) -> tuple[Item, When, Seri
     if series is not None:
         first = slot(series, when.start.time(), 1)
         begin = first.start if first else when.start
-        when = When(begin, begin + (when.end - when.start), when.all_day, when.zone)
+        try:
+            when = When(begin, begin + (when.end - when.start), when.all_day, when.zone)
+            when.utc(when.start), when.utc(when.end)
+        except OverflowError:
+            return None
         series = Series(series.pattern, begin.date(), series.until, series.count)
     element = new("CalendarItem")
     add(element, "ItemClass", "IPM.Appointment")

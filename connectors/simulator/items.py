@@ -12,7 +12,7 @@ from connectors.simulator import properties
 from connectors.simulator.content import Attachment
 from connectors.simulator.errors import EwsError
 from connectors.simulator.rows import Event, FolderRow, ItemRow, Mailbox
-from connectors.simulator.schema import Element, arrange, local, put, text_of
+from connectors.simulator.schema import Element, arrange, local, parse, put, text_of
 
 if TYPE_CHECKING:
     from connectors.simulator.store import Store
@@ -70,7 +70,7 @@ class Items:
             folder.number,
             associated,
         )
-        return [(self._row(row[:-1]), etree.fromstring(row[-1])) for row in rows]
+        return [(self._row(row[:-1]), parse(row[-1])) for row in rows]
 
     def by_message_id(self, mailbox: Mailbox, message_id: str) -> list[ItemRow]:
         """The items of a mailbox with that Message-ID, oldest first."""
@@ -93,7 +93,7 @@ class Items:
 
     def element(self, row: ItemRow) -> Element:
         """The stored properties, in a tree of the caller's own."""
-        return etree.fromstring(self.xml(row))
+        return parse(self.xml(row))
 
     def conversation(self, row: ItemRow) -> bytes | None:
         """The 16 bytes of the item's conversation, if it belongs to one."""

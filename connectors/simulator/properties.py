@@ -6,9 +6,8 @@ import base64
 import hashlib
 import re
 import secrets
+from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple
-
-from lxml import etree
 
 from connectors.simulator import people
 from connectors.simulator.errors import EwsError
@@ -282,6 +281,6 @@ def _follow_task_status(element: Element, now: str) -> None:
 def copy_of(element: Element, kind: str | None = None) -> Element:
     """The same properties in a tree of their own, under another kind of item where one is named."""
     fresh = make(kind or local(element))
-    for child in etree.fromstring(etree.tostring(element)):
+    for child in deepcopy(element):
         fresh.append(child)
     return fresh

@@ -55,6 +55,9 @@ _HAS_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\b(?:19|20)\d\d\b|\d:\d
 _NOTES_DATE = re.compile(r"^\s*\d{1,2}/\d{1,2}/\d{2,4}\s+\d{1,2}:\d\d(?::\d\d)?(?:\s*[AP]M)?\s*$", re.IGNORECASE)
 _NOTES_TO = re.compile(r"^\s*(?:To|cc|Кому):", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+# Without one of these on it or just below it no line begins a quotation: most lines are done with at a glance.
+_MARK = re.compile(r":|--|/")
+_NEAR = 4
 _LONGEST = 400
 
 
@@ -83,9 +86,13 @@ def written(lines: Sequence[Line]) -> list[bool]:
 def _written(lines: Sequence[Line]) -> list[bool]:
     plain = [_INVISIBLE.sub("", line.text).replace("\xa0", " ") if len(line.text) < _LONGEST else "x" for line in lines]
     keep = [not line.quoted for line in lines]
+    marks = [line.boundary or _MARK.search(text) is not None for line, text in zip(lines, plain, strict=True)]
     anything = False
     for index in range(len(lines)):
         if not keep[index]:
+            continue
+        if not any(marks[index : index + _NEAR]):
+            anything = anything or bool(plain[index].strip())
             continue
         cut = _cut_at(lines, plain, index)
         if cut is not None:
@@ -148,7 +155,7 @@ def _attribution(plain: list[str], index: int) -> int:
     if not plain[index].strip():
         return 0
     joined = ""
-    for length, line in enumerate(plain[index : index + 4], 1):
+    for length, line in enumerate(plain[index : index + _NEAR], 1):
         if not line.strip():
             return 0
         joined = f"{joined} {line.strip()}".strip()

@@ -19,11 +19,18 @@ _T = f"{{{TYPES}}}"
 _M = f"{{{MESSAGES}}}"
 
 Element = etree._Element
+# libxml2 refuses texts of ten million characters unless it is told that they are meant.
+_LONG = 5_000_000
 
 
 def words(text: str) -> frozenset[str]:
     """The words of a table that is written as text."""
     return frozenset(text.split())
+
+
+def parse(data: bytes) -> Element:
+    """XML that this server wrote itself; unlike XML of strangers it may hold bodies of any length."""
+    return etree.fromstring(data, etree.XMLParser(huge_tree=True) if len(data) > _LONG else None)
 
 
 def t(name: str) -> str:

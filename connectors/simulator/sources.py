@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from lxml import etree
+from copy import deepcopy
 
 from connectors.simulator.content import Item
 from connectors.simulator.errors import EwsError
@@ -23,7 +22,7 @@ def mime(call: Call, row: ItemRow, source: Element) -> bytes:
     kept = call.store.items.mime(row) if row.occurrence is None else None
     if kept is not None:
         return kept
-    element = etree.fromstring(etree.tostring(source))
+    element = deepcopy(source)
     return write_mime(Item(element, call.store.attachments.as_content(row), None))
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-
-from lxml import etree
+from copy import deepcopy
 
 from connectors.simulator import properties, render, shapes, targets, values
 from connectors.simulator.content import Attachment, Item
@@ -25,6 +24,7 @@ from connectors.simulator.schema import (
     m,
     make,
     misplaced,
+    parse,
     put,
     t,
     text_of,
@@ -74,7 +74,7 @@ def _inner(call: Call, entry: Element, depth: int) -> Item:
     wrong = misplaced(held, ITEM_ORDER[local(held)])
     if wrong is not None:
         raise SchemaViolation(f"The element '{local(held)}' has invalid child element '{wrong}'.")
-    element = etree.fromstring(etree.tostring(held))
+    element = deepcopy(held)
     values.normalise(element, call.time_zone)
     nested = contents(call, held.find(t("Attachments")), depth + 1)
     properties.complete(call.store, call.user, element, draft=None)
@@ -135,7 +135,7 @@ def get_attachment(call: Call) -> Element:
 def _attached_item(call: Call, row: ItemRow, held: AttachmentRow, shape: shapes.Shape) -> Element:
     """An attached item with all its properties; its id is the attachment's."""
     assert held.element is not None
-    element = etree.fromstring(held.element)
+    element = parse(held.element)
     if shape.names & {"MimeContent"}:
         mime = call.store.attachments.content(held)
         if not mime:
