@@ -1,0 +1,111 @@
+"""Bodies of mail made safe and readable: HTML cleaned, quoted text told apart (S11)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import html
+
+from web import mail_html, mail_text
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "<a href='JaVa\tScript:alert(1)'>x</a>",
+    "<a href='data:text/html,<script>alert(1)</script>'>x</a>",
+    "<iframe src='https://evil.example'></iframe>",
+    "<form action='https://evil.example'><input name=p></form>",
+    "<svg><script>alert(1)</script></svg>",
+    "<math><mtext><style><img src=x onerror=alert(1)></style></mtext></math>",
+    "<link rel=stylesheet href='https://evil.example/x.css'>",
+    "<meta http-equiv=refresh content='0;url=https://evil.example'>",
+    "<base href='https://evil.example/'>",
+    "<div style='background:url(https://evil.example/p.gif)'>x</div>",
+    "<div style='position:fixed;top:0;left:0;width:100%;height:100%;z-index:9'>x</div>",
+    "<table background='https://evil.example/p.gif'><tr><td>x</td></tr></table>",
+    "<img srcset='https://evil.example/p.gif 1x' src='https://evil.example/p.gif'>",
+    "<img src='//evil.example/p.gif'>",
+    "<video poster='https://evil.example/p.gif' src='https://evil.example/v.mp4'></video>",
+    "<object data='https://evil.example'></object><embed src='https://evil.example'>",
+    "<style>@import 'https://evil.example/x.css'; body { background: url(https://evil.example) }</style>",
+]
+
+
+@pytest.mark.parametrize("mail", HOSTILE)
+def test_nothing_runs_and_nothing_is_fetched(mail: str) -> None:
+    clean = mail_html.clean(f"<p>before</p>{mail}<p>after</p>").html
+    assert "before" in clean
+    assert "after" in clean
+    for unwanted in ("evil.example", "alert", "javascript", "position", "<form", "<iframe", "<style"):
+        assert unwanted not in clean.lower()
+
+
+def test_remote_images_are_counted_and_shown_only_when_wanted() -> None:
+    mail = '<img src="https://a.example/1.gif"><img src="cid:logo"><img src="http://b.example/2.gif" alt="Two">'
+    hidden = mail_html.clean(mail)
+    assert hidden.remote_images == 2
+    assert "example" not in hidden.html
+    assert 'alt="Two"' in hidden.html
+    shown = mail_html.clean(mail, remote_images=True)
+    assert "https://a.example/1.gif" in shown.html
+    assert "cid:" not in shown.html
+
+
+def test_pictures_inside_the_mail_are_shown_but_not_svg() -> None:
+    assert "data:image/png;base64,AAAA" in mail_html.clean('<img src="data:image/png;base64,AAAA">').html
+    assert "svg" not in mail_html.clean('<img src="data:image/svg+xml;base64,AAAA">').html
+
+
+def test_the_look_of_a_business_mail_stays() -> None:
+    mail = '<table width="600"><tr><td style="color: #1f497d; position: absolute">Цена</td></tr></table>'
+    clean = mail_html.clean(mail).html
+    assert 'width="600"' in clean
+    assert "color:#1f497d" in clean.replace(" ", "")
+    assert "position" not in clean
+
+
+def test_links_open_elsewhere_and_tell_nothing() -> None:
+    [link] = html.fromstring(f"<div>{mail_html.clean('<a href=https://x.example>x</a>').html}</div>").xpath("//a")
+    assert link.get("target") == "_blank"
+    assert {"noopener", "noreferrer"} <= set(link.get("rel").split())
+
+
+@given(st.text())
+def test_any_text_can_be_cleaned(mail: str) -> None:
+    assert "<script" not in mail_html.clean(mail).html.lower()
+
+
+@pytest.mark.parametrize(
+    ("mail", "fresh", "quoted"),
+    [
+        ("Да.\n\n> Вы придёте?", "Да.", "> Вы придёте?"),
+        ("Ok\n\n-----Original Message-----\nFrom: A", "Ok", "-----Original Message-----\nFrom: A"),
+        ("Да\n\n-----Исходное сообщение-----\nОт: А", "Да", "-----Исходное сообщение-----\nОт: А"),
+        ("Yes\n\nOn Mon, 23 Nov 2026, Ann wrote:\n> Come?", "Yes", "On Mon, 23 Nov 2026, Ann wrote:\n> Come?"),
+        ("Да\n\n23.11.2026, 10:00, Анна писала:\n> Да?", "Да", "23.11.2026, 10:00, Анна писала:\n> Да?"),
+        ("Да\n\nОт: Анна\nОтправлено: 23.11\nКому: Я\nТема: Т\n\nТекст", "Да",
+         "От: Анна\nОтправлено: 23.11\nКому: Я\nТема: Т\n\nТекст"),
+        ("Ok\n\nFrom: Ann\nSent: today\nTo: me\nSubject: S\n\nText", "Ok",
+         "From: Ann\nSent: today\nTo: me\nSubject: S\n\nText"),
+        ("Just a text.\r\nTwo lines.", "Just a text.\nTwo lines.", ""),
+        ("", "", ""),
+    ],
+)  # fmt: skip
+def test_what_is_quoted_is_told_from_what_is_new(mail: str, fresh: str, quoted: str) -> None:
+    assert mail_text.split(mail) == (fresh, quoted)
+
+
+@pytest.mark.parametrize(
+    "mail",
+    ["> Come?\nYes.\n> When?\nAt ten.", "Hello\n> Come?\nYes.\n> When?\nAt ten.", "From: a list\nof words"],
+)
+def test_answers_between_the_quoted_lines_are_never_folded_away(mail: str) -> None:
+    assert mail_text.split(mail) == (mail, "")
+
+
+@given(st.text())
+def test_no_line_is_lost(mail: str) -> None:
+    fresh, quoted = mail_text.split(mail)
+    assert (fresh + quoted).split() == mail.split()
