@@ -101,9 +101,11 @@ def read_event(event: Component, resolve: ResolveZone) -> tuple[Item, When, Seri
         return None
     rule = _one(event.get("RRULE"))
     series = read_rule(rule, when.start, when.zone.tz) if isinstance(rule, dict) else None
-    if series is not None:
-        first = slot(series, when.start.time(), 1)
-        begin = first.start if first else when.start
+    first = slot(series, when.start.time(), 1) if series is not None else None
+    if series is None or first is None:
+        series = None  # a rule that never comes true makes a single meeting
+    else:
+        begin = first.start
         try:
             when = When(begin, begin + (when.end - when.start), when.all_day, when.zone)
             when.utc(when.start), when.utc(when.end)

@@ -5,10 +5,12 @@ A file is cut into its components before any is parsed, so one broken event cost
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from icalendar import Component, Event, Timezone, Todo, vBroken
+from icalendar.error import GloballyUniqueTZIDGuessed
 
 from connectors.simulator.charsets import decode
 from connectors.simulator.content import Item
@@ -18,6 +20,8 @@ from connectors.simulator.icalendar_zones import UTC_ZONE, NamedZone, named_zone
 from connectors.simulator.overrides import delete_occurrence, set_override
 from connectors.simulator.recurrence import Series, slots_between
 
+# Which zone a TZID means is decided here (`zones_of`); what the library guesses does not matter.
+warnings.filterwarnings("ignore", category=GloballyUniqueTZIDGuessed)
 _KINDS = {"VEVENT": Event, "VTODO": Todo, "VTIMEZONE": Timezone}
 # Parsing is icalendar's; these are what it lets through on lines that no RFC allows.
 _BROKEN = (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError)

@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connectors.simulator import operations
 from connectors.simulator.content import Item
+from connectors.simulator.errors import EwsError
 from connectors.simulator.icalendar_files import read_calendar
 from connectors.simulator.mail_folders import Found, find_mail
 from connectors.simulator.mime import read_mime
 from connectors.simulator.rows import FolderRow, Mailbox
-from connectors.simulator.schema import drop, local, put
+from connectors.simulator.schema import drop, local, put, text_of
 from connectors.simulator.vcard import read_vcards
 
 if TYPE_CHECKING:
@@ -44,12 +46,17 @@ _MAIL_CLASS = "IPF.Note"
 
 @dataclass
 class Loaded:
-    """What was put into the mailboxes; `unreadable` names the files that could not be opened."""
+    """What was put into the mailboxes.
+
+    `refused` counts events that no Exchange keeps (one that lasts for years);
+    `unreadable` names the files that could not be opened.
+    """
 
     mailboxes: int = 0
     messages: int = 0
     contacts: int = 0
     events: int = 0
+    refused: int = 0
     unreadable: list[Path] = field(default_factory=list)
 
 
@@ -65,6 +72,7 @@ def load(
     Malformed content is taken as far as it can be read; a file that cannot be opened is named in the answer.
     Raises NotADirectoryError where one of the folders is none.
     """
+    operations.load()  # without them nobody completes what is put into a calendar
     store: Store = getattr(target, "store", target)
     for folder in (mail, vcards, calendars):
         if folder is not None and not folder.is_dir():
@@ -157,8 +165,14 @@ def _load_calendars(store: Store, mailbox: Mailbox, path: Path, done: Loaded) ->
     tasks = store.folders.distinguished(mailbox, "tasks")
     for item in _read_files(store, mailbox, path, "calendars", ".ics", read_calendar, done):
         folder = tasks if local(item.element) == "Task" else calendar
-        store.items.create(folder, item.element, attachments=item.attachments, draft=False)
-        done.events += 1
+        try:
+            with store.transaction():
+                store.items.create(folder, item.element, attachments=item.attachments, draft=False)
+        except EwsError as error:
+            _log.warning("cannot keep %r of %s: %s", text_of(item.element, "Subject"), mailbox.address, error)
+            done.refused += 1
+        else:
+            done.events += 1
 
 
 def _read_files(

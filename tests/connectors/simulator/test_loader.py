@@ -176,6 +176,18 @@ def test_contacts_events_and_todos(store: Store, tmp_path: Path) -> None:
     assert counts(store, "bob@example.test") == {"Contacts": 1, "Calendar": 1, "Tasks": 1}
 
 
+def test_events_that_exchange_would_refuse_do_not_stop_the_rest(store: Store, tmp_path: Path) -> None:
+    events = (
+        "UID:1\nDTSTART:20000101T000000Z\nDTEND:20240101T000000Z",
+        "UID:2\nDTSTART:20240101T000000Z\nRRULE:FREQ=DAILY;UNTIL=20200101T000000Z",
+        "UID:3\nDTSTART:20240101T000000Z\nDTEND:20230101T000000Z",
+    )
+    body = "".join(f"BEGIN:VEVENT\n{event}\nEND:VEVENT\n" for event in events)
+    put(tmp_path / "ann.ics", f"BEGIN:VCALENDAR\n{body}END:VCALENDAR\n")
+    done = load(store, calendars=tmp_path)
+    assert (done.events, done.refused) == (2, 1)
+
+
 def test_a_folder_that_is_not_there_is_an_error(store: Store, tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError, match="nowhere"):
         load(store, mail=tmp_path / "nowhere")
