@@ -39,6 +39,12 @@ def test_every_command_has_help_with_an_example(terracrm: Terracrm, words: tuple
     assert " ".join(words) in example
 
 
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_the_administrators_page_tells_of_every_command(words: tuple[str, ...]) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs/administration.md"
+    assert f"terracrm {' '.join(words)}" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "words", [("conf",), ("config", "chekc"), ("config", "check", "--nonsense"), ("db", "upgrade", "x")]
 )
