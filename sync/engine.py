@@ -6,26 +6,29 @@ database make a second worker, a late call or a crash harmless (design, invarian
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from time import monotonic
 from typing import TypeVar
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from connectors.base import Account, Connector
 from sync import claims, folders, outcomes, writer
 from sync.planner import Action, Quarantine, plan
 from terracrm.config import Settings
-from terracrm.db import begin_write
+from terracrm.db import begin_write, is_about_data, is_race
 from terracrm.domain.records import Change, Folder, StreamKind
+from terracrm.domain.texts import storable
 from terracrm.errors import ConfigError, ConnectorError, CursorExpired, ItemGone
 from terracrm.logs import about
 from terracrm.models import Mailbox, MirrorFolder, QuarantinedItem, Stream, SyncRun, utcnow
 from terracrm.secrets import decrypt
+from terracrm.services import mirror_calendar
 from terracrm.services.mailboxes import password_of
 from terracrm.services.sources import Source, source_of
 
@@ -121,6 +124,7 @@ def _work(run: _Run, connect: Connect, progress: Progress | None) -> Exception |
         for folder_id, folder in _folders(run, connector):
             _retry_quarantined(run, connector, folder_id, folder)
             _read_folder(run, connector, folder_id, folder, progress)
+        _complete(run)
     except (ConnectorError, ConfigError, OperationalError, outcomes.Stopped) as error:
         return error
     except Fenced:
@@ -163,6 +167,14 @@ def _folders(run: _Run, connector: Connector) -> list[tuple[int, Folder]]:
         return [(row.id, remote[row.remote_id]) for row in rows]
 
 
+def _complete(run: _Run) -> None:
+    """What can be said only when every folder was read to its end."""
+    if run.kind is StreamKind.CALENDAR:
+        with _transaction(run) as session:
+            mailbox_id = session.get_one(Stream, run.stream_id).mailbox_id
+            mirror_calendar.cancel_abandoned(session, mailbox_id)
+
+
 def _read_folder(run: _Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:
     for attempt in ("from the cursor", "from the start"):
         try:
@@ -172,7 +184,7 @@ def _read_folder(run: _Run, connector: Connector, folder_id: int, folder: Folder
             if attempt == "from the start":
                 raise
             log.warning("the server forgot the cursor: reading the folder anew", folder=folder.path)
-            _write(run, folder_id, lambda session, row: _advance(session, row, None))
+            _write(run, folder_id, lambda session, row: folders.forget(session, row))
         except ItemGone:
             _write(run, folder_id, lambda session, row: folders.mark_gone(session, row))
             return
@@ -207,23 +219,32 @@ def _write_page(run: _Run, folder_id: int, changes: Sequence[Change], cursor: st
     for _ in range(PAGE_TRIES):
         try:
             return _write(run, folder_id, lambda session, row: _apply(run, session, row, changes, cursor, writer.apply))
-        except IntegrityError:
-            # Another mailbox stored the same message or person meanwhile: now it is known, so plan anew.
-            continue
-        except OperationalError:
+        except Fenced:
             raise
-        except (DBAPIError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+        except Exception as error:
+            if is_race(error):
+                # Another mailbox stored the same message or person meanwhile: now it is known, so plan anew.
+                continue
+            if not is_about_data(error):
+                raise
             log.exception("a page could not be written: trying its items one by one")
             break
     return _write(run, folder_id, lambda session, row: _apply(run, session, row, changes, cursor, _one_by_one))
 
 
 def _write(run: _Run, folder_id: int, work: Callable[[Session, MirrorFolder], T]) -> T:
+    with _transaction(run) as session:
+        return work(session, session.get_one(MirrorFolder, folder_id))
+
+
+@contextmanager
+def _transaction(run: _Run) -> Iterator[Session]:
+    """A transaction that writes while the claim is ours; raises Fenced when it no longer is."""
     with run.sessions() as session, session.begin():
         begin_write(session)
         if not claims.keep(session, run.stream_id, run.claim, run.settings.sync.lease_seconds):
             raise Fenced
-        return work(session, session.get_one(MirrorFolder, folder_id))
+        yield session
 
 
 def _apply(
@@ -236,18 +257,13 @@ def _apply(
 ) -> writer.Counts:
     source = source_of(run.settings, folder.stream.mailbox, folder, run.run_id)
     known = writer.link_states(session, source.mailbox_id, [change.remote_id for change in changes])
-    counts = perform(session, source, list(plan(changes, known, source.policy)))
+    counts = perform(session, source, list(plan(map(storable, changes), known, source.policy)))
     row = session.get_one(SyncRun, run.run_id)
     for name, value in asdict(counts).items():
         setattr(row, name, getattr(row, name) + value)
-    if cursor is not None:
-        _advance(session, folder, cursor)
-    return counts
-
-
-def _advance(session: Session, folder: MirrorFolder, cursor: str | None) -> None:
-    if not folders.advance(session, folder, cursor):
+    if cursor is not None and not folders.advance(session, folder, cursor):
         raise Fenced
+    return counts
 
 
 def _one_by_one(session: Session, source: Source, actions: Sequence[Action]) -> writer.Counts:
@@ -257,9 +273,9 @@ def _one_by_one(session: Session, source: Source, actions: Sequence[Action]) -> 
         try:
             with session.begin_nested():
                 done = writer.apply(session, source, [action])
-        except OperationalError:
-            raise
         except Exception as error:
+            if not is_about_data(error):
+                raise
             log.exception("an item could not be stored", remote_id=action.remote_id)
             reason = f"this item could not be stored ({type(error).__name__})"
             done = writer.apply(session, source, [Quarantine(action.remote_id, reason)])
@@ -271,7 +287,7 @@ def _finish(run: _Run, error: Exception | None) -> None:
     try:
         with run.sessions() as session, session.begin():
             begin_write(session)
-            stream = session.get_one(Stream, run.stream_id)
+            stream = session.get_one(Stream, run.stream_id, with_for_update=True)
             row = session.get_one(SyncRun, run.run_id)
             outcomes.settle(run.settings, session, stream, row, error, is_ours=stream.claim == run.claim)
             run.summary.state, run.summary.error = stream.state, row.error

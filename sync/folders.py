@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.records import Folder, StreamKind
-from terracrm.models import Link, MirrorFolder, Stream, utcnow
+from terracrm.errors import Temporary
+from terracrm.models import Link, MirrorFolder, QuarantinedItem, Stream, utcnow
 
 # The settings name Outlook's own folders in English; the mailbox may name them in any language.
 WELL_KNOWN = {
@@ -21,16 +22,23 @@ WELL_KNOWN = {
 
 
 def refresh(session: Session, stream: Stream, found: Iterable[Folder], excluded_names: Iterable[str]) -> None:
-    """Bring the stream's folders in line with the mailbox. One that is gone keeps its history (S9)."""
+    """Bring the stream's folders in line with the mailbox. One that is gone keeps its history (S9).
+
+    Raises Temporary when none of the known ones is shown: an empty answer never means deletion (invariant 4).
+    """
     remote = {folder.remote_id: folder for folder in found if folder.kind == StreamKind(stream.kind)}
     excluded = _excluded(remote.values(), excluded_names)
     known = {folder.remote_id: folder for folder in stream.folders}
+    if not remote and any(row.gone_at is None for row in known.values()):
+        raise Temporary(f"the server shows no folder of {stream.kind} although there were some")
     for remote_id, folder in remote.items():
         row = known.get(remote_id)
         if row is None:
             row = MirrorFolder(remote_id=remote_id)
             stream.folders.append(row)
         row.path, row.well_known, row.gone_at = folder.path, folder.well_known, None
+        if remote_id in known and remote_id in excluded and not row.is_excluded:
+            forget(session, row)
         row.is_excluded = remote_id in excluded
     for remote_id in known.keys() - remote.keys():
         mark_gone(session, known[remote_id])
@@ -40,13 +48,24 @@ def refresh(session: Session, stream: Stream, found: Iterable[Folder], excluded_
 def mark_gone(session: Session, folder: MirrorFolder) -> None:
     """The folder was deleted in Outlook: its items left, what they told stays; it starts anew if it returns."""
     if folder.gone_at is None:
-        folder.gone_at, folder.cursor = utcnow(), None
-        session.execute(
-            update(Link).where(Link.folder_id == folder.id, Link.gone_at.is_(None)).values(gone_at=folder.gone_at)
-        )
+        folder.gone_at = utcnow()
+        forget(session, folder)
 
 
-def advance(session: Session, folder: MirrorFolder, cursor: str | None) -> bool:
+def forget(session: Session, folder: MirrorFolder) -> None:
+    """Nothing is known to be in this folder until it is read from the start.
+
+    So what left meanwhile is told from what is still there, whenever the reading is done (S13): each item that is
+    met again is there again.
+    """
+    folder.cursor = None
+    folder.revision += 1
+    session.execute(update(Link).where(Link.folder_id == folder.id, Link.gone_at.is_(None)).values(gone_at=utcnow()))
+    session.execute(delete(QuarantinedItem).where(QuarantinedItem.folder_id == folder.id))
+    session.flush()
+
+
+def advance(session: Session, folder: MirrorFolder, cursor: str) -> bool:
     """Move the cursor in the transaction of its data; False when another worker has moved it (invariant 1)."""
     moved = session.connection().execute(
         update(MirrorFolder)

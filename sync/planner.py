@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.capture import PRIVATE, skip_rule
-from terracrm.domain.records import Change, ChangeKind, MessageRecord, Record
+from terracrm.domain.records import Change, ChangeKind, MeetingRecord, MessageRecord, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,11 @@ class Update(Action):
 
     version: str
     record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Return(Action):
+    """The linked item is there again, as it was: a folder is read anew (S13)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,7 @@ def _plan_item(change: Change, record: Record, link: LinkState | None, policy: D
     if link is None:
         rule = skip_rule(record, policy) if isinstance(record, MessageRecord) else ""
         return Skip(change.remote_id, rule) if rule else Store(change.remote_id, change.version, record)
-    if link.version != change.version or link.is_gone:
+    # A meeting that nobody held any more was cancelled: one that is met again says anew what it is.
+    if link.version != change.version or (link.is_gone and isinstance(record, MeetingRecord)):
         return Update(change.remote_id, change.version, record)
-    return Keep(change.remote_id)
+    return Return(change.remote_id) if link.is_gone else Keep(change.remote_id)

@@ -9,7 +9,20 @@ from datetime import timedelta
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from sync.planner import Action, Keep, LinkState, MarkGone, Quarantine, SetRead, Skip, Store, Update, Withdraw, Withhold
+from sync.planner import (
+    Action,
+    Keep,
+    LinkState,
+    MarkGone,
+    Quarantine,
+    Return,
+    SetRead,
+    Skip,
+    Store,
+    Update,
+    Withdraw,
+    Withhold,
+)
 from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord
 from terracrm.models import Link, QuarantinedItem, SyncRunItem, utcnow
 from terracrm.services import links, mirror_calendar, mirror_contacts, mirror_mail
@@ -77,8 +90,10 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
             case Quarantine(remote_id, error):
                 counts.quarantined += 1
                 _quarantine(session, source, remote_id, error)
-            case Keep():
+            case Return() | Keep():
                 pass
+    back = [action.remote_id for action in actions if isinstance(action, Return)]
+    links.bring_back(session, source, back)
     if mail:
         counts.unmatched += mirror_mail.store(session, source, mail)
     _release(session, source, actions)
@@ -110,10 +125,7 @@ def _mark_gone(session: Session, source: Source, remote_id: str) -> bool:
     # An item that has moved is already linked to its new folder: the old folder's deletion is no news.
     if link is None or link.folder_id != source.folder_id:
         return False
-    if link.entity == mirror_calendar.ENTITY:
-        mirror_calendar.mark_gone(session, link)
-    else:
-        links.mark_gone(session, link)
+    links.mark_gone(session, link)
     note(session, source, remote_id, "deleted", "left_folder")
     return True
 

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm.errors import TerraCRMError
@@ -20,6 +20,7 @@ from terracrm.models.search import INDEXES
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SQLITE_BUSY_MS = 30_000
+DEADLOCKS = ("40P01", "40001")  # deadlock detected, serialization failure
 
 
 class DatabaseUnusable(TerraCRMError):
@@ -71,6 +72,25 @@ def begin_write(session: Session) -> None:
     """Take SQLite's write lock now: a transaction that reads first could not get it later. Elsewhere nothing."""
     if session.get_bind().dialect.name == "sqlite":
         session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def is_race(error: Exception) -> bool:
+    """Whether another transaction got in the way, and trying again is all that it takes."""
+    if isinstance(error, IntegrityError):
+        return True
+    return isinstance(error, OperationalError) and _sqlstate(error) in DEADLOCKS
+
+
+def is_about_data(error: Exception) -> bool:
+    """Whether what was to be written is at fault, and not the database: it would fail again.
+
+    PostgreSQL counts a value that is too long for an index among the operational errors.
+    """
+    return not isinstance(error, OperationalError) or _sqlstate(error).startswith("54")
+
+
+def _sqlstate(error: OperationalError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def session_factory(engine: Engine) -> sessionmaker[Session]:

@@ -1,6 +1,10 @@
-"""The text of an HTML body, for snippets and search."""
+"""Texts of remote items: what a database can store of them, and what a reader sees of HTML."""
 
 from __future__ import annotations
+
+import re
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar, cast
 
 from inscriptis import get_text
 from inscriptis.css_profiles import CSS_PROFILES
@@ -9,6 +13,8 @@ from lxml.etree import ParserError
 
 _PLAIN = ParserConfig(css=CSS_PROFILES["strict"])
 MAX_HTML = 500_000
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+T = TypeVar("T")
 
 
 def html_to_text(html: str) -> str:
@@ -19,3 +25,20 @@ def html_to_text(html: str) -> str:
         return str(get_text(html[:MAX_HTML].replace("\x00", ""), _PLAIN)).strip()
     except (ParserError, ValueError):
         return ""
+
+
+def storable(value: T) -> T:
+    """The same record, change, tuple or text, with U+FFFD for what no database stores: NUL and lone surrogates."""
+    return cast(T, _storable(value))
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value) if _UNSTORABLE.search(value) else value
+    if type(value) is tuple:
+        return tuple(map(_storable, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        changed = {name: new for name, part in parts.items() if (new := _storable(part)) != part}
+        return replace(value, **changed) if changed else value
+    return value

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, delete, exists, select
+from collections.abc import Sequence
+
+from sqlalchemy import and_, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.models import Link, utcnow
@@ -50,6 +52,16 @@ def mark_gone(session: Session, link: Link) -> None:
     """The remote item left: the link stays as a tombstone, the local thing stays (S9)."""
     link.gone_at = utcnow()
     session.flush()
+
+
+def bring_back(session: Session, source: Source, remote_ids: Sequence[str]) -> None:
+    """These items of the folder are there again, as they were."""
+    if remote_ids:
+        session.execute(
+            update(Link)
+            .where(Link.mailbox_id == source.mailbox_id, Link.remote_id.in_(remote_ids))
+            .values(gone_at=None, folder_id=source.folder_id)
+        )
 
 
 def withdraw(session: Session, link: Link) -> bool:

@@ -5,7 +5,7 @@ A meeting is part of the relationship history when somebody from outside takes p
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import normalise
@@ -35,7 +35,7 @@ def store(session: Session, source: Source, remote_id: str, version: str, record
     if meeting is None:
         meeting = Meeting(meeting_key=key, uid=uid, occurrence=occurrence, kind=record.kind)
         session.add(meeting)
-    if meeting.id is None or record.is_organizer or not meeting.from_organizer:
+    if meeting.id is None or record.is_organizer or not _has_organizer(session, meeting):
         _write(meeting, source, record)
         session.flush()
         _write_activity(session, source, meeting, record)
@@ -43,16 +43,22 @@ def store(session: Session, source: Source, remote_id: str, version: str, record
     return True
 
 
-def mark_gone(session: Session, link: Link) -> None:
-    """The item left this calendar. A meeting that nobody has any more and that has not begun is cancelled (S9)."""
-    links.mark_gone(session, link)
-    meeting = session.get(Meeting, link.local_id)
-    if meeting is None or meeting.start_at is None or meeting.start_at < utcnow():
-        return
-    held = select(Link.id).where(Link.entity == ENTITY, Link.local_id == meeting.id, Link.gone_at.is_(None))
-    if session.scalar(held.limit(1)) is None:
-        meeting.is_cancelled = True
-        session.flush()
+def cancel_abandoned(session: Session, mailbox_id: int) -> None:
+    """A meeting of this mailbox that has not begun and that left every calendar is cancelled (S9).
+
+    To be called when all its calendars were read: a meeting that moved may leave one before it is met in another.
+    """
+    copy = exists().where(Link.entity == ENTITY, Link.local_id == Meeting.id)
+    session.execute(
+        update(Meeting)
+        .where(
+            Meeting.start_at > utcnow(),
+            Meeting.is_cancelled.is_(False),
+            copy.where(Link.mailbox_id == mailbox_id),
+            ~copy.where(Link.gone_at.is_(None)),
+        )
+        .values(is_cancelled=True)
+    )
 
 
 def links_of(session: Session, source: Source, record: MeetingRecord) -> list[Link]:
@@ -75,14 +81,23 @@ def withdraw(session: Session, _: Source, link: Link) -> None:
         _drop_activity(session, meeting)
         session.delete(meeting)
     elif not links.of(session, ENTITY, meeting.id, mailbox_id):
-        if meeting.source_mailbox_id == mailbox_id:
-            meeting.from_organizer = False
         session.execute(
             delete(ActivityMailbox).where(
                 ActivityMailbox.activity_id == meeting.activity_id, ActivityMailbox.mailbox_id == mailbox_id
             )
         )
     session.flush()
+
+
+def _has_organizer(session: Session, meeting: Meeting) -> bool:
+    """Whether the organizer's copy told what the meeting is, and is still there."""
+    told = exists().where(
+        Link.entity == ENTITY,
+        Link.local_id == meeting.id,
+        Link.mailbox_id == meeting.source_mailbox_id,
+        Link.gone_at.is_(None),
+    )
+    return meeting.from_organizer and bool(session.scalar(select(told)))
 
 
 def _write(meeting: Meeting, source: Source, record: MeetingRecord) -> None:

@@ -60,7 +60,7 @@ def store(session: Session, source: Source, remote_id: str, version: str, record
         link = links.add(session, source, ENTITY, contact.id if contact else 0, remote_id, FROM_FOLDER, method)
     else:
         contact = session.get(Contact, link.local_id)
-    changed = link.content_hash != digest or link.gone_at is not None
+    changed = contact is None or link.content_hash != digest
     if contact is None:
         contact = _add(session, source, FROM_FOLDER)
         link.base = None

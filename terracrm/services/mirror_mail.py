@@ -66,7 +66,7 @@ def update_copy(session: Session, link: Link, version: str, record: MessageRecor
     """The item changed in this mailbox: read flag and categories follow; whether anything did."""
     copy = session.get_one(MessageCopy, link.id)
     now = (record.is_read, "\n".join(record.categories))
-    changed = (copy.is_read, copy.categories) != now or link.gone_at is not None
+    changed = (copy.is_read, copy.categories) != now
     copy.is_read, copy.categories = now
     link.version, link.gone_at = version, None
     session.flush()
