@@ -17,7 +17,7 @@ class Stopped(Exception):
     """Raised by a progress callback to stop between two pages; the stream goes on from there next time."""
 
 
-UNEXPECTED = "an unexpected error; the log has the details"
+UNEXPECTED = "an unexpected error: the log has the details (of `terracrm sync run`: commands.log in paths.data_dir)"
 
 
 def settle(

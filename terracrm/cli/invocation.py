@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 from terracrm import db, logs
 from terracrm.config import Settings, ensure_data_dir, load
 
+COMMAND_LOG = "commands.log"
+
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -30,13 +32,17 @@ class Invocation:
         return load(self.config)
 
     def start_log(self, *, service: bool = False) -> None:
-        """Log to standard error; a command that ends by itself only what went wrong, unless asked for more."""
+        """A service logs to standard error. A command that ends by itself speaks in its own words there: what else
+        went wrong goes to a file of the data folder, details included, or to standard error with --debug.
+        """
         log = self.settings.log
         if self.debug:
-            log = log.model_copy(update={"level": "debug"})
-        elif not service and log.level == "info":
-            log = log.model_copy(update={"level": "warning"})
-        logs.configure(log)
+            logs.configure(log.model_copy(update={"level": "debug"}))
+        elif service:
+            logs.configure(log)
+        else:
+            quiet = log.model_copy(update={"level": "warning"}) if log.level == "info" else log
+            logs.configure(quiet, (ensure_data_dir(self.settings) / COMMAND_LOG).open("a", encoding="utf-8"))
 
     @cached_property
     def engine(self) -> Engine:
