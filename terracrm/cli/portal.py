@@ -34,7 +34,13 @@ def web(
     invocation.require_database()
     try:
         server = waitress.server.create_server(
-            create_app(settings), host=settings.web.host, port=settings.web.port, threads=settings.web.threads, ident=""
+            create_app(settings),
+            host=settings.web.host,
+            port=settings.web.port,
+            threads=settings.web.threads,
+            ident="",
+            # The portal counts the proxies and believes as many X-Forwarded values; without any none comes in.
+            clear_untrusted_proxy_headers=not settings.web.trusted_proxies,
         )
     except OSError as error:
         place = f"{settings.web.host}:{settings.web.port}"

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 from .conftest import Terracrm, letter, line_with
 
@@ -88,6 +89,22 @@ def test_the_portal_answers_until_it_is_told_to_stop(started: Start, free_port: 
         assert answer.status == 200
     code, out, _ = stop(process)
     assert (code, out) == (0, "")
+
+
+@pytest.mark.parametrize(("proxies", "is_refused"), [(0, False), (1, True)])
+def test_what_a_proxy_says_of_the_client_is_believed_only_where_there_is_one(
+    started: Start, folder: Path, free_port: int, proxies: int, is_refused: bool
+) -> None:
+    (folder / "config.toml").write_text(f"[web]\nport = {free_port}\ntrusted_proxies = {proxies}\n")
+    line_with(started("web"), "ready")
+    address = f"http://127.0.0.1:{free_port}/sign-in"
+    with requests.Session() as session:
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', session.get(address).text)
+        assert token
+        form = {"csrf_token": token[1], "name": "eve", "password": "wrong password"}
+        # Only over https is a form without a Referer refused, and only the proxy says that it was https.
+        posted = session.post(address, form, headers={"X-Forwarded-Proto": "https"})
+    assert (posted.status_code == 400) is is_refused, posted.status_code
 
 
 def test_a_service_does_not_start_on_a_database_of_an_older_version(
