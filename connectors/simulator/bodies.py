@@ -47,7 +47,8 @@ def converted(body: Element, wanted: str, *, filtered: bool = False) -> tuple[st
     """The text of a Body and its type ("HTML" or "Text"), in the wanted form; `Best` keeps its own."""
     kind, content = body.get("BodyType", "Text"), body.text or ""
     if wanted == "Text" and kind == "HTML":
-        return to_text(content), "Text"
+        found = to_text(content)
+        return (f"{found}\r\n" if found else ""), "Text"
     if wanted == "HTML" and kind == "Text":
         return to_html(content), "HTML"
     if filtered and kind == "HTML":

@@ -86,6 +86,7 @@ TEXTS = {
     "ErrorServerBusy": "The server cannot service this request right now. Try again later.",
     "ErrorStaleObject": "The object is stale.",
     "ErrorSubscriptionNotFound": "The subscription was not found.",
+    "ErrorSyncFolderNotFound": "The folder to synchronize could not be found in the store.",
     "ErrorUnsupportedPathForQuery": "The property is not supported in a query.",
     "ErrorUnsupportedPathForSortGroup": "The property can not be used with sort or group.",
     "ErrorUnsupportedTypeForConversion": "The attachment type is not supported.",

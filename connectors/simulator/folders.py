@@ -15,7 +15,9 @@ from connectors.simulator.schema import Element, make
 if TYPE_CHECKING:
     from connectors.simulator.store import Store
 
-_COLUMNS = "number, mailbox, parent, path, kind, class, name, distinguished, sequence, created_sequence, touched, xml"
+_COLUMNS = (
+    "number, mailbox, parent, path, kind, class, name, distinguished, sequence, created_sequence, touched, xml, changed"
+)
 
 
 class Folders:
@@ -135,7 +137,7 @@ class Folders:
         sequence = self._store.tick()
         number = self._store.execute(
             "INSERT INTO folder (mailbox, parent, path, kind, class, name, distinguished, sequence,"
-            " created_sequence, xml) VALUES (?, ?, '', ?, ?, ?, ?, ?, ?, ?)",
+            " created_sequence, xml, changed) VALUES (?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)",
             mailbox.number,
             parent.number if parent else None,
             kind,
@@ -145,6 +147,7 @@ class Folders:
             sequence,
             sequence,
             xml,
+            self._store.stamp(),
         ).lastrowid
         path = f"{parent.path if parent else '/'}{number}/"
         self._store.execute("UPDATE folder SET path = ? WHERE number = ?", path, number)
@@ -161,10 +164,11 @@ class Folders:
             if twin is not None and twin.number != folder.number:
                 raise EwsError("ErrorFolderExists")
         self._store.execute(
-            "UPDATE folder SET name = ?, class = ?, xml = ?, sequence = ? WHERE number = ?",
+            "UPDATE folder SET name = ?, class = ?, xml = ?, changed = ?, sequence = ? WHERE number = ?",
             name,
             folder_class,
             etree.tostring(element),
+            self._store.stamp(),
             self._store.tick(),
             folder.number,
         )
@@ -174,7 +178,12 @@ class Folders:
 
     def touch(self, number: int) -> None:
         """A folder's change key moves on when its content does."""
-        self._store.execute("UPDATE folder SET touched = ? WHERE number = ?", self._store.tick(), number)
+        self._store.execute(
+            "UPDATE folder SET touched = ?, changed = ? WHERE number = ?",
+            self._store.tick(),
+            self._store.stamp(),
+            number,
+        )
 
     def move(self, folder: FolderRow, target: FolderRow) -> FolderRow:
         """Hang a folder, with all below it, elsewhere in its mailbox.

@@ -208,5 +208,7 @@ def read_folder(folder: FolderRow, counts: tuple[int, int, int], tag: int) -> st
         0x0FFF: _b64(ids.entry_id(ids.Id(folder.mailbox.guid, folder.number))),
         0x3601: "2" if folder.kind == "SearchFolder" else "1",
         0x10F4: "false",
+        0x3008: folder.changed,
+        0x670A: folder.changed,
         0x66B3: size,
     }.get(tag)

@@ -27,7 +27,7 @@ class Mailbox:
 class FolderRow:
     """A folder; `path` is the numbers of its ancestors and itself, `/1/7/`; `kind` its element's name.
 
-    `sequence` counts changes of the folder itself, `touched` those of its content.
+    `sequence` counts changes of the folder itself, `touched` those of its content; `changed` is when the last one was.
     """
 
     number: int
@@ -42,6 +42,7 @@ class FolderRow:
     created_sequence: int
     touched: int
     xml: bytes
+    changed: str
 
     @property
     def ews_id(self) -> str:

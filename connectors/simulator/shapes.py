@@ -78,13 +78,14 @@ class Shape:
 
     def shows(self, kind: str, *, view: bool = False) -> frozenset[str]:
         """The element names that an item of this kind shows; `view` for FindItem and SyncFolderItems."""
+        known = frozenset(ITEM_ORDER.get(kind, ITEM_ORDER["Item"]))
         if self.base == "AllProperties":
-            shown = frozenset(ITEM_ORDER.get(kind, ITEM_ORDER["Item"])) - _ON_REQUEST
+            shown = known - _ON_REQUEST
         elif self.base == "IdOnly":
             shown = frozenset()
         else:
             shown = DEFAULTS.get(kind, DEFAULTS["Item"])
-        shown |= self.names
+        shown |= self.names & known
         return shown - NOT_IN_VIEWS if view else shown
 
     def shows_of_folder(self) -> frozenset[str]:

@@ -169,8 +169,8 @@ class Simulator:
             _log.exception("%s failed", envelope.operation)
             return self._fault(SoapFault("ErrorInternalServerError"))
         if not isinstance(made, Element):
-            return Answer(stream=(self._shown(part) for part in made))
-        return self._late(striking, Answer(200, self._shown(made)))
+            return Answer(stream=(self._shown(soap.wrap_notification(part)) for part in made))
+        return self._late(striking, Answer(200, self._shown(soap.wrap(made))))
 
     def _answer(self, call: Call) -> Element | Iterator[Element]:
         handler = OPERATIONS.get(call.name)
@@ -181,8 +181,7 @@ class Simulator:
         with self.store.transaction():
             return handler(call)
 
-    def _shown(self, made: Element) -> bytes:
-        data = soap.wrap(made)
+    def _shown(self, data: bytes) -> bytes:
         for watch in self.on_answer:
             watch(data)
         return data

@@ -109,6 +109,15 @@ def _envelope() -> tuple[Element, Element]:
     return root, etree.SubElement(root, f"{_S}Body")
 
 
+def wrap_notification(answer: Element) -> bytes:
+    """One part of a stream: clients look for an Envelope without a prefix to tell where the part begins and ends."""
+    root = etree.Element(f"{_S}Envelope", nsmap={None: SOAP})
+    header = etree.SubElement(root, f"{_S}Header", nsmap={"soap11": SOAP})
+    etree.SubElement(header, t("ServerVersionInfo"), _VERSION, nsmap={None: NSMAP["t"]})
+    etree.SubElement(root, f"{_S}Body", nsmap={"soap11": SOAP}).append(answer)
+    return etree.tostring(root, encoding="utf-8")
+
+
 def wrap(answer: Element) -> bytes:
     """The answer in its envelope."""
     root, body = _envelope()

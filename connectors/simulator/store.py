@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS folder (
     number INTEGER PRIMARY KEY AUTOINCREMENT, mailbox INTEGER NOT NULL, parent INTEGER, path TEXT NOT NULL,
     kind TEXT NOT NULL, class TEXT NOT NULL, name TEXT NOT NULL, distinguished TEXT,
     sequence INTEGER NOT NULL, created_sequence INTEGER NOT NULL, touched INTEGER NOT NULL DEFAULT 0,
-    xml BLOB NOT NULL);
+    xml BLOB NOT NULL, changed TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS folder_parent ON folder (parent);
 CREATE INDEX IF NOT EXISTS folder_path ON folder (mailbox, path);
 CREATE TABLE IF NOT EXISTS item (

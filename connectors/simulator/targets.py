@@ -11,6 +11,8 @@ from connectors.simulator.registry import Call
 from connectors.simulator.rows import FolderRow, ItemRow, Mailbox
 from connectors.simulator.schema import Element, elements, local, t, text_of
 
+_GONE = "The specified object was not found in the store., The process failed to get the correct properties."
+
 
 def folder(call: Call, element: Element, right: str | None = "visible") -> FolderRow:
     """The folder that a FolderId or DistinguishedFolderId names, if the caller has that right on it."""
@@ -35,13 +37,15 @@ def target(call: Call, holder: Element | None, right: str | None = "visible") ->
 
 
 def folder_by_id(call: Call, text: str | None) -> FolderRow:
-    """The folder that an EWS id names."""
+    """The folder that an EWS id names; where it is gone, it is called an object as Exchange calls it."""
     this = ids.decode(text)
     if this.item is not None:
         raise EwsError("ErrorCannotUseItemIdForFolderId")
-    found = call.store.folders.get(this.folder)
-    if found.mailbox.guid != this.mailbox:
-        raise EwsError("ErrorFolderNotFound")
+    found = call.store.folders.find(this.folder)
+    if found is None or found.mailbox.guid != this.mailbox:
+        if call.name == "SyncFolderItems":
+            raise EwsError("ErrorSyncFolderNotFound")
+        raise EwsError("ErrorItemNotFound", _GONE)
     return found
 
 

@@ -6,11 +6,11 @@ import html
 
 from connectors.simulator import bodies, people, render, targets
 from connectors.simulator.content import Attachment, Item
-from connectors.simulator.errors import SchemaViolation
+from connectors.simulator.errors import EwsError
 from connectors.simulator.properties import topic
 from connectors.simulator.registry import Call
 from connectors.simulator.rows import ItemRow
-from connectors.simulator.schema import Element, add, local, make, put, t, text_of
+from connectors.simulator.schema import Element, add, make, put, t, text_of
 
 _PREFIXES = {"ReplyToItem": "RE: ", "ReplyAllToItem": "RE: ", "ForwardItem": "FW: ", "PostReplyItem": "RE: "}
 
@@ -19,7 +19,7 @@ def reference(call: Call, entry: Element) -> ItemRow:
     """The item that a response object answers, in the version that the client has seen."""
     named = entry.find(t("ReferenceItemId"))
     if named is None:
-        raise SchemaViolation(f"The element '{local(entry)}' has incomplete content: 'ReferenceItemId'.")
+        raise EwsError("ErrorMissingInformationReferenceItemId", "The reference item id is missing.")
     row = targets.item(call, make("ItemId", **dict(named.attrib)))
     targets.check_change_key(named, row)
     return row

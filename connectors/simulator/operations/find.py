@@ -116,7 +116,7 @@ def find_item(call: Call) -> Element:
     calendar = view if view_kind == "CalendarView" else None
     grouping = call.request.find(m("GroupBy"))
     if calendar is not None and (meets or by):
-        raise EwsError("ErrorInvalidRestriction", "CalendarView cannot be used with a restriction or sort order.")
+        raise EwsError("ErrorInvalidOperation", "CalendarView cannot be used with a restriction or sort order.")
 
     def serve(entry: Element) -> list[Part]:
         folder = targets.folder(call, entry, "read")

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from lxml import etree
 
@@ -61,6 +63,28 @@ def test_every_folder_has_a_size(simulator: Simulator, anna: Client, key: str) -
     answer = get(anna, f'<t:DistinguishedFolderId Id="{key}"/>')
     assert int(texts(answer, ".//t:Value")[0]) > 0
     assert texts(answer, ".//t:DisplayName") == [{"root": "root", "inbox": "Inbox"}[key]]
+
+
+def test_a_folder_says_when_its_content_changed_last(simulator: Simulator, anna: Client) -> None:
+    """What DavMail makes its calendar and address book tags of."""
+    changed = '<t:ExtendedFieldURI PropertyTag="0x670A" PropertyType="SystemTime"/>'
+    before = texts(get(anna, INBOX, changed), ".//t:Value")
+    simulator.store.skew = timedelta(hours=1)
+    simulator.deliver(b"Subject: news\r\n\r\nx", ["anna@example.test"])
+    simulator.store.skew = timedelta()
+    after = texts(get(anna, INBOX, changed), ".//t:Value")
+    assert len(before) == len(after) == 1
+    assert after > before
+
+
+def test_a_folder_that_is_gone_is_an_object_that_is_gone(simulator: Simulator, anna: Client) -> None:
+    folder = created(anna, "<t:DisplayName>Short-lived</t:DisplayName>")
+    anna(f'<m:DeleteFolder DeleteType="HardDelete"><m:FolderIds>{folder}</m:FolderIds></m:DeleteFolder>')
+    assert codes(get(anna, folder)) == ["ErrorItemNotFound"]
+    sync = f"<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape><m:SyncFolderId>{folder}</m:SyncFolderId><m:MaxChangesReturned>9</m:MaxChangesReturned>"
+    assert codes(anna(f"<m:SyncFolderItems>{sync}</m:SyncFolderItems>")) == ["ErrorSyncFolderNotFound"]
+    absent = '<t:DistinguishedFolderId Id="archiveroot"/>'
+    assert codes(get(anna, absent)) == ["ErrorFolderNotFound"]
 
 
 def test_permissions_are_answered_in_full_whatever_their_order(simulator: Simulator, anna: Client) -> None:

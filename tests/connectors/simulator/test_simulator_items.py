@@ -80,7 +80,7 @@ def test_a_shape_shows_what_it_names_and_no_more(simulator: Simulator, anna: Cli
     assert texts(named, ".//t:Message/t:Subject") == ["S"]
     assert texts(named, ".//t:ExtendedProperty/t:Value") == ["42"]
     text = get(anna, item, shape("IdOnly", "item:Body", extra="<t:BodyType>Text</t:BodyType>"))
-    assert texts(text, ".//t:Body") == ["Hi"]
+    assert texts(text, ".//t:Body") == ["Hi\r\n"]
     assert get(anna, item).find(".//t:ExtendedProperty", NS) is None
 
 

@@ -81,7 +81,10 @@ def test_streaming_tells_events_as_they_happen(simulator: Simulator, anna: Clien
     with anna.post(body, stream=True) as answer:
         assert answer.headers["Transfer-Encoding"] == "chunked"
         parts = answer.iter_content(chunk_size=None)
-        assert b"<m:ConnectionStatus>OK" in next(parts)
+        first = next(parts)
+        assert first.startswith(b"<Envelope xmlns=")  # what clients look for to tell the parts from each other
+        assert first.endswith(b"</Envelope>")
+        assert b"<m:ConnectionStatus>OK" in first
         simulator.deliver(MAIL, ["anna@example.test"])
         assert names(etree.fromstring(next(parts))) == ["CreatedEvent", "NewMailEvent"]
         simulator.deliver(MAIL, ["anna@example.test"])

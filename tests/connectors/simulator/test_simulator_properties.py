@@ -111,3 +111,25 @@ def test_an_id_of_a_mailbox_elsewhere_is_converted_too(simulator: Simulator, ann
     answer = anna(ask.format("HexEntryId", "EwsId", foreign))
     [made] = answer.iterfind(".//m:AlternateId", NS)
     assert (made.get("Id")[8:40], made.get("Mailbox")) == ("90C5FBA1927C124FACCFAFB42EC0AEC1", "x@elsewhere.test")
+
+
+def test_a_property_of_another_kind_of_item_is_not_shown(simulator: Simulator, anna: Client) -> None:
+    item = tag(create(anna, "Task", "<t:Subject>Call</t:Subject>"))
+    answer = shown(anna, item, '<t:FieldURI FieldURI="calendar:FirstOccurrence"/><t:FieldURI FieldURI="item:Subject"/>')
+    [task] = answer.iterfind(".//t:Task", NS)
+    assert [etree.QName(child).localname for child in task] == ["ItemId", "Subject"]
+
+
+def test_an_answer_to_no_meeting_says_that_the_reference_is_missing(simulator: Simulator, anna: Client) -> None:
+    answer = anna('<m:CreateItem MessageDisposition="SendOnly"><m:Items><t:AcceptItem/></m:Items></m:CreateItem>')
+    assert codes(answer) == ["ErrorMissingInformationReferenceItemId"]
+
+
+def test_a_calendar_view_takes_no_restriction(simulator: Simulator, anna: Client) -> None:
+    answer = anna(
+        '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>'
+        '<m:CalendarView StartDate="2026-01-01T00:00:00Z" EndDate="2026-02-01T00:00:00Z"/>'
+        '<m:Restriction><t:Exists><t:FieldURI FieldURI="item:Subject"/></t:Exists></m:Restriction>'
+        '<m:ParentFolderIds><t:DistinguishedFolderId Id="calendar"/></m:ParentFolderIds></m:FindItem>'
+    )
+    assert codes(answer) == ["ErrorInvalidOperation"]
