@@ -34,6 +34,7 @@ def overview(session: Session, viewer: Viewer, now: datetime) -> Overview:
     """All of it as this viewer sees it."""
     recent = [Activity.occurred_at > now - timedelta(days=RECENT_DAYS), Activity.occurred_at <= now]
     past = timeline.Filters(until=now)
+    matched = Activity.is_matched.is_not(False)  # said this way, SQLite walks the times, not the index of the flag
     return Overview(
         companies=companies.count(session, viewer),
         contacts=contacts.count(session, viewer),
@@ -42,9 +43,7 @@ def overview(session: Session, viewer: Viewer, now: datetime) -> Overview:
         )
         or 0,
         unmatched=messages.count_unmatched(session, viewer),
-        latest=timeline.everywhere(
-            session, viewer, past, only=[Activity.is_matched.is_(True)], limit=LATEST_SHOWN
-        ).entries,
+        latest=timeline.everywhere(session, viewer, past, only=[matched], limit=LATEST_SHOWN).entries,
         upcoming=timeline.upcoming_meetings(session, viewer, now, UPCOMING_SHOWN),
         mailboxes=mailbox_health.all_mailboxes(session, viewer, now),
     )

@@ -11,12 +11,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Select, String, cast, column, literal, select, table, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    TableClause,
+    cast,
+    column,
+    func,
+    literal,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.orm import Session
 
 from terracrm.domain.words import stem
-from terracrm.models import Activity, Company, Contact
+from terracrm.models import Activity, Company, Contact, UTCDateTime
 from terracrm.services import access, companies, contacts, timeline
 from terracrm.services.access import Viewer
 
@@ -25,6 +38,7 @@ MAX_QUERY = 200
 MAX_WORDS = 12
 SHORTEST_PREFIX = 2
 PEOPLE_SHOWN = 8
+FEW = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +89,23 @@ def find(session: Session, viewer: Viewer, query: str, after: timeline.Cursor | 
         found_contacts = contacts.some(session, viewer, Contact.id.in_(contact_ids), PEOPLE_SHOWN)
     if not viewer.reads_content:
         return Found(found_companies, found_contacts, timeline.Page([], None))
-    matching = Activity.id.in_(_ids(session, "activity_search", words))
-    history = timeline.everywhere(session, viewer, after=after, only=[matching, access.readable_activities(viewer)])
-    return Found(found_companies, found_contacts, history)
+    return Found(found_companies, found_contacts, _history(session, viewer, words, after))
+
+
+def _history(session: Session, viewer: Viewer, words: list[str], after: timeline.Cursor | None) -> timeline.Page:
+    """A page of the matching history. How it is walked decides between milliseconds and seconds."""
+    readable = select(Activity).where(access.readable_activities(viewer))
+    matching = _ids(session, "activity_search", words)
+    if not _is_sqlite(session):
+        index = _postgres_index("activity_search")
+        rows = readable.join(index, index.c.id == Activity.id).where(_matches(index, words))
+        return timeline.page_of(session, viewer, rows, index.c.occurred_at, index.c.id, after=after)
+    hits = session.scalar(select(func.count()).select_from(matching.limit(FEW + 1).subquery())) or 0
+    # A few hits are looked up and sorted. Of many, the newest are met soon: walk the history from its end, which
+    # an expression in place of the key makes SQLite do.
+    key = Activity.id if hits <= FEW else Activity.id + 0
+    rows = readable.where(key.in_(matching))
+    return timeline.page_of(session, viewer, rows, Activity.occurred_at, Activity.id, after=after)
 
 
 def _index(session: Session, index_name: IndexName, rows: list[dict[str, Any]]) -> None:
@@ -100,8 +128,16 @@ def _ids(session: Session, index_name: IndexName, words: list[str]) -> Select[in
     if _is_sqlite(session):
         index = table(index_name, column("rowid", BigInteger), column("words", String))
         return select(index.c.rowid).where(index.c.words.op("MATCH", is_comparison=True)(_fts5_query(words)))
-    index = table(index_name, column("id", BigInteger), column("words", TSVECTOR))
-    return select(index.c.id).where(index.c.words.bool_op("@@")(cast(literal(_ts_query(words), String), TSQUERY)))
+    index = _postgres_index(index_name)
+    return select(index.c.id).where(_matches(index, words))
+
+
+def _postgres_index(index_name: IndexName) -> TableClause:
+    return table(index_name, column("id", BigInteger), column("occurred_at", UTCDateTime), column("words", TSVECTOR))
+
+
+def _matches(index: TableClause, words: list[str]) -> ColumnElement[bool]:
+    return index.c.words.bool_op("@@")(cast(literal(_ts_query(words), String), TSQUERY))
 
 
 def _fts5_query(words: list[str]) -> str:

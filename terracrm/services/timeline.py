@@ -106,7 +106,7 @@ def of_company(
     """The history of a company that the viewer sees, with that of its people."""
     rows = select(Activity).join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
     rows = rows.where(CompanyTimeline.company_id == company_id, access.activities_of_client(viewer))
-    return _page(session, viewer, rows, CompanyTimeline.occurred_at, CompanyTimeline.activity_id, filters, after)
+    return page_of(session, viewer, rows, CompanyTimeline.occurred_at, CompanyTimeline.activity_id, filters, after)
 
 
 def of_contact(
@@ -115,7 +115,7 @@ def of_contact(
     """The history of a contact that the viewer sees."""
     rows = select(Activity).join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
     rows = rows.where(ContactTimeline.contact_id == contact_id, access.activities_of_client(viewer))
-    return _page(session, viewer, rows, ContactTimeline.occurred_at, ContactTimeline.activity_id, filters, after)
+    return page_of(session, viewer, rows, ContactTimeline.occurred_at, ContactTimeline.activity_id, filters, after)
 
 
 def everywhere(
@@ -128,7 +128,7 @@ def everywhere(
 ) -> Page:
     """The history of all that the viewer sees, as far as the conditions `only` hold."""
     rows = select(Activity).where(access.activities(viewer), *only)
-    return _page(session, viewer, rows, Activity.occurred_at, Activity.id, filters, after, limit)
+    return page_of(session, viewer, rows, Activity.occurred_at, Activity.id, filters, after, limit)
 
 
 def upcoming_meetings(session: Session, viewer: Viewer, now: datetime, limit: int) -> list[Entry]:
@@ -143,16 +143,17 @@ def upcoming_meetings(session: Session, viewer: Viewer, now: datetime, limit: in
     return _entries(session, viewer, rows)
 
 
-def _page(
+def page_of(
     session: Session,
     viewer: Viewer,
     rows: Select[Activity],
-    occurred_at: InstrumentedAttribute[datetime],
-    activity_id: InstrumentedAttribute[int],
-    filters: Filters,
-    after: Cursor | None,
+    occurred_at: ColumnElement[datetime] | InstrumentedAttribute[datetime],
+    activity_id: ColumnElement[int] | InstrumentedAttribute[int],
+    filters: Filters = Filters(),
+    after: Cursor | None = None,
     limit: int = PAGE_SIZE,
 ) -> Page:
+    """One page of `rows`, which hold only what the viewer may see, in the order of the two columns."""
     rows = rows.order_by(occurred_at.desc(), activity_id.desc()).limit(limit + 1)
     if after:
         rows = rows.where(tuple_(occurred_at, activity_id) < (after.occurred_at, after.activity_id))
