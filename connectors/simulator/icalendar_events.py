@@ -251,7 +251,7 @@ def _reminder(event: Component) -> int | None:
 
 
 def _attachments(event: Component) -> list[Attachment]:
-    found = []
+    found: list[Attachment] = []
     for value in _list(event.get("ATTACH")):
         params = getattr(value, "params", {})
         if str(params.get("ENCODING", "")).upper() != "BASE64":

@@ -131,7 +131,8 @@ def _delete_excluded(item: Item, when: When, series: Series, event: Component, r
 
 def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
     """The lines of each event, to-do and time zone; one that is not closed ends where the next begins."""
-    name, lines, inner = "", [], 0
+    name, inner = "", 0
+    lines: list[str] = []
     for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         word, _, what = line.strip().upper().partition(":")
         if word == "BEGIN" and what in _KINDS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from icalendar import Alarm, Calendar, Event, Timezone, vCalAddress, vRecur, vText
 from lxml import etree
@@ -37,9 +37,7 @@ def write_calendar(element: etree._Element, method: str = "PUBLISH") -> bytes:
     if zone is not None and zone_name != "UTC":
         year = (moment_of(element, "Start") or datetime.now(UTC)).date()
         calendar.add_component(
-            Timezone.from_tzinfo(
-                zone, zone_name, year.replace(month=1, day=1), year.replace(month=12, day=31)
-            )
+            Timezone.from_tzinfo(zone, zone_name, year.replace(month=1, day=1), year.replace(month=12, day=31))
         )
     else:
         zone, zone_name = UTC, "UTC"
@@ -50,13 +48,14 @@ def write_calendar(element: etree._Element, method: str = "PUBLISH") -> bytes:
         exception.pop("RRULE", None)
         clock.put(exception, "RECURRENCE-ID", original)
         calendar.add_component(exception)
-    return calendar.to_ical()
+    written: bytes = calendar.to_ical()
+    return written
 
 
 class _Clock:
     """Writes moments in the zone of the item, under the name that the VTIMEZONE has."""
 
-    def __init__(self, zone: timezones.tzinfo, name: str) -> None:
+    def __init__(self, zone: tzinfo, name: str) -> None:
         self.zone, self.name = zone, name
 
     def local(self, moment: datetime) -> datetime:
@@ -116,9 +115,7 @@ def _add_body(event: Event, element: etree._Element) -> None:
         event.add("description", body.text.replace("\r\n", "\n"))
 
 
-def _add_recurrence(
-    event: Event, element: etree._Element, clock: _Clock, start: datetime, whole_day: bool
-) -> None:
+def _add_recurrence(event: Event, element: etree._Element, clock: _Clock, start: datetime, whole_day: bool) -> None:
     recurrence = find(element, "Recurrence")
     series = read_series(recurrence) if recurrence is not None else None
     if series is None:

@@ -25,11 +25,11 @@ from connectors.simulator.mail_folders import Found, find_mail
 from connectors.simulator.mime import read_mime
 from connectors.simulator.rows import FolderRow, Mailbox
 from connectors.simulator.schema import drop, local, put, text_of
+from connectors.simulator.store import Store
 from connectors.simulator.vcard import read_vcards
 
 if TYPE_CHECKING:
     from connectors.simulator.simulator import Simulator
-    from connectors.simulator.store import Store
 
 _log = logging.getLogger(__name__)
 # The fixed words of the layout; every other folder keeps its name.
@@ -73,7 +73,7 @@ def load(
     Raises NotADirectoryError where one of the folders is none.
     """
     operations.load()  # without them nobody completes what is put into a calendar
-    store: Store = getattr(target, "store", target)
+    store = target if isinstance(target, Store) else target.store
     for folder in (mail, vcards, calendars):
         if folder is not None and not folder.is_dir():
             raise NotADirectoryError(f"{folder} is not a folder")

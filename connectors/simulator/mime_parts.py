@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from email.policy import compat32
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from connectors.simulator.charsets import decode
 from connectors.simulator.content import Attachment, Item
@@ -153,7 +153,7 @@ def _add_body(parts: Parts, text: str | None, html: str | None) -> None:
 
 
 def _add_message(part: Message, parts: Parts, read_message: ReadMessage) -> None:
-    inner = part.get_payload(0)
+    inner: Any = part.get_payload(0)
     data = source(inner)
     item = read_message(inner, data)
     subject = item.element.findtext("{*}Subject")
@@ -228,10 +228,13 @@ def _filename(part: Message) -> str:
 
 
 def _parameter(part: Message, name: str) -> str:
-    value = attempt(lambda: part.get_param(name, ""), "")
+    return clean(attempt(lambda: _parameter_text(part, name), "")).strip().strip("\"'")
+
+
+def _parameter_text(part: Message, name: str) -> str:
+    value = part.get_param(name, "")
     # RFC 2231 gives (charset, language, value).
-    text = str(value[2] if isinstance(value, tuple) else value or "")
-    return clean(text).strip().strip("\"'")
+    return str(value[2] if isinstance(value, tuple) else value or "")
 
 
 def _is_plain(part: Message) -> bool:

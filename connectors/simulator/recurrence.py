@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
 from itertools import islice
+from typing import Any, Literal
 
 from dateutil.rrule import DAILY, MONTHLY, WEEKLY, YEARLY, rrule, weekday
 from lxml import etree
@@ -22,7 +23,7 @@ from connectors.simulator.zone_rules import DAY_NAMES
 MONTH_NAMES = [date(2000, month, 1).strftime("%B") for month in range(1, 13)]
 INDEX_NAMES = {"First": 1, "Second": 2, "Third": 3, "Fourth": 4, "Last": -1}
 _DAY_GROUPS = {"Day": range(7), "Weekday": range(5), "WeekendDay": range(5, 7)}
-_FREQUENCIES = {"Daily": DAILY, "Weekly": WEEKLY, "Monthly": MONTHLY, "Yearly": YEARLY}
+_FREQUENCIES: dict[str, Literal[0, 1, 2, 3]] = {"Daily": DAILY, "Weekly": WEEKLY, "Monthly": MONTHLY, "Yearly": YEARLY}
 _REGENERATIONS = ("DailyRegeneration", "WeeklyRegeneration", "MonthlyRegeneration", "YearlyRegeneration")
 
 
@@ -138,35 +139,24 @@ def _rule(series: Series, at: time) -> rrule:
     until = None
     if series.until is not None and series.count is None:
         until = datetime.combine(series.until, time(23, 59, 59))
-    # cache: a calendar asks for the same series again for every window, and counting starts from the first.
-    bounds = {"count": series.count, "until": until, "cache": True}
-    start = datetime.combine(series.start, at)
-    frequency = _FREQUENCIES[pattern.kind]
-    month = {"bymonth": pattern.month} if pattern.kind == "Yearly" and pattern.month else {}
+    options: dict[str, Any] = {
+        "dtstart": datetime.combine(series.start, at),
+        "interval": pattern.interval,
+        "count": series.count,
+        "until": until,
+        # A calendar asks for the same series again for every window, and counting starts from the first.
+        "cache": True,
+    }
+    if pattern.kind == "Yearly" and pattern.month:
+        options["bymonth"] = pattern.month
     if pattern.kind == "Weekly" and pattern.days:
-        return rrule(
-            frequency,
-            start,
-            pattern.interval,
-            wkst=weekday(pattern.week_start),
-            byweekday=pattern.days,
-            **bounds,
-        )
-    if pattern.index is not None:
-        return rrule(
-            frequency,
-            start,
-            pattern.interval,
-            byweekday=pattern.days,
-            bysetpos=pattern.index,
-            **month,
-            **bounds,
-        )
-    if pattern.day is not None:
+        options |= {"wkst": weekday(pattern.week_start), "byweekday": pattern.days}
+    elif pattern.index is not None:
+        options |= {"byweekday": pattern.days, "bysetpos": pattern.index}
+    elif pattern.day is not None:
         # The last existing day among 28..day: the 31st becomes the 30th, and the 28th or 29th in February.
-        days = range(min(pattern.day, 28), pattern.day + 1)
-        return rrule(frequency, start, pattern.interval, bymonthday=tuple(days), bysetpos=-1, **month, **bounds)
-    return rrule(frequency, start, pattern.interval, **bounds)
+        options |= {"bymonthday": tuple(range(min(pattern.day, 28), pattern.day + 1)), "bysetpos": -1}
+    return rrule(_FREQUENCIES[pattern.kind], **options)
 
 
 def _read_pattern(element: etree._Element) -> Pattern:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from lxml import etree
 from tzlocal.windows_tz import tz_win, win_tz
 
+from connectors.simulator.content import TYPES
 from connectors.simulator.elements import (
     add,
     find,
@@ -64,7 +65,7 @@ def definition(name: str, wrapper: str = "TimeZoneDefinition", full: bool = True
     KeyError when the name is not a Windows name.
     """
     known = _definition(name)
-    element = etree.Element(etree.QName(etree.QName(known).namespace or "", wrapper), nsmap=known.nsmap)
+    element = etree.Element(etree.QName(etree.QName(known).namespace or "", wrapper), nsmap={"t": TYPES})
     element.set("Id", name)
     element.set("Name", known.get("Name", name))
     if full:

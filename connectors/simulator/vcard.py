@@ -96,9 +96,9 @@ def _group(card: list[Property], by_uid: dict[str, list[Property]]) -> Item:
     if members:
         holder = add(element, "Members")
         for number, (member_name, address) in enumerate(members, 1):
-            member = add(holder, "Member", Key=f"m{number}")
-            add_mailbox(member, member_name, address)
-            add(member, "Status", "Normal")
+            entry = add(holder, "Member", Key=f"m{number}")
+            add_mailbox(entry, member_name, address)
+            add(entry, "Status", "Normal")
     return Item(element)
 
 
@@ -160,9 +160,7 @@ def _add_common(element: etree._Element, card: list[Property]) -> None:
     add(element, "Body", notes.replace("\n", "\r\n"), BodyType="Text")
     sensitivity = _SENSITIVITIES.get(_text(card, "CLASS").upper(), "Normal")
     add(element, "Sensitivity", sensitivity)
-    words = [
-        word.strip() for each in _all(card, "CATEGORIES") for word in re.split(r"(?<!\\)[,;]", each.value)
-    ]
+    words = [word.strip() for each in _all(card, "CATEGORIES") for word in re.split(r"(?<!\\)[,;]", each.value)]
     if chosen := list(dict.fromkeys(word.replace("\\", "") for word in words if word)):
         holder = add(element, "Categories")
         for word in chosen:
@@ -171,9 +169,7 @@ def _add_common(element: etree._Element, card: list[Property]) -> None:
 
 def _add_addresses(element: etree._Element, card: list[Property]) -> None:
     found = sorted(_all(card, "EMAIL"), key=lambda each: each.preference)
-    addresses = list(
-        dict.fromkeys(re.sub(r"^mailto:", "", each.text, flags=re.I) for each in found if each.text)
-    )
+    addresses = list(dict.fromkeys(re.sub(r"^mailto:", "", each.text, flags=re.I) for each in found if each.text))
     holder = add(element, "EmailAddresses") if addresses else element
     for number, address in enumerate(addresses[:3], 1):
         entry = add(holder, "Entry", address, Key=f"EmailAddress{number}")
@@ -240,9 +236,7 @@ def _day(text: str) -> date | None:
 
 
 def _add_web(element: etree._Element, card: list[Property]) -> None:
-    links = [
-        each for each in _all(card, "URL") if re.match(r"^[\w+.-]+:[^\s]+$|^[\w.-]+\.\w+[^\s]*$", each.text)
-    ]
+    links = [each for each in _all(card, "URL") if re.match(r"^[\w+.-]+:[^\s]+$|^[\w.-]+\.\w+[^\s]*$", each.text)]
     work = sorted(links, key=lambda each: "HOME" in each.types)
     if work:
         add_text(element, "BusinessHomePage", work[0].text)
@@ -263,13 +257,7 @@ def _photo(photo: Property) -> Attachment | None:
     data = photo.data
     if data is None:
         return None
-    kind = (
-        "image/png"
-        if data.startswith(b"\x89PNG")
-        else "image/gif"
-        if data.startswith(b"GIF8")
-        else "image/jpeg"
-    )
+    kind = "image/png" if data.startswith(b"\x89PNG") else "image/gif" if data.startswith(b"GIF8") else "image/jpeg"
     return Attachment("ContactPicture.jpg", kind, data, is_contact_photo=True)
 
 
