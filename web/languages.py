@@ -17,7 +17,6 @@ from web.signed_in import public, safe_next
 
 COOKIE = "terracrm_language"
 COOKIE_SECONDS = 365 * 24 * 3600
-TIME_ZONE = "Europe/Moscow"
 NAMES = {"en": "English", "ru": "Русский"}
 
 pages = Blueprint("languages", __name__)
@@ -31,7 +30,7 @@ def init(app: Flask, settings: Settings) -> None:
     Babel(
         app,
         default_locale=settings.web.default_language,
-        default_timezone=TIME_ZONE,
+        default_timezone=settings.web.time_zone,
         default_translation_directories=str(folder),
         locale_selector=language,
     )

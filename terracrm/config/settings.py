@@ -34,6 +34,7 @@ from terracrm.config.values import (
     SecretFile,
     SessionKey,
     SessionKeyFile,
+    TimeZone,
     absolute_path,
     database_url,
 )
@@ -258,6 +259,11 @@ class Web(Section):
         default="en",
         description="The language of a visitor whose browser asks for none of these.",
         examples=["ru"],
+    )
+    time_zone: TimeZone = Field(
+        default="Europe/Moscow",
+        description="The time zone of the office: days and hours in the portal are those of its clocks.",
+        examples=["Asia/Yekaterinburg"],
     )
 
     @check_together(mode="after")

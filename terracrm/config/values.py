@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import idna
 from cryptography.fernet import Fernet
@@ -118,6 +119,14 @@ def listen_host(value: str) -> str:
         raise ValueError("must be an IP address or the name of this machine") from None
 
 
+def time_zone(value: str) -> str:
+    """The name of a time zone as the IANA database writes it."""
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not a time zone; write it like Europe/Moscow") from None
+
+
 def lower_case(value: object) -> object:
     """A choice is the same in capitals."""
     return value.strip().lower() if isinstance(value, str) else value
@@ -128,6 +137,7 @@ Names = Annotated[list[str], BeforeValidator(split_commas)]
 FolderPath = Annotated[Path, AfterValidator(absolute_path)]
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]
+TimeZone = Annotated[str, AfterValidator(time_zone)]
 ListenHost = Annotated[str, AfterValidator(listen_host)]
 SecretFile = Annotated[SecretStr | None, BeforeValidator(read_secret)]
 SessionKey = Annotated[SecretStr, AfterValidator(session_key)]

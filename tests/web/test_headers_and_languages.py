@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from sqlalchemy.orm import Session
 
+from terracrm.config import Settings
 from terracrm.models import User
 from tests.web.conftest import Client, SignIn, token
+from web import create_app
+from web.formats import day_and_time
 
 
 def test_pages_allow_nothing_from_elsewhere_and_nothing_inline(visitor: Client) -> None:
@@ -64,3 +69,10 @@ def test_russian_has_its_plural_forms_dates_and_numbers(signed_in: SignIn, ids: 
     assert "1 встреча" in page
     assert "Сегодня" in page
     assert "47 КБ" in anna.get(f"/messages/{ids['question']}").text
+
+
+def test_the_time_zone_is_the_office_s(settings: Settings, ids: dict[str, int]) -> None:
+    web = settings.web.model_copy(update={"time_zone": "Asia/Yekaterinburg"})
+    app = create_app(settings.model_copy(update={"web": web}))
+    with app.test_request_context():
+        assert day_and_time(datetime(2026, 11, 22, 21, 30, tzinfo=UTC)) == "23 Nov 2026, 02:30"
