@@ -13,7 +13,6 @@ from lxml import etree
 from connectors.simulator.schema import Element, t
 
 _CONFIG = ParserConfig(display_links=False)
-_DOCUMENT = re.compile(r"<html[\s>]", re.IGNORECASE)
 _PREVIEW = 255
 
 
@@ -40,7 +39,11 @@ def to_html(plain: str) -> str:
 
 
 def _document(markup: str) -> str:
-    return markup if _DOCUMENT.search(markup) else f"<html><body>\r\n{markup}\r\n</body></html>"
+    """The inside of a body as the document that Exchange's filter puts around it."""
+    return (
+        '<html>\r\n<head>\r\n<meta http-equiv="Content-Type" content="text/html; charset=utf-8">\r\n</head>\r\n'
+        f"<body>\r\n{markup} \r\n</body>\r\n</html>\r\n"
+    )
 
 
 def converted(body: Element, wanted: str, *, filtered: bool = False) -> tuple[str, str]:

@@ -44,10 +44,12 @@ def _view(call: Call) -> Element | None:
 
 def _whole(view: Element, name: str, default: int | None = None) -> int:
     text = view.get(name)
-    if text is None and default is not None:
+    if text is None:
+        if default is None:
+            raise SchemaViolation(f"The required attribute '{name}' is missing.")
         return default
     try:
-        return int(text or "")
+        return int(text)
     except ValueError as error:
         raise SchemaViolation(f"The '{name}' attribute is invalid - The value '{text}' is invalid.") from error
 

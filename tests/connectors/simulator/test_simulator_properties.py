@@ -133,3 +133,24 @@ def test_a_calendar_view_takes_no_restriction(simulator: Simulator, anna: Client
         '<m:ParentFolderIds><t:DistinguishedFolderId Id="calendar"/></m:ParentFolderIds></m:FindItem>'
     )
     assert codes(answer) == ["ErrorInvalidOperation"]
+
+
+def test_filtered_html_is_a_document_without_scripts(simulator: Simulator, anna: Client) -> None:
+    html = "&lt;html&gt;&lt;body&gt;Hello&lt;script&gt;x()&lt;/script&gt;&lt;/body&gt;&lt;/html&gt;"
+    item = tag(create(anna, "Message", f'<t:Body BodyType="HTML">{html}</t:Body>'))
+    answer = anna(
+        "<m:GetItem><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:BodyType>HTML</t:BodyType><t:FilterHtmlContent>true</t:FilterHtmlContent>"
+        f'<t:AdditionalProperties><t:FieldURI FieldURI="item:Body"/></t:AdditionalProperties></m:ItemShape><m:ItemIds>{item}</m:ItemIds></m:GetItem>'
+    )
+    assert texts(answer, ".//t:Body")[0].replace("\r\n", "") == (
+        '<html><head><meta http-equiv="Content-Type" content="text/html; charset=utf-8"></head><body>Hello </body></html>'
+    )
+
+
+def test_a_page_without_its_offset_is_told_so(simulator: Simulator, anna: Client) -> None:
+    answer = anna(
+        '<m:FindFolder Traversal="Shallow"><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>'
+        '<m:IndexedPageFolderView MaxEntriesReturned="5" BasePoint="Beginning"/>'
+        '<m:ParentFolderIds><t:DistinguishedFolderId Id="inbox"/></m:ParentFolderIds></m:FindFolder>'
+    )
+    assert "The required attribute 'Offset' is missing." in "".join(answer.itertext())
