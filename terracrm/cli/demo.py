@@ -56,8 +56,8 @@ def demo(
     require_own_packages()
     if mail is not None and not mail.is_dir():
         raise InvalidInput(f"--mail: there is no folder {mail}")
-    stopped = _stop_on_signals()
     folder = _fresh(folder)
+    stopped = _stop_on_signals()
     with suppress(KeyboardInterrupt):
         _show(folder, mail, port, stopped)
     typer.echo("The demo has stopped.")
@@ -198,10 +198,12 @@ def _stop_on_signals() -> threading.Event:
     stopped = threading.Event()
 
     def stop(*_: object) -> None:
-        stopped.set()
-        raise KeyboardInterrupt
+        # A second Ctrl-C must not break off the stopping of the others.
+        if not stopped.is_set():
+            stopped.set()
+            raise KeyboardInterrupt
 
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, stop)
     return stopped
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 from connectors.simulator.simulator import Simulator
+from terracrm import logs
 from terracrm.cli import main
 
 PASSWORD = "milk and честь"
@@ -39,6 +43,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """What a command sets for its whole process is set back: the log, and what signals do."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    levels = {name: logging.getLogger(name).level for name in logs.QUIET}
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    root.handlers[:], root.level = handlers, level
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+    structlog.reset_defaults()
 
 
 @pytest.fixture
