@@ -71,7 +71,8 @@ def _card(client: Client, person: ClientPerson, keeper: Employee, rng: random.Ra
     card.add("title").value = person.title
     _email(card, person.address, "WORK")
     if own and rng.random() < 0.12:
-        spelled = person.address.partition("@")[0].replace(".", "-")
+        # The whole address: what stands before the @ (buhgalteria) is the same at several clients.
+        spelled = person.address.removesuffix(".example").replace("@", ".").replace(".", "-")
         _email(card, f"{spelled}@mail-ru.example", "HOME")
     _phone(card, person.phone, "WORK")
     if own or rng.random() < 0.5:
