@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from publicsuffixlist import PublicSuffixList
 
+MAX_ADDRESS = 320  # RFC 3696: 64 characters before the @ and 255 after it
 _SUFFIXES = PublicSuffixList(accept_unknown=True)
 _NO_REPLY = re.compile(
     r"^(no-?_?reply|do-?_?not-?_?reply|noreply.*|mailer-daemon|postmaster|bounces?|notifications?|newsletter|robot)"
@@ -25,7 +26,7 @@ def normalise(address: str) -> str:
     address = address.strip().strip("<>'\"").strip().casefold().removeprefix("mailto:")
     local, _, domain = address.rpartition("@")
     domain = domain.rstrip(".")
-    if not local or not domain or any(c.isspace() for c in address):
+    if not local or not domain or len(address) > MAX_ADDRESS or any(c.isspace() for c in address):
         return ""
     try:
         return f"{local}@{domain.encode('idna').decode()}"

@@ -12,6 +12,7 @@ PRIVATE = "private"
 INTERNAL = "internal_only"
 DRAFT = "draft"
 SNIPPET_CHARS = 300
+MAX_MESSAGE_ID = 500
 _SPACE = re.compile(r"\s+")
 _ANGLED = re.compile(r"<([^<>]+)>")
 
@@ -38,9 +39,10 @@ def has_outsiders(participants: tuple[Participant, ...], policy: DomainPolicy, o
 
 
 def normalise_message_id(message_id: str) -> str:
-    """A Message-ID without its brackets and white space."""
+    """A Message-ID without its brackets and white space; the hash of one that is too long for an index."""
     found = _ANGLED.search(message_id)
-    return _SPACE.sub("", found.group(1) if found else message_id).strip("<>")
+    bare = _SPACE.sub("", found.group(1) if found else message_id).strip("<>")
+    return bare if len(bare) <= MAX_MESSAGE_ID else hashlib.sha256(bare.encode("utf-8", "replace")).hexdigest()
 
 
 def message_key(record: MessageRecord) -> str:

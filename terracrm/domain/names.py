@@ -40,12 +40,13 @@ _LEGAL_FORMS = frozenset(
         "company",
     ]
 )
+MAX_KEY = 500
 _WORD = re.compile(r"[^\W_]+")
 
 
 def name_key(name: str) -> str:
-    """A name made comparable: lower case, ё as е, punctuation and extra spaces aside."""
-    return " ".join(_WORD.findall(name.casefold().replace("ё", "е")))
+    """A name made comparable: lower case, ё as е, punctuation and extra spaces aside; as much as an index takes."""
+    return " ".join(_WORD.findall(name.casefold().replace("ё", "е")))[:MAX_KEY]
 
 
 def company_key(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from terracrm.domain.addresses import normalise
+from terracrm.domain.addresses import MAX_ADDRESS, normalise
 from terracrm.domain.records import Participant
 from terracrm.models import Activity, ActivityKind, ActivityMailbox, CompanyTimeline, ContactTimeline
 from terracrm.models import Participant as ParticipantRow
@@ -92,7 +92,7 @@ def participant_rows(
                 "activity_id": activity_id,
                 "position": first_position + len(rows),
                 "role": participant.role,
-                "address": address or participant.address.strip(),
+                "address": address or participant.address.strip()[:MAX_ADDRESS],
                 "name": participant.name,
                 "domain": source.policy.company_domain(address),
                 "response": participant.response,

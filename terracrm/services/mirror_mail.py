@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from terracrm.domain.addresses import is_no_reply, normalise
+from terracrm.domain.addresses import MAX_ADDRESS, is_no_reply, normalise
 from terracrm.domain.capture import direction, message_key, normalise_message_id, snippet
 from terracrm.domain.records import MessageRecord, Participant, Role
 from terracrm.domain.texts import html_to_text
@@ -327,7 +327,7 @@ def _add_blind_copies(
         select(ParticipantRow.address, ParticipantRow.position).where(ParticipantRow.activity_id == activity_id)
     ).all()
     there = {row.address for row in rows}
-    missing = tuple(p for p in blind if (normalise(p.address) or p.address.strip()) not in there)
+    missing = tuple(p for p in blind if (normalise(p.address) or p.address.strip()[:MAX_ADDRESS]) not in there)
     if missing:
         first = max((row.position for row in rows), default=-1) + 1
         session.execute(insert(ParticipantRow), participant_rows(source, activity_id, missing, matches, first))

@@ -35,6 +35,7 @@ from terracrm.services.access import Viewer
 
 IndexName = Literal["activity_search", "contact_search", "company_search"]
 MAX_QUERY = 200
+MAX_TEXT = 200_000  # characters; PostgreSQL takes a megabyte of words
 MAX_WORDS = 12
 SHORTEST_PREFIX = 2
 PEOPLE_SHOWN = 8
@@ -52,17 +53,19 @@ class Found:
 
 def index_activities(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
     """Make activities findable: (id, when, text); what was there for an id is replaced."""
-    _index(session, "activity_search", [{"id": id_, "at": at, "words": stem(words)} for id_, at, words in rows])
+    _index(
+        session, "activity_search", [{"id": id_, "at": at, "words": stem(words[:MAX_TEXT])} for id_, at, words in rows]
+    )
 
 
 def index_contacts(session: Session, rows: Sequence[tuple[int, str]]) -> None:
     """Make contacts findable: (id, text); what was there for an id is replaced."""
-    _index(session, "contact_search", [{"id": id_, "at": None, "words": stem(words)} for id_, words in rows])
+    _index(session, "contact_search", [{"id": id_, "at": None, "words": stem(words[:MAX_TEXT])} for id_, words in rows])
 
 
 def index_companies(session: Session, rows: Sequence[tuple[int, str]]) -> None:
     """Make companies findable: (id, text); what was there for an id is replaced."""
-    _index(session, "company_search", [{"id": id_, "at": None, "words": stem(words)} for id_, words in rows])
+    _index(session, "company_search", [{"id": id_, "at": None, "words": stem(words[:MAX_TEXT])} for id_, words in rows])
 
 
 def remove(session: Session, index_name: IndexName, ids: Sequence[int]) -> None:
