@@ -1,4 +1,4 @@
-"""What all tests share: the shared material, and migrated databases, SQLite always and PostgreSQL where there is one."""
+"""What all tests share: the shared material, and migrated databases: SQLite, and PostgreSQL where there is one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm import db
 
 POSTGRES = os.environ.get("TERRACRM_TEST_DATABASE_URL", "")
+# Machines are busy: how long an example takes says nothing. What is found once is found again.
+settings.register_profile("terracrm", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.load_profile("terracrm")
 KEPT = {"roles", "alembic_version"}
 
 

@@ -171,11 +171,6 @@ class Mirror(Section):
 class Sync(Section):
     """When and how the mailboxes are read."""
 
-    engine: Annotated[Literal["embedded"], Choice] = Field(
-        default="embedded",
-        description="Who runs the streams. embedded: the daemon itself, on this machine.",
-        examples=["embedded"],
-    )
     workers: int = Field(
         default=2,
         ge=1,
