@@ -95,9 +95,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
     Never fails: what fits nothing at all is read in the declared charset, or as Western text, with U+FFFD for
     what is not in it.
     """
-    if data.isascii() and (
-        declared is None or codec(declared) not in ("utf-7", "iso2022_jp", "hz", "utf-16")
-    ):
+    if data.isascii() and (declared is None or codec(declared) not in ("utf-7", "iso2022_jp", "hz", "utf-16")):
         return data.decode("ascii")
     known = codec(declared)
     # Many mailers declare their default and send UTF-8; no other text is valid UTF-8 by accident.

@@ -92,9 +92,7 @@ def _read(part: str) -> Address | None:
 
 def _address(text: str) -> str:
     bare = decoded(text).strip().strip("\"'")
-    return re.sub(
-        r"^mailto:", "", re.sub(r"\s+", " " if bare.upper().startswith("/O=") else "", bare), flags=re.I
-    )
+    return re.sub(r"^mailto:", "", re.sub(r"\s+", " " if bare.upper().startswith("/O=") else "", bare), flags=re.I)
 
 
 def _name(text: str) -> str:

@@ -111,9 +111,7 @@ def _attachment_part(attachment: Attachment) -> Message:
         encoders.encode_base64(part)
     disposition = "inline" if attachment.is_inline else "attachment"
     name = _line(attachment.name)
-    part.add_header(
-        "Content-Disposition", disposition, filename=name if name.isascii() else ("utf-8", "", name)
-    )
+    part.add_header("Content-Disposition", disposition, filename=name if name.isascii() else ("utf-8", "", name))
     if attachment.content_id and attachment.content_id.isascii():
         part["Content-ID"] = f"<{_line(attachment.content_id)}>"
     return part
@@ -143,11 +141,7 @@ def _add_headers(message: Message, element: etree._Element) -> None:
     if importance:
         message["Importance"], message["X-Priority"] = importance, priority
     sent = next(
-        (
-            m
-            for name in ("DateTimeSent", "DateTimeReceived", "DateTimeCreated")
-            if (m := moment_of(element, name))
-        ),
+        (m for name in ("DateTimeSent", "DateTimeReceived", "DateTimeCreated") if (m := moment_of(element, name))),
         datetime.now(UTC),
     )
     message["Date"] = format_datetime(sent)

@@ -93,9 +93,7 @@ def _reachable(element: etree._Element) -> Iterator[str]:
         if entry.text:
             yield f"TEL;TYPE={_PHONE_TYPES.get(entry.get('Key') or '', 'VOICE')}:{_escaped(entry.text)}"
     for entry in find_all(element, "PhysicalAddresses", "Entry"):
-        parts = [
-            text_of(entry, part) for part in ("Street", "City", "State", "PostalCode", "CountryOrRegion")
-        ]
+        parts = [text_of(entry, part) for part in ("Street", "City", "State", "PostalCode", "CountryOrRegion")]
         if any(parts):
             yield f"ADR;TYPE={_ADDRESS_TYPES.get(entry.get('Key') or '', 'OTHER')}:;;{_joined(parts)}"
     for entry in find_all(element, "ImAddresses", "Entry"):
