@@ -41,6 +41,10 @@ class _Item:
     def last(self) -> int:
         return max(self.changed, self.flagged)
 
+    def told(self, position: int) -> int:
+        """Where the news since a position come: an item is told before its read flag is."""
+        return self.changed if self.changed > position else self.flagged
+
     @property
     def version(self) -> str:
         return f"v{self.last}"
@@ -192,9 +196,11 @@ class MemoryConnector:
         while not is_last:
             box = self._open(folder)
             position = self._server.position(folder, cursor)
-            news = sorted((item for item in box.items.values() if item.last > position), key=lambda item: item.last)
-            page, is_last = news[:page_size], len(news) <= page_size
-            cursor = self._server.cursor(folder, page[-1].last if page else position)
+            told = {item.told(position): item for item in box.items.values() if item.last > position}
+            page = [told[moment] for moment in sorted(told)[:page_size]]
+            reached = page[-1].told(position) if page else position
+            is_last = all(item.last <= reached for item in told.values())
+            cursor = self._server.cursor(folder, reached)
             changes = (_change(item, position) for item in page)
             yield Page(
                 changes=tuple(change for change in changes if change is not None),
