@@ -23,15 +23,19 @@ def new_claim() -> str:
     return f"{socket.gethostname()}|{os.getpid()}|{_started(os.getpid())}|{uuid.uuid4().hex}"
 
 
+def is_free(stream: Stream) -> bool:
+    """Whether nobody alive has the stream: no claim, its lease over, or its worker on this machine dead."""
+    return not stream.claim or not stream.claimed_until or stream.claimed_until <= utcnow() or _is_dead(stream.claim)
+
+
 def take(session: Session, stream: Stream, claim: str, lease_seconds: int) -> bool:
     """Claim the stream unless somebody alive has it. The caller commits."""
-    now = utcnow()
-    if stream.claim and stream.claimed_until and stream.claimed_until > now and not _is_dead(stream.claim):
+    if not is_free(stream):
         return False
     taken = session.connection().execute(
         update(Stream)
         .where(Stream.id == stream.id, Stream.claim == stream.claim)
-        .values(claim=claim, claimed_until=now + timedelta(seconds=lease_seconds))
+        .values(claim=claim, claimed_until=utcnow() + timedelta(seconds=lease_seconds))
     )
     return taken.rowcount == 1
 
@@ -52,7 +56,7 @@ def _is_dead(claim: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """When a process of this machine started, in the kernel's ticks; "" when there is none, "?" if unknown."""
+    """When a process of this machine started, in the kernel's ticks; "" when it has ended, "?" if unknown."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -60,6 +64,7 @@ def _started(pid: int) -> str:
     except PermissionError:
         pass
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if words[0] in "ZX" else words[19]
     except (OSError, IndexError):
         return "?"

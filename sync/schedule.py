@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from sync import claims
 from terracrm.models import Mailbox, Stream, StreamState, utcnow
 
 # These wait for a person, whatever the clock says.
@@ -13,22 +14,20 @@ ORDER = {"contacts": 0, "calendar": 1, "mail": 2}
 
 
 def due_streams(session: Session) -> list[int]:
-    """The streams whose time has come, the longest waiting first; claimed ones are left to their worker."""
-    now = utcnow()
-    return list(
-        session.scalars(
-            select(Stream.id)
-            .join(Mailbox)
-            .where(
-                Mailbox.is_enabled,
-                Stream.is_enabled,
-                Stream.state.not_in(STOPPED),
-                Stream.due_at <= now,
-                (Stream.claimed_until.is_(None)) | (Stream.claimed_until < now),
-            )
-            .order_by(Stream.due_at, Stream.id)
+    """The streams whose time has come, the longest waiting first; claimed ones are left to their living worker."""
+    due = session.scalars(
+        select(Stream)
+        .join(Mailbox)
+        .where(
+            Mailbox.is_enabled,
+            Stream.is_enabled,
+            Stream.state.not_in(STOPPED),
+            Stream.due_at <= utcnow(),
         )
+        .order_by(Stream.due_at, Stream.id)
+        .execution_options(populate_existing=True)
     )
+    return [stream.id for stream in due if claims.is_free(stream)]
 
 
 def chosen_streams(session: Session, mailbox: str | None, kind: str | None) -> list[int]:

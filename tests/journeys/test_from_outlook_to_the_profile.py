@@ -175,23 +175,3 @@ def test_what_happens_in_outlook_shows_on_the_profile_after_the_next_run(shell: 
             assert line["created"] == 1
             assert "Срочный заказ" in browser.get(portal + profile[1], timeout=30).text
             assert browser.get(f"{portal}/contacts/999999", timeout=30).status_code == 404
-
-
-def test_a_wrong_password_and_an_unreachable_server_stop_only_their_own_mailbox(shell: Shell) -> None:
-    served = ("simulator", "serve", "--port", "0", "--password-file", "password", "--mail", "mail")
-    (shell.folder / "wrong").write_text("wrong")
-    with shell.serving(*served) as url:
-        for user, server, secret in (
-            ("anna", url, "password"),
-            ("boris", url, "wrong"),
-            ("carol", "http://127.0.0.1:9/EWS/Exchange.asmx", "password"),
-        ):
-            address = f"{user}@example.test"
-            words = ("--server", server, "--username", address, "--password-file", secret, "--enable")
-            shell.run("mailbox", "add", address, *words)
-        lines = shell.json("sync", "run", "--json", code=3)
-    states = {(line["mailbox"], line["stream"]): line["state"] for line in lines}
-    assert states["anna@example.test", "mail"] == "ok"
-    assert states["boris@example.test", "contacts"] == "credentials"
-    assert states["carol@example.test", "mail"] == "backoff"
-    assert all(line["error"] for line in lines if line["state"] != "ok")

@@ -133,6 +133,17 @@ def test_a_stream_that_somebody_runs_is_not_run_twice(office: Office, session: S
     assert one.id not in due_streams(session)
 
 
+def test_the_stream_of_a_worker_that_was_killed_is_due_at_once(office: Office, session: Session) -> None:
+    one = stream(office, session)
+    dead = claims.new_claim().split("|")
+    one.claim, one.claimed_until = "|".join([dead[0], "999999999", *dead[2:]]), utcnow() + timedelta(hours=1)
+    session.flush()
+    assert one.id in due_streams(session)
+    one.claim = claims.new_claim()
+    session.flush()
+    assert one.id not in due_streams(session)
+
+
 def test_a_claim_ends_with_its_lease(office: Office, session: Session) -> None:
     one = stream(office, session)
     one.claim, one.claimed_until = "elsewhere|1|1|x", utcnow() - timedelta(seconds=1)
