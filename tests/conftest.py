@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
@@ -18,6 +19,10 @@ POSTGRES = os.environ.get("TERRACRM_TEST_DATABASE_URL", "")
 # Machines are busy: how long an example takes says nothing. What is found once is found again.
 settings.register_profile("terracrm", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("terracrm")
+# structlog's own default draws each traceback, which takes seconds.
+structlog.configure(
+    processors=[structlog.processors.KeyValueRenderer()], logger_factory=structlog.ReturnLoggerFactory()
+)
 KEPT = {"roles", "alembic_version"}
 
 
