@@ -4,26 +4,48 @@ from terracrm.models.activities import (
     Activity,
     ActivityKind,
     ActivityMailbox,
+    ActivityTopic,
     CompanyTimeline,
     ContactTimeline,
     Participant,
     Sharing,
 )
+from terracrm.models.audit import AuditEntry
 from terracrm.models.base import Base, UTCDateTime, utcnow
 from terracrm.models.companies import Company, CompanyDomain
 from terracrm.models.contacts import Contact, ContactAddress, ContactPhone, ContactPostalAddress
 from terracrm.models.field_changes import FieldChange
-from terracrm.models.mailboxes import Link, Mailbox, MirrorFolder, QuarantinedItem, Stream, StreamState
+from terracrm.models.mailboxes import (
+    Link,
+    Mailbox,
+    MirrorFolder,
+    QuarantinedItem,
+    SkippedAddress,
+    SkippedItem,
+    Stream,
+    StreamState,
+)
+from terracrm.models.matching import ContactSuggestion, Merge, MergeMove, SenderDecision
 from terracrm.models.meetings import Meeting, MeetingCopy
-from terracrm.models.messages import Message, MessageAttachment, MessageBody, MessageCopy, Thread, ThreadKey
+from terracrm.models.messages import (
+    AttachmentContent,
+    Message,
+    MessageAttachment,
+    MessageBody,
+    MessageCopy,
+    Thread,
+    ThreadKey,
+)
 from terracrm.models.notes import Note
 from terracrm.models.sync_runs import SyncRun, SyncRunItem
 from terracrm.models.users import Region, Role, Team, User
 
 __all__ = [
-    "Activity", "ActivityKind", "ActivityMailbox", "Base", "Company", "CompanyDomain", "CompanyTimeline", "Contact",
-    "ContactAddress", "ContactPhone", "ContactPostalAddress", "ContactTimeline", "FieldChange", "Link", "Mailbox",
-    "Meeting", "MeetingCopy", "Message", "MessageAttachment", "MessageBody", "MessageCopy", "MirrorFolder", "Note",
-    "Participant", "QuarantinedItem", "Region", "Role", "Sharing", "Stream", "StreamState", "SyncRun", "SyncRunItem",
-    "Team", "Thread", "ThreadKey", "UTCDateTime", "User", "utcnow",
+    "Activity", "ActivityKind", "ActivityMailbox", "ActivityTopic", "AttachmentContent", "AuditEntry", "Base",
+    "Company", "CompanyDomain", "CompanyTimeline", "Contact", "ContactAddress", "ContactPhone",
+    "ContactPostalAddress", "ContactSuggestion", "ContactTimeline", "FieldChange", "Link", "Mailbox", "Meeting",
+    "MeetingCopy", "Merge", "MergeMove", "Message", "MessageAttachment", "MessageBody", "MessageCopy",
+    "MirrorFolder", "Note", "Participant", "QuarantinedItem", "Region", "Role", "SenderDecision", "Sharing",
+    "SkippedAddress", "SkippedItem", "Stream", "StreamState", "SyncRun", "SyncRunItem", "Team", "Thread",
+    "ThreadKey", "UTCDateTime", "User", "utcnow",
 ]  # fmt: skip

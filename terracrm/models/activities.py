@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import IntEnum, StrEnum
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from terracrm.models.base import Base, utcnow
@@ -26,6 +26,10 @@ class Sharing(IntEnum):
     PARTICIPANTS = 1
     TEAM = 2
     EVERYONE = 3
+
+
+# Participants that the tray shows (M2).
+UNKNOWN = text("match_method IN ('', 'ambiguous')")
 
 
 class Activity(Base):
@@ -56,11 +60,15 @@ class Activity(Base):
 class Participant(Base):
     """A person of an activity as the item named them, and whom of ours that address was found to be.
 
-    `match_method` is "address", "domain", "internal" or "" (unknown); the row is the link and says how it came.
+    `match_method` is "address", "domain", "decision" (a person's, see SenderDecision), "internal", "ambiguous" (the
+    address of several people) or "" (unknown); the row is the link and says how it came.
     """
 
     __tablename__ = "participants"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (
+        Index("ix_participants_unknown", "address", sqlite_where=UNKNOWN, postgresql_where=UNKNOWN),
+        {"sqlite_with_rowid": False},
+    )
     activity_id: Mapped[int] = mapped_column(ForeignKey("activities.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     role: Mapped[str] = mapped_column(String(10))
@@ -71,6 +79,30 @@ class Participant(Base):
     contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"), index=True)
     company_id: Mapped[int | None] = mapped_column(ForeignKey("companies.id"), index=True)
     match_method: Mapped[str] = mapped_column(String(10), default="")
+
+
+class ActivityTopic(Base):
+    """What an activity is about beside its participants: a company or contact, later a deal or case (M3).
+
+    `method` says how that is known: "manual", "token", or how a reply came by it: "reply", "conversation",
+    "subject"; an inherited topic names in `from_activity_id` the message that gave it.
+    """
+
+    __tablename__ = "activity_topics"
+    __table_args__ = (
+        UniqueConstraint("activity_id", "entity", "entity_id"),
+        Index("ix_activity_topics_entity", "entity", "entity_id"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    activity_id: Mapped[int] = mapped_column(ForeignKey("activities.id", ondelete="CASCADE"))
+    entity: Mapped[str] = mapped_column(String(10))
+    entity_id: Mapped[int]
+    method: Mapped[str] = mapped_column(String(12))
+    from_activity_id: Mapped[int | None] = mapped_column(index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailboxes.id"))
+    run_id: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
 class ContactTimeline(Base):

@@ -12,7 +12,10 @@ from terracrm.models.users import Team, User
 
 
 class Company(Base):
-    """A customer organisation. `name_key` is the name made comparable: case, ё, quotes and legal form aside."""
+    """A customer organisation. `name_key` is the name made comparable: case, ё, quotes and legal form aside.
+
+    `merged_into_id` names what it was merged into (M4); `created_by_*` is its source (invariant 11).
+    """
 
     __tablename__ = "companies"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -25,6 +28,10 @@ class Company(Base):
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
     team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"), index=True)
     archived_at: Mapped[datetime | None]
+    merged_into_id: Mapped[int | None] = mapped_column(index=True)
+    created_by_mailbox_id: Mapped[int | None]
+    created_by_run_id: Mapped[int | None]
+    created_by_rule: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow, onupdate=utcnow)
     owner: Mapped[User | None] = relationship()

@@ -13,7 +13,7 @@ from terracrm.models.users import Team, User
 
 
 class Contact(Base):
-    """A person. `name_key` is the display name made comparable."""
+    """A person. `name_key` is the display name made comparable; `merged_into_id` names whom it was merged into (M4)."""
 
     __tablename__ = "contacts"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -32,6 +32,7 @@ class Contact(Base):
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
     team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"), index=True)
     archived_at: Mapped[datetime | None]
+    merged_into_id: Mapped[int | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow, onupdate=utcnow)
     created_by_mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailboxes.id"))

@@ -27,8 +27,9 @@ class StreamState(StrEnum):
 class Mailbox(Base):
     """One Exchange mailbox. It belongs to a person or, when shared, to a team (S16).
 
-    The password is kept encrypted, or read from `password_file` each time. `create_contacts` is "", which means
-    the setting `mirror.create_contacts`, or this mailbox's own choice (S7).
+    The password is kept encrypted, or read from `password_file` each time. `create_contacts` (S7), `capture`,
+    `detail`, `tracking_category` (S6, S8) and `attachments` (S12) are this mailbox's own choice, or "", which means
+    the setting of the same name in `[mirror]`.
     """
 
     __tablename__ = "mailboxes"
@@ -45,6 +46,10 @@ class Mailbox(Base):
     team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"), index=True)
     sharing: Mapped[int] = mapped_column(default=Sharing.EVERYONE)
     create_contacts: Mapped[str] = mapped_column(String(5), default="")
+    capture: Mapped[str] = mapped_column(String(10), default="")
+    detail: Mapped[str] = mapped_column(String(10), default="")
+    tracking_category: Mapped[str] = mapped_column(default="")
+    attachments: Mapped[str] = mapped_column(String(10), default="")
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     user: Mapped[User | None] = relationship()
     team: Mapped[Team | None] = relationship()
@@ -57,6 +62,8 @@ class Stream(Base):
     """One kind of data of one mailbox: its schedule, claim and state.
 
     `claim` names the worker that runs it until `claimed_until`; whoever sets it by compare-and-set has it.
+    `include_folders` (empty: all) and `exclude_folders` are paths, each with what is below it; `only_category` is
+    the category an item needs to be mirrored, or "" (S1).
     """
 
     __tablename__ = "streams"
@@ -67,6 +74,9 @@ class Stream(Base):
     direction: Mapped[str] = mapped_column(String(5), default="in")
     is_enabled: Mapped[bool] = mapped_column(default=True)
     interval_minutes: Mapped[int | None]
+    include_folders: Mapped[list[str]] = mapped_column(JSON, default=list)
+    exclude_folders: Mapped[list[str]] = mapped_column(JSON, default=list)
+    only_category: Mapped[str] = mapped_column(default="")
     state: Mapped[str] = mapped_column(String(12), default=StreamState.NEW)
     due_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
     failures: Mapped[int] = mapped_column(default=0)
@@ -103,7 +113,8 @@ class Link(Base):
 
     `entity` is "contact", "message" or "meeting". `base` is the snapshot for the per-field merge, `content_hash`
     tells a real change from a new version of the same content. `gone_at`: the remote item left; the row stays as
-    a tombstone so that a move (delete and create) is told from a deletion.
+    a tombstone so that a move (delete and create) is told from a deletion. `untracked_at`: the tracking category was
+    removed in Outlook, so what changes there is no longer followed; the record stays (S8).
     """
 
     __tablename__ = "links"
@@ -124,6 +135,35 @@ class Link(Base):
     rule: Mapped[str] = mapped_column(String(30), default="")
     match_method: Mapped[str] = mapped_column(String(12), default="")
     gone_at: Mapped[datetime | None]
+    untracked_at: Mapped[datetime | None]
+
+
+class SkippedItem(Base):
+    """A remote item that is there and not mirrored, with the rule that says so (Y4, S14).
+
+    No content of it is kept: only hashes, of its Message-ID and of the outside addresses (`SkippedAddress`), so that
+    it can be asked for and be taken in when the rule or what is known of people changes. `is_due`: read it again.
+    """
+
+    __tablename__ = "skipped_items"
+    __table_args__ = (UniqueConstraint("folder_id", "remote_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
+    remote_id: Mapped[str] = mapped_column(index=True)
+    run_id: Mapped[int | None]
+    rule: Mapped[str] = mapped_column(String(40), index=True)
+    message_hash: Mapped[str] = mapped_column(String(64), default="", index=True)
+    is_due: Mapped[bool] = mapped_column(default=False)
+    skipped_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class SkippedAddress(Base):
+    """The hash of an outside address of a skipped mail: when that person becomes known, the mail is read again."""
+
+    __tablename__ = "skipped_addresses"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    skipped_id: Mapped[int] = mapped_column(ForeignKey("skipped_items.id", ondelete="CASCADE"), primary_key=True)
+    address_hash: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
 
 
 class QuarantinedItem(Base):

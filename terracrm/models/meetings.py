@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import JSON, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from terracrm.models.activities import Activity
@@ -13,6 +13,10 @@ from terracrm.models.base import Base, utcnow
 
 class Meeting(Base):
     """A calendar item. `occurrence` is "" for a single meeting or a master, else the original start in UTC.
+
+    The occurrences of a series in the rolling window are rows of their own (`series_id` is the master's id), so that
+    each stands in the timeline; `deleted_occurrences` of a master are the original starts of those that were
+    cancelled, `expanded_until` is how far its occurrences were written.
 
     It has an activity only when somebody from outside takes part: an internal meeting is no client history.
     `source_mailbox_id` is the mailbox whose copy was written last; the organizer's copy is authoritative.
@@ -36,6 +40,9 @@ class Meeting(Base):
     location: Mapped[str] = mapped_column(default="")
     is_cancelled: Mapped[bool] = mapped_column(default=False)
     recurrence: Mapped[str] = mapped_column(default="")
+    series_id: Mapped[int | None] = mapped_column(index=True)
+    deleted_occurrences: Mapped[list[str]] = mapped_column(JSON, default=list)
+    expanded_until: Mapped[datetime | None]
     from_organizer: Mapped[bool] = mapped_column(default=False)
     source_mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailboxes.id"))
     updated_at: Mapped[datetime] = mapped_column(default=utcnow, onupdate=utcnow)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from terracrm.models.activities import Activity
-from terracrm.models.base import Base
+from terracrm.models.base import Base, utcnow
 
 
 class Thread(Base):
@@ -28,7 +28,12 @@ class ThreadKey(Base):
 
 
 class Message(Base):
-    """A mail. `message_key` is the normalised Message-ID, or a hash of the content where it has none."""
+    """A mail. `message_key` is the normalised Message-ID, or a hash of the content where it has none.
+
+    `subject_key` is the hash of what a thread is found by where a reply names no message: the subject without its
+    prefixes, and the outside people; "" where the subject says nothing. `is_reply` when the subject says it is one.
+    `detail` is "full", or "headers" when only the headers were captured (S6).
+    """
 
     __tablename__ = "messages"
     activity_id: Mapped[int] = mapped_column(ForeignKey("activities.id", ondelete="CASCADE"), primary_key=True)
@@ -40,6 +45,9 @@ class Message(Base):
     importance: Mapped[str] = mapped_column(String(10), default="normal")
     item_class: Mapped[str] = mapped_column(default="IPM.Note")
     is_bulk: Mapped[bool] = mapped_column(default=False)
+    subject_key: Mapped[str] = mapped_column(String(64), default="", index=True)
+    is_reply: Mapped[bool] = mapped_column(default=False)
+    detail: Mapped[str] = mapped_column(String(10), default="full")
     activity: Mapped[Activity] = relationship()
 
 
@@ -54,7 +62,12 @@ class MessageBody(Base):
 
 
 class MessageAttachment(Base):
-    """What a message had attached; the content stays in the mailbox."""
+    """What a message had attached (S12).
+
+    `state` is "" while the content stays in the mailbox, then "wanted", "stored" (`content_hash` names it), "failed",
+    "too_large" or "gone"; `error` says why. `danger` is "" or why the file is flagged: "program", "macro",
+    "disguised"...
+    """
 
     __tablename__ = "message_attachments"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -65,6 +78,22 @@ class MessageAttachment(Base):
     size: Mapped[int] = mapped_column(default=0)
     is_inline: Mapped[bool] = mapped_column(default=False)
     content_id: Mapped[str] = mapped_column(default="")
+    state: Mapped[str] = mapped_column(String(10), default="", index=True)
+    content_hash: Mapped[str] = mapped_column(String(64), default="", index=True)
+    danger: Mapped[str] = mapped_column(String(12), default="")
+    error: Mapped[str] = mapped_column(Text, default="")
+    requested_at: Mapped[datetime | None]
+
+
+class AttachmentContent(Base):
+    """The bytes of an attachment, once for each content however many messages carry it; `hash` is SHA-256 in hex."""
+
+    __tablename__ = "attachment_contents"
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    size: Mapped[int]
+    content_type: Mapped[str] = mapped_column(default="")
+    stored_at: Mapped[datetime] = mapped_column(default=utcnow)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class MessageCopy(Base):
