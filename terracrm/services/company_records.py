@@ -10,9 +10,13 @@ from sqlalchemy.orm import Session
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.names import company_key, is_same_company
 from terracrm.models import Company, CompanyDomain, Contact, Participant
-from terracrm.services import history, search
+from terracrm.services import history, merged, search
 from terracrm.services.field_history import forget_changes, move_changes, record_change
 from terracrm.services.sources import Source
+
+# What made a company known: the rules of Company.created_by_rule.
+BY_NAME = "contact_company"
+BY_DOMAIN = "mail_domain"
 
 
 def company_for(session: Session, source: Source, name: str, domains: Iterable[str]) -> Company | None:
@@ -34,7 +38,7 @@ def company_for(session: Session, source: Source, name: str, domains: Iterable[s
     elif company is None and by_domain is not None and is_same_company(by_domain.name, name):
         company = by_domain
     elif company is None:
-        company = add_company(session, source, name)
+        company = add_company(session, source, name, BY_NAME)
     own_domains(session, company, wanted)
     return company
 
@@ -69,14 +73,22 @@ def company_by_domain(session: Session, source: Source, domain: str) -> Company:
     """The company of a domain; made and named by the domain when unknown."""
     company = _by_domain(session, [domain])
     if company is None:
-        company = add_company(session, source, domain)
+        company = add_company(session, source, domain, BY_DOMAIN)
         _claim(session, company, [domain])
     return company
 
 
-def add_company(session: Session, source: Source, name: str) -> Company:
-    """A new company that belongs to whom the mailbox belongs."""
-    company = Company(name=name.strip(), name_key=company_key(name), owner_id=source.owner_id, team_id=source.team_id)
+def add_company(session: Session, source: Source, name: str, rule: str) -> Company:
+    """A new company that belongs to whom the mailbox belongs; it says which mailbox, run and rule made it known."""
+    company = Company(
+        name=name.strip(),
+        name_key=company_key(name),
+        owner_id=source.owner_id,
+        team_id=source.team_id,
+        created_by_mailbox_id=source.mailbox_id,
+        created_by_run_id=source.run_id,
+        created_by_rule=rule,
+    )
     session.add(company)
     session.flush()
     _index(session, company)
@@ -89,7 +101,10 @@ def is_named_by_domain(company: Company) -> bool:
 
 
 def _by_name(session: Session, name: str) -> Company | None:
-    return session.scalar(select(Company).where(Company.name_key == company_key(name)).order_by(Company.id).limit(1))
+    """The company of this name; where only a merged one has it, what that one became (M4)."""
+    named = select(Company).where(Company.name_key == company_key(name))
+    merged_last = Company.merged_into_id.is_not(None)
+    return merged.survivor(session, session.scalar(named.order_by(merged_last, Company.id).limit(1)))
 
 
 def _by_domain(session: Session, domains: list[str]) -> Company | None:

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from terracrm.models import Activity, Company, Contact, Link, Meeting, Message, MessageCopy, QuarantinedItem
+from terracrm.services.access import is_live
 
 
 def counts(session: Session) -> dict[str, Any]:
@@ -19,8 +20,8 @@ def counts(session: Session) -> dict[str, Any]:
     kinds = session.execute(select(Activity.kind, func.count()).group_by(Activity.kind).order_by(Activity.kind))
     live_copies = select(MessageCopy.link_id).join(Link, Link.id == MessageCopy.link_id).where(Link.gone_at.is_(None))
     return {
-        "companies": _count(session, select(Company.id).where(Company.archived_at.is_(None))),
-        "contacts": _count(session, select(Contact.id).where(Contact.archived_at.is_(None))),
+        "companies": _count(session, select(Company.id).where(Company.archived_at.is_(None), is_live(Company))),
+        "contacts": _count(session, select(Contact.id).where(Contact.archived_at.is_(None), is_live(Contact))),
         "activities": dict(kinds.all()),
         "messages": _count(session, select(Message.activity_id)),
         "copies": _count(session, live_copies),

@@ -1,0 +1,46 @@
+"""Following what was merged (M4): the one place that leads from a contact or company to the one it became."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from terracrm.models import Company, Contact
+
+Entity = Literal["contact", "company"]
+Client = TypeVar("Client", Contact, Company)
+MODELS: dict[str, type[Contact] | type[Company]] = {"contact": Contact, "company": Company}
+
+
+def survivor(session: Session, client: Client | None) -> Client | None:
+    """What this contact or company is now, through any number of merges; None for nothing."""
+    seen = set()
+    while client is not None and client.merged_into_id is not None and client.id not in seen:
+        seen.add(client.id)
+        client = session.get(type(client), client.merged_into_id)
+    return client
+
+
+def survivor_id(session: Session, entity: Entity, id_: int | None) -> int | None:
+    """The id of what it is now; None for nothing, and for what is no longer there."""
+    if id_ is None:
+        return None
+    if entity == "contact":
+        contact = survivor(session, session.get(Contact, id_))
+        return contact.id if contact else None
+    company = survivor(session, session.get(Company, id_))
+    return company.id if company else None
+
+
+def absorbed(session: Session, entity: Entity, id_: int) -> list[int]:
+    """The ids of all that were merged into this one, also through others."""
+    model = MODELS[entity]
+    found: list[int] = []
+    wave = [id_]
+    while wave:
+        rows = session.scalars(select(model.id).where(model.merged_into_id.in_(wave)).order_by(model.id))
+        wave = [row for row in rows if row not in found and row != id_]
+        found += wave
+    return found
