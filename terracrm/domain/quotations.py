@@ -1,0 +1,234 @@
+"""Which lines of a mail its writer wrote, and which belong to the mail that is answered or forwarded (S11).
+
+The rules follow how mail programs mark what they quote: Outlook's header blocks and separators, attribution lines
+("On ... wrote:"), quote marks and blockquotes, Lotus Notes' names and dates; in the languages in which they come.
+Each rule looks at a handful of lines, so that the time grows with the length of the mail and no faster.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_LABELS = {
+    "from": "From|От|От кого|Отправитель|Von|De|Da|Van|Od|Från|Від|Від кого|发件人|差出人",
+    "sent": "Sent|Отправлено|Отправленные?|Gesendet|Envoyé|Enviado|Enviado el|Inviato|Verzonden|Надіслано|Wysłano"
+    "|Odesláno|Skickat|发送时间|送信日時",
+    "date": "Date|Дата|Datum|Data|Fecha|日期",
+    "to": "To|Кому|Получатель|An|À|Para|A|Aan|Do|Komu|Till|收件人|宛先",
+    "cc": "Cc|Копия|Копія|Kopie|DW",
+    "subject": "Subject|Тема|Betreff|Objet|Asunto|Assunto|Oggetto|Onderwerp|Temat|Předmět|Ämne|主题|件名",
+}
+_LABEL = re.compile(
+    r"^[\s*_>]*(?:" + "|".join(f"(?P<{kind}>{words})" for kind, words in _LABELS.items()) + r")\s*\*?[:：]",
+    re.IGNORECASE,
+)
+_HEADER_BLOCKS: list[set[str]] = [
+    {"from", "sent"},
+    {"from", "date", "subject"},
+    {"from", "to", "subject"},
+    {"to", "cc", "subject"},  # Lotus Notes, the name of the writer above
+]
+# Recipients of a whole department make headers this long.
+_HEADER_LINES = 16
+_ORIGINAL = (
+    "Original (?:Message|Appointment|E-?Mail)|Forwarded (?:message|by\\b.*)|Reply Message|Forwarded Mail"
+    "|(?:Исходное|Оригинальное|Первоначальное|Пересылаемое|Пересланное|Перенаправленное|Переадресованное) "
+    "(?:сообщение|письмо)|(?:Конец|Завершение) (?:исходного|пересылаемого|пересланного) (?:сообщения|письма)"
+    "|Вихідне повідомлення|Переслане повідомлення|Ursprüngliche Nachricht|Weitergeleitete Nachricht"
+    "|Message d'origine|Message transféré|Mensaje original|Mensaje reenviado|Mensagem original|Messaggio originale"
+    "|Messaggio inoltrato|Oorspronkelijk bericht|Wiadomość oryginalna|Původní zpráva"
+)
+_SEPARATOR = re.compile(rf"^\s*-{{2,}}\s*(?:{_ORIGINAL})\s*-*\s*$", re.IGNORECASE)
+_FORWARD_START = re.compile(r"^\s*-{5,}\s*(?:Forwarded by|Переслано|Направлено|Переадресовано)\b", re.IGNORECASE)
+# Lotus iNotes: "-----Ivan Petrov <ivan@x> wrote: -----"
+_NOTES_WROTE = re.compile(r"^\s*-{4,}.{2,200}\b(?:wrote|написал(?:\(а\)|а)?|написано)\s*:\s*-{4,}\s*$", re.IGNORECASE)
+_BEGIN_FORWARDED = re.compile(
+    r"^\s*(?:Begin forwarded message|Начало (?:переадресованного|пересылаемого|пересланного) (?:сообщения|письма)"
+    r"|Anfang der weitergeleiteten Nachricht|Début du message (?:réexpédié|transféré))\s*:\s*$",
+    re.IGNORECASE,
+)
+_RULE = re.compile(r"^\s*[_=-]{5,}\s*$")
+
+_WROTE_WORDS = (
+    r"(?:wrote|writes|пишет|пише|(?:на)?писал(?:\(а\)|а)?|(?:на)?писав(?:\(ла\))?|сообщил(?:\(а\)|а)?|schrieb"
+    r"|a écrit|escribió|escreveu|ha scritto|schreef|napisał(?:\(a\)|a)?|napsal(?:\(a\)|a)?|skrev)"
+)
+_WROTE_FIRST = re.compile(r"^(?:On|Am|Le|El|Il|Op|Em|W dniu|Dne|Den)\s", re.IGNORECASE)
+_WROTE_LAST = re.compile(rf"\b{_WROTE_WORDS}\s*[:：]\s*$", re.IGNORECASE)
+# "On 26 June Ivan wrote as follows:", Roundcube's "Ivan писал 2014-06-26 14:00:"
+_WROTE_NEAR_END = re.compile(rf"\b{_WROTE_WORDS}\b[^:]{{0,80}}(?:\d:\d\d(?::\d\d)?)?\s*:\s*$", re.IGNORECASE)
+# The Bat!: "Вы писали 26 июня 2014 г., 14:00:51:", "On Thursday, June 26, 2014, you wrote:"
+_YOU_WROTE = re.compile(r"^\s*(?:Вы (?:на)?писали|You wrote)\b.{0,80}:\s*$", re.IGNORECASE)
+_WRITES_CHINESE = re.compile(r"写道\s*[:：]\s*$")
+# "Thu, 26 Jun 2014 14:00:51 +0400 от Ivan <ivan@x>:" (mail.ru), "26.06.2014, 14:41, "Ivan" <ivan@x>:" (Yandex)
+_DATED = re.compile(r"^(?=.*(?:\d{1,2}[./]\d{1,2}[./]\d{2,4}|\b(?:19|20)\d\d\b|\d:\d\d)).*@[^\s@]+\s*:\s*$", re.S)
+_HAS_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\b(?:19|20)\d\d\b|\d:\d\d|@")
+# What follows such a line is taken for a quotation even where nothing marks it as one.
+_CERTAIN = re.compile(
+    r"^(?:\d|On\s|Am\s|Le\s|El\s|Il\s|Op\s|Em\s|W dniu\s|Dne\s|В\s|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*\b"
+    r"|(?:пн|вт|ср|чт|пт|сб|вс|нд)\b|понедельник|вторник|сред[ау]|четверг|пятниц[ау]|суббот[ау]|воскресенье"
+    r"|Вы\s|You\s)|<[^<>\s@]+@[^<>\s@]+>",
+    re.IGNORECASE,
+)
+
+_NOTES_DATE = re.compile(r"^\s*\d{1,2}[/.]\d{1,2}[/.]\d{2,4}\s+\d{1,2}:\d\d(?::\d\d)?(?:\s*[AP]M)?\s*$", re.IGNORECASE)
+_NOTES_TO = re.compile(r"^\s*(?:To|cc|Кому|Копия):", re.IGNORECASE)
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
+# Without one of these on it or just below it no line begins a quotation: most lines are done with at a glance.
+_MARK = re.compile(r"[:：]|--|/|\.\d")
+_NEAR = 4
+_LONGEST = 400
+
+_QUOTE_MARK = re.compile(r"^\s{0,3}>")
+_LONE_FIGURE = re.compile(r"^\s*>\s*\d")
+# The Bat! quotes with the initials of whom it quotes: "IP> Добрый день"
+_INITIALS_MARK = re.compile(r"^\s{0,3}([A-ZА-ЯЁ]{1,3})>{1,9}(?:\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as a reader sees it.
+
+    `quoted` is set inside a quotation, `indented` inside what may be one or a mere indentation; `boundary` where
+    something other than its words says that a quoted mail begins; `signature` where it says so of a signature.
+    """
+
+    text: str
+    quoted: bool = False
+    boundary: bool = False
+    indented: bool = False
+    signature: bool = False
+
+
+def text_lines(texts: Sequence[str]) -> list[Line]:
+    """The lines of a plain text, with those that carry a quote mark told apart."""
+    initials = Counter(found[1] for text in texts if (found := _INITIALS_MARK.match(text)))
+    marked = [
+        bool(_QUOTE_MARK.match(text)) or ((by := _INITIALS_MARK.match(text)) is not None and initials[by[1]] > 1)
+        for text in texts
+    ]
+    if sum(marked) == 1 and _LONE_FIGURE.match(texts[marked.index(True)]):  # "> 100 pieces: 5 % off"
+        marked = [False] * len(marked)
+    return [Line(text, quoted) for text, quoted in zip(texts, marked, strict=True)]
+
+
+def written(lines: Sequence[Line]) -> list[bool]:
+    """For each line, whether the writer of the mail wrote it.
+
+    A mail that adds nothing of its own (a bare forward) is kept whole: what it carries is its news.
+    """
+    keep = own(lines)
+    something = any(mine and line.text.strip() for mine, line in zip(keep, lines, strict=True))
+    return keep if something else [True] * len(keep)
+
+
+def own(lines: Sequence[Line]) -> list[bool]:
+    """For each line, whether it stands outside of what is quoted or forwarded."""
+    plain = [visible(line.text) if len(line.text) < _LONGEST else "x" for line in lines]
+    keep = [not line.quoted for line in lines]
+    marks = [line.boundary or _MARK.search(text) is not None for line, text in zip(lines, plain, strict=True)]
+    anything, quoting = False, not all(keep)
+    for index in range(len(lines)):
+        if keep[index] and lines[index].indented and quoting:
+            keep[index] = False
+        if not keep[index]:
+            continue
+        if any(marks[index : index + _NEAR]):
+            cut = _cut_at(lines, plain, index)
+            if cut is not None:
+                keep[cut:] = [False] * (len(lines) - cut)
+                break
+            length = _attribution(plain, index)
+            if length:
+                quoting = True
+                keep[index : index + length] = [False] * length
+                # Above what is not marked as quoted there must be an answer; else the answer is below it.
+                if anything and _quotes_unmarked(lines, plain, index, length):
+                    keep[index:] = [False] * (len(lines) - index)
+                    break
+        anything = anything or (keep[index] and bool(plain[index].strip()))
+    return keep
+
+
+def visible(text: str) -> str:
+    """The text without the marks of direction and width that mail programs put around names and dates."""
+    return _INVISIBLE.sub("", text).replace("\xa0", " ").replace("\u202f", " ")
+
+
+def _cut_at(lines: Sequence[Line], plain: list[str], index: int) -> int | None:
+    """Where the quoted mail begins, if `index` shows that it begins here; everything after it is quoted."""
+    text = plain[index]
+    begins = (
+        lines[index].boundary
+        or any(rule.match(text) for rule in (_SEPARATOR, _FORWARD_START, _NOTES_WROTE, _BEGIN_FORWARDED))
+        or _is_header_block(plain, index)
+    )
+    if begins:
+        return _with_rule_before(plain, index)
+    if _NOTES_DATE.match(text) and _notes_header(plain, index):
+        before = index - 1
+        return before if before >= 0 and plain[before].strip() else index
+    return None
+
+
+def _is_header_block(plain: list[str], index: int) -> bool:
+    first = _LABEL.match(plain[index])
+    if first is None:
+        return False
+    found = {first.lastgroup}
+    for line in plain[index + 1 : index + _HEADER_LINES]:
+        label = _LABEL.match(line)
+        if label is not None:
+            found.add(label.lastgroup)
+    return any(block <= found for block in _HEADER_BLOCKS)
+
+
+def _with_rule_before(plain: list[str], index: int) -> int:
+    """The line of underscores that Outlook draws above the headers belongs to them."""
+    before = index - 1
+    while before >= 0 and not plain[before].strip():
+        before -= 1
+    return before if before >= 0 and _RULE.match(plain[before]) else index
+
+
+def _notes_header(plain: list[str], index: int) -> bool:
+    return any(_NOTES_TO.match(line) for line in plain[index + 1 : index + 4])
+
+
+def _attribution(plain: list[str], index: int) -> int:
+    """How many lines from `index` say who wrote what follows; 0 when they do not."""
+    if not plain[index].strip():
+        return 0
+    joined = ""
+    for length, line in enumerate(plain[index : index + _NEAR], 1):
+        if not line.strip():
+            return 0
+        joined = f"{joined} {line.strip()}".strip()
+        if length == 1 and not (_HAS_DATE.search(joined) or _WROTE_FIRST.match(joined) or _YOU_WROTE.match(joined)):
+            return 0
+        if joined.endswith((":", "：")):
+            return length if _says_who_wrote(joined) else 0
+    return 0
+
+
+def _says_who_wrote(joined: str) -> bool:
+    if _DATED.match(joined) or _YOU_WROTE.match(joined) or _WRITES_CHINESE.search(joined):
+        return True
+    if _WROTE_FIRST.match(joined):
+        return _WROTE_NEAR_END.search(joined) is not None
+    return bool(_HAS_DATE.search(joined) and (_WROTE_LAST.search(joined) or _WROTE_NEAR_END.search(joined)))
+
+
+def _quotes_unmarked(lines: Sequence[Line], plain: list[str], index: int, length: int) -> bool:
+    """Whether all that follows the attribution is quoted although no mark says so."""
+    if not _CERTAIN.search(" ".join(plain[index : index + length]).strip()):
+        return False
+    for line, text in zip(lines[index + length :], plain[index + length :], strict=True):
+        if line.quoted or line.indented:
+            return False
+        if text.strip():
+            return True
+    return True
