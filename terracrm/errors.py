@@ -71,5 +71,9 @@ class ItemRejected(ConnectorError):
     """This one item cannot be read or written; the others can."""
 
 
+class TooLarge(ItemRejected):
+    """This content is larger than what was asked for: leave it where it is."""
+
+
 class Unsupported(ConnectorError):
     """The remote system cannot do this at all."""

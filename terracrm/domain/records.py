@@ -83,7 +83,11 @@ class PostalAddress:
 
 @dataclass(frozen=True, slots=True)
 class AttachmentInfo:
-    """What is known of an attachment without reading it; `size` in bytes."""
+    """What is known of an attachment without reading it; `size` in bytes.
+
+    `content_id` and `location` (Content-Location) are what the body may call it. `is_link` when it is only a link to
+    a file in the cloud: `location` is its URL, and there is no content.
+    """
 
     remote_id: str
     name: str
@@ -91,6 +95,8 @@ class AttachmentInfo:
     size: int = 0
     is_inline: bool = False
     content_id: str = ""
+    location: str = ""
+    is_link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
