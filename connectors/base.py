@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from terracrm.domain.records import Change, Folder, Page, StreamKind
+from terracrm.domain.records import AttachmentInfo, Change, Folder, Page, StreamKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,14 @@ class Connector(Protocol):
 
     def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
         """These items as they are now, in the same order: UPDATED with record or error, or DELETED when gone."""
+
+    def attachment(self, info: AttachmentInfo, max_bytes: int) -> bytes:
+        """The content of an attachment as `get` has just listed it: its id holds only while its item is unchanged.
+
+        An item inside the item comes as a file, such as .eml. Raises ItemGone when it is no longer there, TooLarge
+        when it has more than `max_bytes` (where the list says so without reading it), ItemRejected when there is
+        no content to be had: of a link into the cloud, of a private item, of what the server cannot convert.
+        """
 
     def close(self) -> None:
         """Give the connections back."""

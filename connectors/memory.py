@@ -12,8 +12,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from connectors.base import Account, Capabilities
-from terracrm.domain.records import Change, ChangeKind, Folder, MessageRecord, Page, Record, StreamKind
-from terracrm.errors import AuthFailed, ConnectorError, CursorExpired, ItemGone
+from terracrm.domain.records import (
+    AttachmentInfo,
+    Change,
+    ChangeKind,
+    Folder,
+    MessageRecord,
+    Page,
+    Record,
+    StreamKind,
+)
+from terracrm.errors import AuthFailed, ConnectorError, CursorExpired, ItemGone, ItemRejected, TooLarge
 
 WELL_KNOWN = (
     Folder("", "Inbox", StreamKind.MAIL, "inbox"),
@@ -68,6 +77,7 @@ class MemoryServer:
         self._counter = itertools.count(1)
         self._epoch = 0
         self._failures: list[ConnectorError] = []
+        self._contents: dict[str, bytes | ConnectorError] = {}
 
     def add_mailbox(self, address: str, password: str = "secret") -> None:  # noqa: S107 - what tests sign in with
         """A mailbox with the folders that every mailbox has; its address is its user name."""
@@ -129,6 +139,27 @@ class MemoryServer:
     def mend_item(self, remote_id: str) -> None:
         """Let an item be read again."""
         self._item(remote_id).error = ""
+
+    def attach(self, remote_id: str, info: AttachmentInfo, content: bytes | ConnectorError) -> None:
+        """Hang an attachment on a message: what is told of it, and its content or what reading it raises."""
+        item = self._item(remote_id)
+        if not isinstance(item.record, MessageRecord):
+            raise TypeError(f"{remote_id} is no message")
+        info = replace(info, remote_id=f"attachment{next(self._counter)}")
+        self._contents[info.remote_id] = content
+        item.record = replace(item.record, attachments=(*item.record.attachments, info))
+        item.changed = next(self._counter)
+
+    def content(self, info: AttachmentInfo) -> bytes:
+        """What hangs on a message under this id; raises ItemGone where nothing does."""
+        items = (item for folders in self._folders.values() for box in folders.values() for item in _present(box))
+        records = (item.record for item in items if isinstance(item.record, MessageRecord))
+        if not any(info.remote_id == each.remote_id for record in records for each in record.attachments):
+            raise ItemGone("The attachment is no longer there.")
+        found = self._contents[info.remote_id]
+        if isinstance(found, ConnectorError):
+            raise found
+        return found
 
     def expire_cursors(self) -> None:
         """Forget every cursor that was handed out."""
@@ -213,6 +244,15 @@ class MemoryConnector:
         """These items as they are now."""
         items = self._open(folder).items
         return [_as_it_is(remote_id, items.get(remote_id)) for remote_id in remote_ids]
+
+    def attachment(self, info: AttachmentInfo, max_bytes: int) -> bytes:
+        """The content of an attachment."""
+        if info.is_link:
+            raise ItemRejected("This attachment is a link: it has no content.")
+        if info.size > max_bytes:
+            raise TooLarge("The attachment is larger than what is fetched.")
+        self._server.enter(self._account)
+        return self._server.content(info)
 
     def close(self) -> None:
         """There is nothing to give back."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from connectors.base import Account, Capabilities
+from connectors.exchange_ews.attachments import read_attachment
 from connectors.exchange_ews.changes import read_changes, read_items
 from connectors.exchange_ews.connect import connect, server_version
 from connectors.exchange_ews.folders import read_folders
 from connectors.exchange_ews.protocol import OneAttempt
-from terracrm.domain.records import Change, Folder, Page
+from terracrm.domain.records import AttachmentInfo, Change, Folder, Page
 
 
 class ExchangeEWS:
@@ -45,6 +46,10 @@ class ExchangeEWS:
     def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
         """These items as they are now."""
         return read_items(self._account, folder.kind, remote_ids)
+
+    def attachment(self, info: AttachmentInfo, max_bytes: int) -> bytes:
+        """The content of one attachment; Exchange answers it in one piece, so its listed size is asked first."""
+        return read_attachment(self._account, info, max_bytes)
 
     def close(self) -> None:
         """Close the connections; the object is of no use afterwards."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from connectors.exchange_ews.attachments import attachment_info
 from connectors.exchange_ews.elements import Item, participant
 from connectors.exchange_ews.services import Shape, field, tagged
-from terracrm.domain.records import AttachmentInfo, MessageRecord, Participant, Role
+from terracrm.domain.records import MessageRecord, Participant, Role
 
 TYPES = frozenset(
     {
@@ -76,7 +77,7 @@ def message(item: Item) -> MessageRecord:
         is_bulk=_is_bulk(item, participants),
         item_class=item.text("ItemClass") or "IPM.Note",
         categories=item.strings("Categories"),
-        attachments=tuple(_attachment(each) for each in item.items("Attachments")),
+        attachments=tuple(attachment_info(each) for each in item.items("Attachments")),
         is_private=item.is_private,
     )
 
@@ -116,14 +117,3 @@ def _is_bulk(item: Item, participants: tuple[Participant, ...]) -> bool:
             return True
     local_parts = (each.address.partition("@")[0] for each in participants if each.role is Role.FROM)
     return any(_NO_REPLY.search(local_part) for local_part in local_parts)
-
-
-def _attachment(item: Item) -> AttachmentInfo:
-    return AttachmentInfo(
-        remote_id=item.id("AttachmentId"),
-        name=item.text("Name"),
-        content_type=item.text("ContentType"),
-        size=item.number("Size"),
-        is_inline=item.flag("IsInline"),
-        content_id=item.text("ContentId"),
-    )

@@ -1,4 +1,4 @@
-"""The four EWS operations that reading takes, through exchangelib's service layer.
+"""The EWS operations that reading takes, through exchangelib's service layer.
 
 exchangelib signs in, finds the version, wraps the request and reads the response codes; here only the request is
 written and the answer's elements are taken as they are (its object building costs five times the rest).
@@ -62,7 +62,7 @@ def numbered(property_set: str, number: int, kind: str) -> tuple[str, tuple[tupl
     )
 
 
-class _Operation(EWSAccountService):
+class Operation(EWSAccountService):
     """One EWS operation of one mailbox, answered in elements and ConnectorErrors."""
 
     def _elem_to_obj(self, elem: Element) -> Element:
@@ -83,7 +83,7 @@ class _Operation(EWSAccountService):
         return error
 
 
-class GetFolders(_Operation):
+class GetFolders(Operation):
     """GetFolder for distinguished folders: each one's element, or None where the mailbox has no such folder."""
 
     SERVICE_NAME = "GetFolder"
@@ -92,7 +92,7 @@ class GetFolders(_Operation):
 
     def call(self, names: Sequence[str], shape: Shape) -> list[Element | None]:
         """The folders of these names, in their order."""
-        request = _element("m:GetFolder")
+        request = element("m:GetFolder")
         request.append(_shape("m:FolderShape", shape))
         request.append(distinguished("m:FolderIds", names, self.account.primary_smtp_address))
         with errors.translated(self.protocol.server):
@@ -110,7 +110,7 @@ class GetFolders(_Operation):
         return answer
 
 
-class FindFolders(_Operation):
+class FindFolders(Operation):
     """FindFolder through the whole tree of a mailbox, one page at a time."""
 
     SERVICE_NAME = "FindFolder"
@@ -130,10 +130,10 @@ class FindFolders(_Operation):
                     return found
 
     def _page(self, shape: Shape, offset: int) -> Element:
-        request = _element("m:FindFolder", Traversal="Deep")
+        request = element("m:FindFolder", Traversal="Deep")
         request.append(_shape("m:FolderShape", shape))
         view = {"MaxEntriesReturned": str(self.PAGE_SIZE), "Offset": str(offset), "BasePoint": "Beginning"}
-        request.append(_element("m:IndexedPageFolderView", **view))
+        request.append(element("m:IndexedPageFolderView", **view))
         request.append(distinguished("m:ParentFolderIds", ["msgfolderroot"], self.account.primary_smtp_address))
         (answer,) = self._get_elements(payload=request)
         if isinstance(answer, Exception):
@@ -145,7 +145,7 @@ class FindFolders(_Operation):
         return [container]
 
 
-class SyncItems(_Operation):
+class SyncItems(Operation):
     """SyncFolderItems: one page of what changed in a folder since a state."""
 
     SERVICE_NAME = "SyncFolderItems"
@@ -159,7 +159,7 @@ class SyncItems(_Operation):
 
     def call(self, folder_id: str, state: str | None, page_size: int) -> list[Element]:
         """The Create, Update, Delete and ReadFlagChange elements; `state` and `is_last` then belong to this page."""
-        request = _element("m:SyncFolderItems")
+        request = element("m:SyncFolderItems")
         request.append(_shape("m:ItemShape", Shape()))
         folder = etree.SubElement(request, f"{M}SyncFolderId")
         etree.SubElement(folder, f"{T}FolderId", Id=folder_id)
@@ -189,7 +189,7 @@ class _BatchFailed(Exception):
         self.error = error
 
 
-class GetItems(_Operation):
+class GetItems(Operation):
     """GetItem for a batch: every item's element, or the error that concerns it alone."""
 
     SERVICE_NAME = "GetItem"
@@ -233,7 +233,7 @@ class GetItems(_Operation):
         return self._bisected(ids[:middle], shape, seen) + self._bisected(ids[middle:], shape, seen)
 
     def _batch(self, ids: Sequence[str], shape: Shape) -> list[Element | Exception]:
-        request = _element("m:GetItem")
+        request = element("m:GetItem")
         request.append(_shape("m:ItemShape", shape))
         items = etree.SubElement(request, f"{M}ItemIds")
         for item_id in ids:
@@ -268,7 +268,7 @@ def _is_doubtful(answer: Element | Exception) -> bool:
 
 def distinguished(tag: str, names: Sequence[str], address: str) -> Element:
     """A list of distinguished folder ids of this mailbox, whoever signs in."""
-    ids = _element(tag)
+    ids = element(tag)
     for name in names:
         folder_id = etree.SubElement(ids, f"{T}DistinguishedFolderId", Id=name)
         mailbox = etree.SubElement(folder_id, f"{T}Mailbox")
@@ -277,19 +277,20 @@ def distinguished(tag: str, names: Sequence[str], address: str) -> Element:
 
 
 def _shape(tag: str, shape: Shape) -> Element:
-    element = _element(tag)
-    etree.SubElement(element, f"{T}BaseShape").text = "IdOnly"
+    made = element(tag)
+    etree.SubElement(made, f"{T}BaseShape").text = "IdOnly"
     if shape.body_type:
-        etree.SubElement(element, f"{T}BodyType").text = shape.body_type
+        etree.SubElement(made, f"{T}BodyType").text = shape.body_type
     if shape.unique_body_type:
-        etree.SubElement(element, f"{T}UniqueBodyType").text = shape.unique_body_type
+        etree.SubElement(made, f"{T}UniqueBodyType").text = shape.unique_body_type
     if shape.paths:
-        properties = etree.SubElement(element, f"{T}AdditionalProperties")
+        properties = etree.SubElement(made, f"{T}AdditionalProperties")
         for name, attributes in shape.paths:
             etree.SubElement(properties, T + name, dict(attributes))
-    return element
+    return made
 
 
-def _element(tag: str, **attributes: str) -> Element:
+def element(tag: str, **attributes: str) -> Element:
+    """A new element; `tag` with its prefix, "m:" for messages or "t:" for types."""
     prefix, _, name = tag.partition(":")
     return etree.Element(f"{{{_NAMESPACES[prefix]}}}{name}", attributes, nsmap=_NAMESPACES)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Protocol
 
 import exchangelib
@@ -18,6 +21,7 @@ from connectors.memory import MemoryConnector, MemoryServer
 from connectors.simulator.server import Handler
 from connectors.simulator.simulator import Simulator
 from terracrm.domain.records import (
+    AttachmentInfo,
     Change,
     ChangeKind,
     ContactRecord,
@@ -30,11 +34,22 @@ from terracrm.domain.records import (
     Role,
     StreamKind,
 )
-from terracrm.errors import AuthFailed, CursorExpired, ItemGone, Temporary
+from terracrm.errors import AuthFailed, CursorExpired, ItemGone, ItemRejected, Temporary, TooLarge
 
 ANNA = "anna@example.test"
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TEN = datetime(2026, 3, 2, 10, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class File:
+    """What hangs on a mail; a mail inside the mail where it is a message, private where it says so."""
+
+    name: str
+    content: bytes = b"content"
+    content_type: str = "application/pdf"
+    content_id: str = ""
+    is_private: bool = False
 
 
 class Office(Protocol):
@@ -47,6 +62,12 @@ class Office(Protocol):
 
     def receive(self, subject: str, *, is_private: bool = False) -> None:
         """A mail from bob@client.test arrives in Anna's inbox."""
+
+    def receive_files(self, subject: str, *files: File) -> None:
+        """A mail with these attachments arrives in Anna's inbox."""
+
+    def detach(self, subject: str, name: str) -> None:
+        """Remove an attachment from an inbox item."""
 
     def add_contact(self, name: str, email: str) -> None:
         """Anna saves a contact."""
@@ -111,6 +132,20 @@ class MemoryOffice:
         bob = Participant(Role.FROM, "bob@client.test", "Bob")
         record = MessageRecord(subject=subject, participants=(bob,), is_read=False, is_private=is_private)
         self._ids[subject] = self.server.put(self._inbox, record)
+
+    def receive_files(self, subject: str, *files: File) -> None:
+        self.receive(subject)
+        for file in files:
+            info = AttachmentInfo("", file.name, file.content_type, len(file.content), bool(file.content_id))
+            info = replace(info, content_id=file.content_id)
+            private = ItemRejected("The attached item is marked private.")
+            self.server.attach(self._ids[subject], info, private if file.is_private else file.content)
+
+    def detach(self, subject: str, name: str) -> None:
+        (change,) = self.connector().get(self._inbox, [self._ids[subject]])
+        assert isinstance(change.record, MessageRecord)
+        kept = tuple(each for each in change.record.attachments if each.name != name)
+        self._change(subject, attachments=kept)
 
     def add_contact(self, name: str, email: str) -> None:
         emails = (LabelledAddress("1", email),)
@@ -178,6 +213,24 @@ class ExchangeOffice:
         sensitivity = "Sensitivity: private\r\n" if is_private else ""
         text = f"From: Bob <bob@client.test>\r\nTo: {ANNA}\r\nSubject: {subject}\r\n{sensitivity}\r\nHello\r\n"
         self.simulator.deliver(text.encode(), [ANNA])
+
+    def receive_files(self, subject: str, *files: File) -> None:
+        made = EmailMessage()
+        made["From"], made["To"], made["Subject"] = "bob@client.test", ANNA, subject
+        made.set_content("Hello")
+        for file in files:
+            if file.content_type == "message/rfc822":
+                inner = message_from_bytes(file.content, policy=SMTP)
+                made.add_attachment(inner)
+                continue
+            main, _, sub = file.content_type.partition("/")
+            made.add_attachment(file.content, main, sub, filename=file.name, cid=file.content_id or None,
+                                disposition="inline" if file.content_id else "attachment")  # fmt: skip
+        self.simulator.deliver(made.as_bytes(policy=SMTP), [ANNA])
+
+    def detach(self, subject: str, name: str) -> None:
+        item = self._item(subject)
+        item.detach([each for each in item.attachments if each.name == name])
 
     def add_contact(self, name: str, email: str) -> None:
         address = exchangelib.indexed_properties.EmailAddress(label="EmailAddress1", email=email)
@@ -266,6 +319,11 @@ def changes(connector: Connector, cursor: str | None = None, folder: str = "inbo
 
 def subjects(changed: list[Change]) -> list[str]:
     return [change.record.subject for change in changed if isinstance(change.record, MessageRecord)]
+
+
+def attached(connector: Connector, subject: str) -> tuple[AttachmentInfo, ...]:
+    records = [change.record for change in changes(connector) if isinstance(change.record, MessageRecord)]
+    return next(record.attachments for record in records if record.subject == subject)
 
 
 class TestConnector:
@@ -461,6 +519,63 @@ class TestConnector:
         assert there.version
         assert subjects([there]) == ["stays"]
         assert connector.get(folder_of(connector, "inbox"), []) == []
+
+    def test_a_mail_lists_its_attachments_and_hands_out_each_on_its_own(self, office: Office) -> None:
+        office.receive_files(
+            "offer",
+            File("договор № 5.pdf", b"%PDF-1 contract"),
+            File("logo.png", b"\x89PNG", "image/png", "<logo@corp>"),
+        )
+        connector = office.connector()
+        contract, logo = attached(connector, "offer")
+        assert (contract.name, contract.content_type, contract.size) == ("договор № 5.pdf", "application/pdf", 15)
+        assert (contract.is_inline, contract.content_id, contract.is_link) == (False, "", False)
+        assert (logo.name, logo.is_inline, logo.content_id.strip("<>")) == ("logo.png", True, "logo@corp")
+        assert connector.attachment(contract, 1000) == b"%PDF-1 contract"
+        assert connector.attachment(logo, 1000) == b"\x89PNG"
+
+    def test_a_mail_inside_a_mail_comes_as_a_file(self, office: Office) -> None:
+        inner = b"From: vera@client.test\r\nSubject: inner\r\nMessage-ID: <in@side>\r\n\r\nSecret words\r\n"
+        office.receive_files("outer", File("inner", inner, "message/rfc822"))
+        connector = office.connector()
+        (info,) = attached(connector, "outer")
+        assert (info.name, info.content_type) == ("inner", "message/rfc822")
+        content = connector.attachment(info, 100_000)
+        assert b"Secret words" in content
+        assert b"Subject: inner" in content
+
+    def test_a_private_mail_inside_a_mail_is_never_read(self, office: Office) -> None:
+        inner = b"From: vera@client.test\r\nSubject: inner\r\nSensitivity: private\r\n\r\nSecret words\r\n"
+        office.receive_files("outer", File("inner", inner, "message/rfc822", is_private=True))
+        connector = office.connector()
+        (info,) = attached(connector, "outer")
+        with pytest.raises(ItemRejected, match="private"):
+            connector.attachment(info, 100_000)
+
+    def test_an_attachment_larger_than_asked_for_is_not_read(self, office: Office) -> None:
+        office.receive_files("film", File("film.mp4", b"x" * 5000, "video/mp4"))
+        connector = office.connector()
+        (info,) = attached(connector, "film")
+        office.be_busy(1)  # a request would tell
+        with pytest.raises(TooLarge):
+            connector.attachment(info, 4999)
+
+    def test_an_attachment_or_a_mail_that_was_removed_is_gone(self, office: Office) -> None:
+        office.receive_files("offer", File("a.pdf"), File("b.pdf"))
+        connector = office.connector()
+        first, second = attached(connector, "offer")
+        office.detach("offer", "a.pdf")
+        with pytest.raises(ItemGone):
+            connector.attachment(first, 1000)
+        assert [each.name for each in attached(connector, "offer")] == ["b.pdf"]
+        office.delete("offer")
+        with pytest.raises(ItemGone):
+            connector.attachment(second, 1000)
+
+    def test_a_link_into_the_cloud_has_no_content(self, office: Office) -> None:
+        link = AttachmentInfo("id", "price.xlsx", location="https://disk.example/f", is_link=True)
+        with pytest.raises(ItemRejected):
+            office.connector().attachment(link, 1000)
 
     def test_a_wrong_password_is_tried_once(self, office: Office) -> None:
         connector = office.connector(password="wrong")

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import exchangelib
 import pytest
+from exchangelib import ItemAttachment
 from exchangelib import items as ews
 from lxml import etree
 
@@ -108,7 +109,7 @@ class TestMessages:
                 AttachmentInfo(
                     each.attachment_id.id,
                     each.name,
-                    each.content_type or "",
+                    each.content_type or ("message/rfc822" if isinstance(each, ItemAttachment) else ""),
                     each.size,
                     each.is_inline,
                     each.content_id or "",
