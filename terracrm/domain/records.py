@@ -100,8 +100,32 @@ class AttachmentInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """The text of an item as the mailbox keeps it: plain, or HTML."""
+
+    content: str = ""
+    is_html: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCard:
+    """What the CRM says of a client on its Outlook contact, in properties of its own (W2); empty where unknown."""
+
+    client_id: str = ""
+    owner: str = ""
+    stage: str = ""
+    last_contact: datetime | None = None
+    next_step: str = ""
+    profile_link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ContactRecord:
-    """One entry of an Outlook contacts folder. `notes` is plain text."""
+    """One entry of an Outlook contacts folder; its field names are those of every write (`Connector.update`).
+
+    `notes` is plain text. `body` says the same as the mailbox keeps it: it is not read with the rest, and where it is
+    given it is what a write of the notes writes. `card` is what we wrote on the contact of a client, else empty.
+    """
 
     display_name: str = ""
     given_name: str = ""
@@ -118,6 +142,8 @@ class ContactRecord:
     notes: str = ""
     categories: tuple[str, ...] = ()
     is_private: bool = False
+    card: ClientCard = ClientCard()
+    body: Body | None = None
 
 
 @dataclass(frozen=True, slots=True)
