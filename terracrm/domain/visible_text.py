@@ -30,27 +30,6 @@ _NEW_LINE = frozenset(
     ["br", "p", "div", "li", "ul", "ol", "tr", "table", "body", "blockquote", "pre", "hr"]
     + [f"h{level}" for level in range(1, 7)]
 )
-    [
-        "br",
-        "p",
-        "div",
-        "li",
-        "ul",
-        "ol",
-        "tr",
-        "table",
-        "body",
-        "blockquote",
-        "pre",
-        "hr",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-    ]
-)
 _SPACES = str.maketrans("\r\n\t", "   ")
 
 
