@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from connectors.base import Account, Connector
 from sync import claims, folders, outcomes, writer
-from sync.planner import Action, Quarantine, plan
+from sync.planner import Action, Quarantine, Skip, plan
 from terracrm.config import Settings
 from terracrm.db import begin_write, is_about_data, is_race
 from terracrm.domain.records import Change, Folder, StreamKind
@@ -28,7 +28,7 @@ from terracrm.errors import ConfigError, ConnectorError, CursorExpired, ItemGone
 from terracrm.logs import about
 from terracrm.models import Mailbox, MirrorFolder, QuarantinedItem, Stream, SyncRun, utcnow
 from terracrm.secrets import decrypt
-from terracrm.services import mirror_calendar
+from terracrm.services import known, mirror_calendar, skipped
 from terracrm.services.mailboxes import password_of
 from terracrm.services.sources import Source, source_of
 
@@ -41,6 +41,7 @@ Progress = Callable[[str, int, int | None], None]
 
 T = TypeVar("T")
 QUARANTINE_BATCH = 100
+DUE_BATCH = 100
 PAGE_TRIES = 3
 
 
@@ -121,9 +122,12 @@ def _work(run: _Run, connect: Connect, progress: Progress | None) -> Exception |
     connector: Connector | None = None
     try:
         connector = connect(_account(run))
-        for folder_id, folder in _folders(run, connector):
+        mirrored = _folders(run, connector)
+        for folder_id, folder in mirrored:
             _retry_quarantined(run, connector, folder_id, folder)
             _read_folder(run, connector, folder_id, folder, progress)
+        while any(_read_due(run, connector, folder_id, folder) for folder_id, folder in mirrored):
+            pass  # what one folder brings may be what another one's items waited for
         _complete(run)
     except (ConnectorError, ConfigError, OperationalError, outcomes.Stopped) as error:
         return error
@@ -214,6 +218,21 @@ def _retry_quarantined(run: _Run, connector: Connector, folder_id: int, folder: 
         run.summary.counts.add(_write_page(run, folder_id, changes, None))
 
 
+def _read_due(run: _Run, connector: Connector, folder_id: int, folder: Folder) -> bool:
+    """Read again some of what was left out and may come in now (M2, S6); whether there was any."""
+    with run.sessions() as session:
+        remote_ids = skipped.due(session, folder_id, DUE_BATCH)
+    if not remote_ids:
+        return False
+    try:
+        changes = connector.get(folder, remote_ids)
+    except ItemGone:
+        _write(run, folder_id, lambda session, row: folders.mark_gone(session, row))
+    else:
+        run.summary.counts.add(_write_page(run, folder_id, changes, None))
+    return True
+
+
 def _write_page(run: _Run, folder_id: int, changes: Sequence[Change], cursor: str | None) -> writer.Counts:
     """Write a page and its cursor in one commit; where the page fails, each of its items on its own."""
     for _ in range(PAGE_TRIES):
@@ -256,8 +275,10 @@ def _apply(
     perform: Callable[[Session, Source, Sequence[Action]], writer.Counts],
 ) -> writer.Counts:
     source = source_of(run.settings, folder.stream.mailbox, folder, run.run_id)
-    known = writer.link_states(session, source.mailbox_id, [change.remote_id for change in changes])
-    counts = perform(session, source, list(plan(map(storable, changes), known, source.policy)))
+    told = [storable(change) for change in changes]
+    linked = writer.link_states(session, source.mailbox_id, [change.remote_id for change in told])
+    knowledge = known.lookup(session, source.rules, [change.record for change in told if change.record])
+    counts = perform(session, source, list(plan(told, linked, source.rules, knowledge)))
     row = session.get_one(SyncRun, run.run_id)
     for name, value in asdict(counts).items():
         setattr(row, name, getattr(row, name) + value)
@@ -267,9 +288,12 @@ def _apply(
 
 
 def _one_by_one(session: Session, source: Source, actions: Sequence[Action]) -> writer.Counts:
-    """Each action behind a savepoint of its own: the sick one goes to quarantine, the others are done."""
+    """Each action behind a savepoint of its own: the sick one goes to quarantine, the others are done.
+
+    First those that wait for something, because another one may be what they wait for.
+    """
     counts = writer.Counts()
-    for action in actions:
+    for action in sorted(actions, key=lambda action: not (isinstance(action, Skip) and action.waits_for)):
         try:
             with session.begin_nested():
                 done = writer.apply(session, source, [action])

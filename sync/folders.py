@@ -7,27 +7,21 @@ from collections.abc import Iterable
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from terracrm.domain import folders as domain
 from terracrm.domain.records import Folder, StreamKind
 from terracrm.errors import Temporary
-from terracrm.models import Link, MirrorFolder, QuarantinedItem, Stream, utcnow
-
-# The settings name Outlook's own folders in English; the mailbox may name them in any language.
-WELL_KNOWN = {
-    "drafts": "drafts",
-    "outbox": "outbox",
-    "junk email": "junkemail",
-    "deleted items": "deleteditems",
-    "sync issues": "syncissues",
-}
+from terracrm.models import Link, MirrorFolder, QuarantinedItem, SkippedItem, Stream, utcnow
 
 
 def refresh(session: Session, stream: Stream, found: Iterable[Folder], excluded_names: Iterable[str]) -> None:
     """Bring the stream's folders in line with the mailbox. One that is gone keeps its history (S9).
 
+    `excluded_names` are those of the settings; the stream has its own choice of folders besides (S1).
+
     Raises Temporary when none of the known ones is shown: an empty answer never means deletion (invariant 4).
     """
     remote = {folder.remote_id: folder for folder in found if folder.kind == StreamKind(stream.kind)}
-    excluded = _excluded(remote.values(), excluded_names)
+    excluded = domain.excluded(remote.values(), stream.include_folders, [*excluded_names, *stream.exclude_folders])
     known = {folder.remote_id: folder for folder in stream.folders}
     if not remote and any(row.gone_at is None for row in known.values()):
         raise Temporary(f"the server shows no folder of {stream.kind} although there were some")
@@ -62,6 +56,7 @@ def forget(session: Session, folder: MirrorFolder) -> None:
     folder.revision += 1
     session.execute(update(Link).where(Link.folder_id == folder.id, Link.gone_at.is_(None)).values(gone_at=utcnow()))
     session.execute(delete(QuarantinedItem).where(QuarantinedItem.folder_id == folder.id))
+    session.execute(delete(SkippedItem).where(SkippedItem.folder_id == folder.id))
     session.flush()
 
 
@@ -73,16 +68,3 @@ def advance(session: Session, folder: MirrorFolder, cursor: str) -> bool:
         .values(cursor=cursor, revision=folder.revision + 1)
     )
     return moved.rowcount == 1
-
-
-def _excluded(folders: Iterable[Folder], names: Iterable[str]) -> set[str]:
-    wanted = {name.casefold() for name in names}
-    kinds = {WELL_KNOWN[name] for name in wanted if name in WELL_KNOWN}
-    paths = [
-        folder.path.casefold() for folder in folders if folder.well_known in kinds or folder.path.casefold() in wanted
-    ]
-    return {
-        folder.remote_id
-        for folder in folders
-        if any(folder.path.casefold() == path or folder.path.casefold().startswith(f"{path}/") for path in paths)
-    }

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from terracrm.config import Settings
 from terracrm.errors import AuthFailed, Temporary, TerraCRMError, Unsupported
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun, utcnow
+from terracrm.services import skipped
 
 
 class Stopped(Exception):
@@ -41,7 +42,8 @@ def settle(
         stream.failures = 0
         stream.last_success_at = now
         stream.state = StreamState.DEGRADED if _has_quarantined(session, stream) else StreamState.OK
-        stream.due_at = now + timedelta(minutes=stream.interval_minutes or settings.sync.interval_minutes)
+        wait = timedelta(minutes=stream.interval_minutes or settings.sync.interval_minutes)
+        stream.due_at = now if skipped.has_due(session, stream.id) else now + wait
         return
     if isinstance(error, Stopped):
         run.outcome = "stopped"

@@ -8,17 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from terracrm.domain.addresses import DomainPolicy
-from terracrm.domain.capture import PRIVATE, skip_rule
+from terracrm.domain.capture import (
+    OTHER_CATEGORY,
+    PRIVATE,
+    TRACKED,
+    CaptureRules,
+    Decision,
+    Detail,
+    Known,
+    decide,
+    message_hash,
+)
 from terracrm.domain.records import Change, ChangeKind, MeetingRecord, MessageRecord, Record
 
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """What the planner needs to know of a link."""
+    """What the planner needs to know of a link. `lacks_content`: it leads to a mail whose headers only are kept."""
 
     version: str
     is_gone: bool
+    rule: str = ""
+    is_untracked: bool = False
+    lacks_content: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +46,33 @@ class Keep(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class Ignore(Action):
+    """The read flag of an item that was never taken in."""
+
+
+@dataclass(frozen=True, slots=True)
 class Store(Action):
     """Take in an item that has no link yet."""
 
     version: str
     record: Record
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
 class Update(Action):
-    """The linked item has changed."""
+    """The linked item has changed, or is tracked again, or is now to be kept in full."""
 
     version: str
     record: Record
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Untrack(Action):
+    """The category that had the linked item mirrored was removed: it stays as it is, and is not followed (S8)."""
+
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +97,16 @@ class Withdraw(Action):
     """The linked item may not be stored any more (S4)."""
 
     rule: str
+    message_hash: str
 
 
 @dataclass(frozen=True, slots=True)
 class Skip(Action):
-    """The item is not mirrored, by this rule (Y4)."""
+    """The item is not mirrored, by this rule, until what it waits for is known (Y4, M2)."""
 
     rule: str
+    message_hash: str
+    waits_for: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +123,9 @@ class Quarantine(Action):
     error: str
 
 
-def plan(changes: Iterable[Change], links: Mapping[str, LinkState], policy: DomainPolicy) -> Iterator[Action]:
+def plan(
+    changes: Iterable[Change], links: Mapping[str, LinkState], rules: CaptureRules, known: Known
+) -> Iterator[Action]:
     """The actions of a page, one for each change, in its order."""
     for change in changes:
         link = links.get(change.remote_id)
@@ -102,21 +133,51 @@ def plan(changes: Iterable[Change], links: Mapping[str, LinkState], policy: Doma
             case ChangeKind.DELETED:
                 yield MarkGone(change.remote_id) if link and not link.is_gone else Keep(change.remote_id)
             case ChangeKind.READ_FLAG:
-                is_news = link is not None and change.is_read is not None
-                yield SetRead(change.remote_id, bool(change.is_read)) if is_news else Keep(change.remote_id)
+                yield _plan_read_flag(change, link)
             case _ if change.error or change.record is None:
                 yield Quarantine(change.remote_id, change.error or "the server sent nothing for this item")
             case _:
-                yield _plan_item(change, change.record, link, policy)
+                decision = decide(change.record, rules, known)
+                if link is None:
+                    yield _plan_new(change, change.record, decision)
+                else:
+                    yield _plan_linked(change, change.record, link, decision)
 
 
-def _plan_item(change: Change, record: Record, link: LinkState | None, policy: DomainPolicy) -> Action:
-    if record.is_private:
-        return Withdraw(change.remote_id, PRIVATE) if link else Withhold(change.remote_id, PRIVATE, record)
+def _plan_read_flag(change: Change, link: LinkState | None) -> Action:
     if link is None:
-        rule = skip_rule(record, policy) if isinstance(record, MessageRecord) else ""
-        return Skip(change.remote_id, rule) if rule else Store(change.remote_id, change.version, record)
+        return Ignore(change.remote_id)
+    is_news = change.is_read is not None and not link.is_untracked
+    return SetRead(change.remote_id, bool(change.is_read)) if is_news else Keep(change.remote_id)
+
+
+def _plan_new(change: Change, record: Record, decision: Decision) -> Action:
+    if decision.is_taken:
+        return Store(change.remote_id, change.version, record, decision)
+    told = (change.remote_id, decision.rule, _hash(record), decision.waits_for)
+    return Withhold(*told, record) if record.is_private else Skip(*told)
+
+
+def _plan_linked(change: Change, record: Record, link: LinkState, decision: Decision) -> Action:
+    if record.is_private:
+        return Withdraw(change.remote_id, PRIVATE, _hash(record))
+    as_it_was = Return(change.remote_id) if link.is_gone else Keep(change.remote_id)
+    if link.is_untracked and not decision.is_taken:
+        return as_it_was
+    if not link.is_untracked and _lost_its_category(link, decision):
+        return Untrack(change.remote_id, change.version)
+    is_changed = link.version != change.version or link.is_untracked
+    may_be_filled = link.lacks_content and decision.is_taken and decision.detail is Detail.FULL
     # A meeting that nobody held any more was cancelled: one that is met again says anew what it is.
-    if link.version != change.version or (link.is_gone and isinstance(record, MeetingRecord)):
-        return Update(change.remote_id, change.version, record)
-    return Return(change.remote_id) if link.is_gone else Keep(change.remote_id)
+    if is_changed or may_be_filled or (link.is_gone and isinstance(record, MeetingRecord)):
+        return Update(change.remote_id, change.version, record, decision)
+    return as_it_was
+
+
+def _lost_its_category(link: LinkState, decision: Decision) -> bool:
+    """Whether the item was there for a category only. One whose people are no longer known stays followed."""
+    return not decision.is_taken and (link.rule == TRACKED or decision.rule == OTHER_CATEGORY)
+
+
+def _hash(record: Record) -> str:
+    return message_hash(record.message_id) if isinstance(record, MessageRecord) else ""

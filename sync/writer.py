@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, delete, insert, select
 from sqlalchemy.orm import Session
 
 from sync.planner import (
     Action,
+    Ignore,
     Keep,
     LinkState,
     MarkGone,
@@ -19,13 +20,15 @@ from sync.planner import (
     SetRead,
     Skip,
     Store,
+    Untrack,
     Update,
     Withdraw,
     Withhold,
 )
+from terracrm.domain.capture import Detail
 from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord
-from terracrm.models import Link, QuarantinedItem, SyncRunItem, utcnow
-from terracrm.services import links, mirror_calendar, mirror_contacts, mirror_mail
+from terracrm.models import Link, Message, QuarantinedItem, SyncRunItem, utcnow
+from terracrm.services import links, mirror_calendar, mirror_contacts, mirror_mail, skipped
 from terracrm.services.sources import Source
 
 QUARANTINE_BASE = timedelta(minutes=10)
@@ -51,12 +54,22 @@ class Counts:
 
 def link_states(session: Session, mailbox_id: int, remote_ids: Sequence[str]) -> dict[str, LinkState]:
     """What is known of these remote items."""
+    is_mail = and_(Link.entity == mirror_mail.ENTITY, Message.activity_id == Link.local_id)
     rows = session.execute(
-        select(Link.remote_id, Link.version, Link.gone_at).where(
-            Link.mailbox_id == mailbox_id, Link.remote_id.in_(remote_ids)
-        )
+        select(Link.remote_id, Link.version, Link.gone_at, Link.rule, Link.untracked_at, Message.detail)
+        .outerjoin(Message, is_mail)
+        .where(Link.mailbox_id == mailbox_id, Link.remote_id.in_(remote_ids))
     )
-    return {remote_id: LinkState(version, gone_at is not None) for remote_id, version, gone_at in rows}
+    return {
+        row.remote_id: LinkState(
+            version=row.version,
+            is_gone=row.gone_at is not None,
+            rule=row.rule,
+            is_untracked=row.untracked_at is not None,
+            lacks_content=row.detail == Detail.HEADERS,
+        )
+        for row in rows
+    }
 
 
 def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts:
@@ -65,8 +78,8 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
     mail: list[mirror_mail.Arrival] = []
     for action in actions:
         match action:
-            case Store(remote_id, version, MessageRecord() as record):
-                mail.append(mirror_mail.Arrival(remote_id, version, record))
+            case Store(remote_id, version, MessageRecord() as record, decision):
+                mail.append(mirror_mail.Arrival(remote_id, version, record, decision))
                 counts.created += 1
             case Store(remote_id, version, ContactRecord() as record):
                 counts.created += mirror_contacts.store(session, source, remote_id, version, record)
@@ -74,6 +87,8 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
                 counts.created += mirror_calendar.store(session, source, remote_id, version, record)
             case Update():
                 counts.updated += _update(session, source, action)
+            case Untrack(remote_id, version):
+                counts.updated += _untrack(session, source, remote_id, version)
             case SetRead(remote_id, is_read):
                 if link := links.find(session, source.mailbox_id, remote_id):
                     mirror_mail.set_read(session, link, is_read)
@@ -82,22 +97,35 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
                 counts.deleted += _mark_gone(session, source, remote_id)
             case Withdraw(remote_id, rule):
                 counts.deleted += _withdraw(session, source, remote_id, rule)
-            case Skip(remote_id, rule):
+            case Skip():
                 if isinstance(action, Withhold):
                     counts.deleted += _withdraw_moved(session, source, action)
                 counts.skipped += 1
-                note(session, source, remote_id, "skipped", rule)
             case Quarantine(remote_id, error):
                 counts.quarantined += 1
                 _quarantine(session, source, remote_id, error)
-            case Return() | Keep():
+            case Return() | Keep() | Ignore():
                 pass
     back = [action.remote_id for action in actions if isinstance(action, Return)]
     links.bring_back(session, source, back)
+    # Before the mail is stored: what comes to be known by it wakes what is skipped for not knowing.
+    _note_skipped(session, source, actions)
     if mail:
         counts.unmatched += mirror_mail.store(session, source, mail)
     _release(session, source, actions)
     return counts
+
+
+def _note_skipped(session: Session, source: Source, actions: Sequence[Action]) -> None:
+    taken = [action.remote_id for action in actions if not isinstance(action, Skip | Withdraw | Ignore)]
+    skipped.forget(session, source.folder_id, taken)
+    left_out = [
+        skipped.Skip(source.folder_id, action.remote_id, action.rule, action.message_hash, waits_for)
+        for action in actions
+        if isinstance(action, Skip | Withdraw)
+        for waits_for in [action.waits_for if isinstance(action, Skip) else frozenset()]
+    ]
+    skipped.note(session, source.run_id, left_out)
 
 
 def note(session: Session, source: Source, remote_id: str, outcome: str, rule: str, detail: str = "") -> None:
@@ -111,13 +139,28 @@ def _update(session: Session, source: Source, action: Update) -> bool:
     if link is None:
         return False
     link.folder_id = source.folder_id
+    was_untracked, link.untracked_at = link.untracked_at is not None, None
+    return _store_again(session, source, action, link) or was_untracked
+
+
+def _store_again(session: Session, source: Source, action: Update, link: Link) -> bool:
     match action.record:
         case MessageRecord() as record:
-            return mirror_mail.update_copy(session, link, action.version, record)
+            arrival = mirror_mail.Arrival(action.remote_id, action.version, record, action.decision)
+            return mirror_mail.update_copy(session, source, link, arrival)
         case ContactRecord() as record:
             return mirror_contacts.store(session, source, action.remote_id, action.version, record)
         case MeetingRecord() as record:
             return mirror_calendar.store(session, source, action.remote_id, action.version, record)
+
+
+def _untrack(session: Session, source: Source, remote_id: str, version: str) -> bool:
+    link = links.find(session, source.mailbox_id, remote_id)
+    if link is None:
+        return False
+    links.untrack(session, source, link, version)
+    note(session, source, remote_id, "untracked", "category_removed")
+    return True
 
 
 def _mark_gone(session: Session, source: Source, remote_id: str) -> bool:

@@ -21,6 +21,7 @@ from terracrm.config.free_mail import FREE_MAIL_DOMAINS
 from terracrm.config.problems import describe, unknown_environment
 from terracrm.config.values import (
     BaseUrl,
+    Category,
     Choice,
     DatabaseUrl,
     Domains,
@@ -159,6 +160,25 @@ class Mirror(Section):
         le=100_000,
         description="How many characters of a message are found by the search. More makes the mirror slower.",
         examples=[2000],
+    )
+    capture: Annotated[Literal["all", "known", "replies", "category", "none"], Choice] = Field(
+        default="all",
+        description="Which mail with people outside is mirrored: all of it, that with known contacts and companies "
+        "(known), what we sent and the replies to it (replies), what carries the tracking category (category), or "
+        "none. A mailbox may differ: terracrm mailbox rules.",
+        examples=["known"],
+    )
+    detail: Annotated[Literal["full", "headers"], Choice] = Field(
+        default="full",
+        description="What is kept of a mail: all (full), or who wrote to whom and when, without subject, text and "
+        "attachments (headers). A mailbox may differ.",
+        examples=["headers"],
+    )
+    tracking_category: Category = Field(
+        default="TerraCRM",
+        description="The category in Outlook by which a person has an item mirrored, whatever the rules above say. "
+        "Removing it there ends that; what was mirrored stays. A mailbox may differ. Empty: there is none.",
+        examples=["Client"],
     )
     create_contacts: Annotated[Literal["off", "sent", "all"], Choice] = Field(
         default="sent",

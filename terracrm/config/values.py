@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import idna
 from cryptography.fernet import Fernet
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
 
 SESSION_KEY_LENGTH = 32
 
@@ -146,6 +146,7 @@ EncryptionKeys = Annotated[list[SecretStr], BeforeValidator(split_commas), After
 EncryptionKeysFile = Annotated[
     Annotated[list[SecretStr], AfterValidator(fernet_keys)] | None, BeforeValidator(read_secrets)
 ]
+Category = Annotated[str, StringConstraints(strip_whitespace=True)]
 Choice = BeforeValidator(lower_case)
 Language = Literal["en", "ru"]
 Languages = Annotated[list[Language], BeforeValidator(split_commas)]

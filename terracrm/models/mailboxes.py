@@ -158,7 +158,10 @@ class SkippedItem(Base):
 
 
 class SkippedAddress(Base):
-    """The hash of an outside address of a skipped mail: when that person becomes known, the mail is read again."""
+    """The hash of what a skipped mail waits for: when that becomes known, the mail is read again.
+
+    An outside address; "@" and the domain of a company; the Message-ID, in angle brackets, of what it may answer.
+    """
 
     __tablename__ = "skipped_addresses"
     __table_args__ = ({"sqlite_with_rowid": False},)

@@ -32,9 +32,9 @@ class SyncRun(Base):
 
 
 class SyncRunItem(Base):
-    """What a run did with one item, where the Link does not already say it: skips, withdrawals, failures.
+    """What a run did with one item, where the Link does not already say it. What is skipped is a SkippedItem.
 
-    `outcome` is "skipped", "deleted", "withdrawn" or "quarantined"; `rule` is the rule that decided. No content
+    `outcome` is "deleted", "withdrawn", "untracked" or "quarantined"; `rule` is the rule that decided. No content
     of the item is kept: a private one leaves only its remote id (invariant 6).
     """
 

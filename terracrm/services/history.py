@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.models import Activity, CompanyTimeline, ContactTimeline, Participant
+from terracrm.services import skipped
 from terracrm.services.matching import BY_ADDRESS, BY_DOMAIN, chunks, match
 
 
@@ -30,12 +31,14 @@ def link_addresses(session: Session, contact_id: int, company_id: int | None, ad
     else:
         moved = set()
     session.execute(update(Participant).where(*unclaimed).values(**values))
+    skipped.wake(session, addresses)
     extend_contact(session, contact_id)
     _rebuild_companies(session, moved - {company_id})
 
 
 def link_domain(session: Session, company_id: int, domain: str) -> None:
-    """Give a company all the past mail of its domain whose sender belongs to no company yet."""
+    """Give a company all the past mail of its domain whose sender belongs to none yet, and wake what was left out."""
+    skipped.wake(session, [f"@{domain}"])
     session.execute(
         update(Participant)
         .where(Participant.domain == domain, Participant.company_id.is_(None), Participant.match_method != "internal")

@@ -54,6 +54,12 @@ def mark_gone(session: Session, link: Link) -> None:
     session.flush()
 
 
+def untrack(session: Session, source: Source, link: Link, version: str) -> None:
+    """The item is no longer followed; what it told stays (S8)."""
+    link.folder_id, link.version, link.gone_at, link.untracked_at = source.folder_id, version, None, utcnow()
+    session.flush()
+
+
 def bring_back(session: Session, source: Source, remote_ids: Sequence[str]) -> None:
     """These items of the folder are there again, as they were."""
     if remote_ids:

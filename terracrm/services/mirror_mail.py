@@ -5,22 +5,32 @@ A page of mail is written in bulk: a handful of statements however many messages
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import MAX_ADDRESS, is_no_reply, normalise
-from terracrm.domain.capture import direction, message_key, normalise_message_id, snippet
+from terracrm.domain.capture import (
+    Decision,
+    Detail,
+    message_key,
+    normalise_message_id,
+    only_headers,
+    sent_by_us,
+    snippet,
+)
 from terracrm.domain.records import MessageRecord, Participant, Role
 from terracrm.domain.texts import html_to_text
 from terracrm.models import (
     Activity,
     ActivityKind,
     ActivityMailbox,
+    ContactSuggestion,
     Link,
+    Mailbox,
     Message,
     MessageAttachment,
     MessageBody,
@@ -28,25 +38,30 @@ from terracrm.models import (
     utcnow,
 )
 from terracrm.models import Participant as ParticipantRow
-from terracrm.services import history, links, search, threads
+from terracrm.services import history, links, search, skipped, threads
 from terracrm.services.activities import Entry, add_entries, participant_rows
-from terracrm.services.matching import Match, match
+from terracrm.services.matching import Match, chunks, match
 from terracrm.services.mirror_contacts import add_from_mail
 from terracrm.services.sources import Source, lock_directory
 
 ENTITY = "message"
-RULE = "mail"
 CLOCK_SKEW = timedelta(days=1)
 MANY_PEOPLE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One mail as a folder of one mailbox holds it."""
+    """One mail as a folder of one mailbox holds it, and why and how much of it is taken in."""
 
     remote_id: str
     version: str
     record: MessageRecord
+    decision: Decision
+
+    @property
+    def kept(self) -> MessageRecord:
+        """What is kept of the mail (S6)."""
+        return self.record if self.decision.detail is Detail.FULL else only_headers(self.record)
 
 
 def store(session: Session, source: Source, arrivals: Sequence[Arrival]) -> int:
@@ -58,19 +73,25 @@ def store(session: Session, source: Source, arrivals: Sequence[Arrival]) -> int:
     thread_ids = _threads(session, source, keyed)
     ids = known | _add_messages(session, source, new, matches, thread_ids)
     _add_copies(session, source, arrivals, ids)
-    _second_copies(session, source, {known[key]: keyed[key].record for key in known}, matches)
+    _second_copies(session, source, {known[key]: keyed[key] for key in known}, matches)
+    skipped.wake(session, [f"<{key}>" for key in keyed if sent_by_us(keyed[key].record, source.rules)])
     return sum(1 for arrival in new.values() if not _is_known(arrival.record, matches))
 
 
-def update_copy(session: Session, link: Link, version: str, record: MessageRecord) -> bool:
-    """The item changed in this mailbox: read flag and categories follow; whether anything did."""
+def update_copy(session: Session, source: Source, link: Link, arrival: Arrival) -> bool:
+    """The item changed in this mailbox: read flag and categories follow; whether anything did.
+
+    A mail of which only the headers are here is filled when this mailbox keeps it in full (S6).
+    """
     copy = session.get_one(MessageCopy, link.id)
-    now = (record.is_read, "\n".join(record.categories))
+    now = (arrival.record.is_read, "\n".join(arrival.record.categories))
     changed = (copy.is_read, copy.categories) != now
     copy.is_read, copy.categories = now
-    link.version, link.gone_at = version, None
+    link.version, link.gone_at = arrival.version, None
+    if arrival.decision.is_taken:
+        link.rule = arrival.decision.rule
     session.flush()
-    return changed
+    return _fill(session, source, {link.local_id: arrival}) or changed
 
 
 def set_read(session: Session, link: Link, is_read: bool) -> None:
@@ -84,8 +105,11 @@ def links_of(session: Session, source: Source, record: MessageRecord) -> list[Li
     return links.of(session, ENTITY, message_id, source.mailbox_id) if message_id else []
 
 
-def withdraw(session: Session, _: Source, link: Link) -> None:
-    """This copy became private: remove it, and the message too when no other copy was brought (S4)."""
+def withdraw(session: Session, source: Source, link: Link) -> None:
+    """Remove this copy, which may not be here, and the message too when no other copy was brought (S4).
+
+    What is left of it is what the other mailboxes keep (S6).
+    """
     message_id, mailbox_id = link.local_id, link.mailbox_id
     if not links.withdraw(session, link):
         thread_id = session.scalars(select(Message.thread_id).where(Message.activity_id == message_id)).one()
@@ -101,6 +125,35 @@ def withdraw(session: Session, _: Source, link: Link) -> None:
             delete(ActivityMailbox).where(
                 ActivityMailbox.activity_id == message_id, ActivityMailbox.mailbox_id == mailbox_id
             )
+        )
+    cut(session, kept_by_nobody(session, [message_id], source.default_detail))
+
+
+def kept_by_nobody(session: Session, message_ids: Collection[int], default: Detail) -> list[int]:
+    """Those of these messages whose content is here although no mailbox that holds them keeps it (any more)."""
+    detail = func.coalesce(func.nullif(Mailbox.detail, ""), default)
+    kept = (
+        select(MessageCopy.link_id)
+        .join(Mailbox, Mailbox.id == MessageCopy.mailbox_id)
+        .where(MessageCopy.message_id == Message.activity_id, detail == Detail.FULL)
+    )
+    found = select(Message.activity_id).where(Message.detail == Detail.FULL, ~kept.exists())
+    return [
+        message_id
+        for some in chunks(sorted(message_ids))
+        for message_id in session.scalars(found.where(Message.activity_id.in_(some)))
+    ]
+
+
+def cut(session: Session, message_ids: Sequence[int]) -> None:
+    """Keep of these messages who wrote to whom and when, and nothing of what they say (S6)."""
+    for ids in chunks(message_ids):
+        search.remove(session, "activity_search", ids)
+        for content in (MessageBody, MessageAttachment, ContactSuggestion):
+            session.execute(delete(content).where(content.activity_id.in_(ids)))
+        session.execute(update(Message).where(Message.activity_id.in_(ids)).values(detail=Detail.HEADERS))
+        session.execute(
+            update(Activity).where(Activity.id.in_(ids)).values(subject="", snippet="", has_attachments=False)
         )
 
 
@@ -156,9 +209,7 @@ def _add_messages(
 ) -> dict[str, int]:
     if not new:
         return {}
-    records = {key: arrival.record for key, arrival in new.items()}
-    texts = {key: _text(record) for key, record in records.items()}
-    entries = [_entry(source, record, texts[key]) for key, record in records.items()]
+    entries = [_entry(source, arrival) for arrival in new.values()]
     ids = dict(zip(new, add_entries(session, source, entries, matches), strict=True))
     session.execute(
         insert(Message),
@@ -166,49 +217,80 @@ def _add_messages(
             {
                 "activity_id": ids[key],
                 "message_key": key,
-                "message_id": record.message_id.strip(),
-                "in_reply_to": normalise_message_id(record.in_reply_to),
+                "message_id": arrival.record.message_id.strip(),
+                "in_reply_to": normalise_message_id(arrival.record.in_reply_to),
                 "thread_id": thread_ids[key],
-                "sent_at": record.sent_at,
-                "importance": record.importance,
-                "item_class": record.item_class,
-                "is_bulk": record.is_bulk,
+                "sent_at": arrival.record.sent_at,
+                "importance": arrival.record.importance,
+                "item_class": arrival.record.item_class,
+                "is_bulk": arrival.record.is_bulk,
+                "detail": arrival.decision.detail,
             }
-            for key, record in records.items()
+            for key, arrival in new.items()
         ],
     )
-    session.execute(
-        insert(MessageBody),
-        [
-            {
-                "activity_id": ids[key],
-                "unique_text": record.unique_text,
-                "text": record.body_text,
-                "html": record.body_html,
-            }
-            for key, record in records.items()
-        ],
-    )
-    _add_attachments(session, ids, records)
-    search.index_activities(
+    _add_content(
         session,
-        [
-            (ids[key], entry.occurred_at, _searchable(source, records[key], texts[key]))
-            for key, entry in zip(new, entries, strict=True)
-        ],
+        source,
+        {ids[key]: arrival.record for key, arrival in new.items() if arrival.decision.detail is Detail.FULL},
     )
     return ids
 
 
-def _entry(source: Source, record: MessageRecord, text: str) -> Entry:
+def _add_content(session: Session, source: Source, records: Mapping[int, MessageRecord]) -> None:
+    """Write what these messages say, and make it findable."""
+    if not records:
+        return
+    session.execute(
+        insert(MessageBody),
+        [
+            {
+                "activity_id": activity_id,
+                "unique_text": record.unique_text,
+                "text": record.body_text,
+                "html": record.body_html,
+            }
+            for activity_id, record in records.items()
+        ],
+    )
+    _add_attachments(session, records)
+    search.index_activities(
+        session,
+        [
+            (activity_id, _occurred_at(record), _searchable(source, record, _text(record)))
+            for activity_id, record in records.items()
+        ],
+    )
+
+
+def _fill(session: Session, source: Source, arrivals: Mapping[int, Arrival]) -> bool:
+    """Add what they say to messages of which only the headers are here; whether there were any."""
+    full = {activity_id: each.record for activity_id, each in arrivals.items() if each.decision.detail is Detail.FULL}
+    lacking = select(Message.activity_id).where(Message.activity_id.in_(full), Message.detail == Detail.HEADERS)
+    records = {activity_id: full[activity_id] for activity_id in session.scalars(lacking)}
+    for activity_id in records:
+        entry = _entry(source, arrivals[activity_id])
+        activity = {
+            "subject": entry.subject,
+            "snippet": entry.snippet,
+            "has_attachments": entry.has_attachments,
+        }
+        session.execute(update(Activity).where(Activity.id == activity_id).values(**activity))
+    session.execute(update(Message).where(Message.activity_id.in_(records)).values(detail=Detail.FULL))
+    _add_content(session, source, records)
+    return bool(records)
+
+
+def _entry(source: Source, arrival: Arrival) -> Entry:
+    record = arrival.kept
     return Entry(
         kind=ActivityKind.MAIL,
         occurred_at=_occurred_at(record),
         direction=_direction(source, record),
         subject=record.subject,
-        snippet=snippet(record.unique_text or text),
+        snippet=snippet(record.unique_text or _text(record)),
         has_attachments=any(not a.is_inline for a in record.attachments),
-        rule=RULE,
+        rule=arrival.decision.rule,
         participants=record.participants,
     )
 
@@ -220,8 +302,7 @@ def _occurred_at(record: MessageRecord) -> datetime:
 
 
 def _direction(source: Source, record: MessageRecord) -> str:
-    sender = next((normalise(p.address) for p in record.participants if p.role is Role.FROM), "")
-    return direction(sender, source.address, source.in_sent_items, source.policy)
+    return "out" if sent_by_us(record, source.rules) else "in"
 
 
 def _text(record: MessageRecord) -> str:
@@ -234,10 +315,10 @@ def _searchable(source: Source, record: MessageRecord, text: str) -> str:
     return f"{record.subject} {people} {files} {(record.unique_text or text)[: source.full_text_chars]}"
 
 
-def _add_attachments(session: Session, ids: dict[str, int], records: dict[str, MessageRecord]) -> None:
+def _add_attachments(session: Session, records: Mapping[int, MessageRecord]) -> None:
     rows = [
         {
-            "activity_id": ids[key],
+            "activity_id": activity_id,
             "position": position,
             "name": attachment.name,
             "content_type": attachment.content_type,
@@ -245,7 +326,7 @@ def _add_attachments(session: Session, ids: dict[str, int], records: dict[str, M
             "is_inline": attachment.is_inline,
             "content_id": attachment.content_id,
         }
-        for key, record in records.items()
+        for activity_id, record in records.items()
         for position, attachment in enumerate(record.attachments)
     ]
     if rows:
@@ -267,7 +348,7 @@ def _add_copies(session: Session, source: Source, arrivals: Sequence[Arrival], i
                 "local_id": message_id,
                 "remote_id": arrival.remote_id,
                 "version": arrival.version,
-                "rule": RULE,
+                "rule": arrival.decision.rule,
                 "match_method": "hash" if message_key(arrival.record).startswith("sha256:") else "message_id",
             }
             for arrival, message_id in zip(arrivals, message_ids, strict=True)
@@ -289,12 +370,11 @@ def _add_copies(session: Session, source: Source, arrivals: Sequence[Arrival], i
     )
 
 
-def _second_copies(
-    session: Session, source: Source, records: dict[int, MessageRecord], matches: dict[str, Match]
-) -> None:
-    """Another folder has known messages: the strictest sharing holds, and what only it knows is added."""
-    if not records:
+def _second_copies(session: Session, source: Source, arrivals: dict[int, Arrival], matches: dict[str, Match]) -> None:
+    """Another folder has known messages: the strictest sharing holds, and what only it knows or keeps is added."""
+    if not arrivals:
         return
+    records = {activity_id: arrival.record for activity_id, arrival in arrivals.items()}
     session.execute(
         update(Activity)
         .where(Activity.id.in_(records), Activity.sharing > source.sharing)
@@ -309,6 +389,7 @@ def _second_copies(
     if new:
         rows = [{"activity_id": activity_id, "mailbox_id": source.mailbox_id} for activity_id in new]
         session.execute(insert(ActivityMailbox), rows)
+    _fill(session, source, arrivals)
     for activity_id, record in records.items():
         _add_blind_copies(session, source, activity_id, record.participants, matches)
 

@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy.orm import Session
 
 from terracrm.config import Settings
 from terracrm.domain.addresses import DomainPolicy, normalise
-from terracrm.models import Mailbox, MirrorFolder
+from terracrm.domain.capture import CaptureRules, Detail, Mode
+from terracrm.models import Mailbox, MirrorFolder, Stream
 
 CreateContacts = Literal["off", "sent", "all"]
+SENT_ITEMS = "sentitems"
 
 
 @dataclass(frozen=True)
 class Source:
     """The mailbox, folder and run that bring an item, and what the settings say about taking it in.
 
-    `owner_id` and `team_id` are whose clients the mailbox's contacts become.
+    `owner_id` and `team_id` are whose clients the mailbox's contacts become: a shared mailbox has no owner, so that
+    they belong to its team (S16). `default_detail` is that of the mailboxes that choose none.
     """
 
     mailbox_id: int
     folder_id: int
     run_id: int
-    address: str
-    in_sent_items: bool
+    rules: CaptureRules
     owner_id: int | None
     team_id: int | None
     sharing: int
-    policy: DomainPolicy
     create_contacts: CreateContacts
+    default_detail: Detail
     full_text_chars: int
+
+    @property
+    def address(self) -> str:
+        """The mailbox's own address."""
+        return self.rules.address
+
+    @property
+    def in_sent_items(self) -> bool:
+        """Whether all that is in the folder was sent."""
+        return self.rules.in_sent_items
+
+    @property
+    def policy(self) -> DomainPolicy:
+        """Which domains are our own, and which are anybody's."""
+        return self.rules.policy
 
 
 def source_of(settings: Settings, mailbox: Mailbox, folder: MirrorFolder, run_id: int) -> Source:
@@ -42,14 +59,26 @@ def source_of(settings: Settings, mailbox: Mailbox, folder: MirrorFolder, run_id
         mailbox_id=mailbox.id,
         folder_id=folder.id,
         run_id=run_id,
-        address=normalise(mailbox.address),
-        in_sent_items=folder.well_known == "sentitems",
+        rules=replace(rules_of(settings, mailbox, folder.stream), in_sent_items=folder.well_known == SENT_ITEMS),
         owner_id=user.id if user else None,
         team_id=mailbox.team_id or (user.team_id if user else None),
         sharing=mailbox.sharing,
-        policy=DomainPolicy.of(mirror.internal_domains, mirror.free_mail_domains),
         create_contacts=mailbox.create_contacts or mirror.create_contacts,  # type: ignore[arg-type]
+        default_detail=Detail(mirror.detail),
         full_text_chars=mirror.full_text_chars,
+    )
+
+
+def rules_of(settings: Settings, mailbox: Mailbox, stream: Stream) -> CaptureRules:
+    """By which rules a stream takes items in: the mailbox's own choice, or else the settings'."""
+    mirror = settings.mirror
+    return CaptureRules(
+        mode=Mode(mailbox.capture or mirror.capture),
+        detail=Detail(mailbox.detail or mirror.detail),
+        tracking_category=mailbox.tracking_category or mirror.tracking_category,
+        only_category=stream.only_category,
+        policy=DomainPolicy.of(mirror.internal_domains, mirror.free_mail_domains),
+        address=normalise(mailbox.address),
     )
 
 

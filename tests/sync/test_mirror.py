@@ -22,7 +22,7 @@ from terracrm.models import (
     Meeting,
     Message,
     MessageCopy,
-    SyncRunItem,
+    SkippedItem,
 )
 from terracrm.models import Participant as ParticipantRow
 from tests.sync.conftest import Office
@@ -98,7 +98,7 @@ def test_mail_among_only_our_own_people_is_not_mirrored_and_says_why(office: Off
     )
     counts = office.run("anna", "mail").counts
     assert (counts.created, counts.skipped) == (1, 1)
-    assert session.scalars(select(SyncRunItem.rule)).all() == ["internal_only"]
+    assert session.scalars(select(SkippedItem.rule)).all() == ["internal_only"]
 
 
 def test_no_domain_is_internal_unless_the_settings_say_so(office: Office) -> None:
@@ -132,7 +132,7 @@ def test_a_private_item_is_never_stored(office: Office, session: Session, kind: 
     assert (counts.created, counts.skipped) == (0, 1)
     found = office.stats()
     assert (found["messages"], found["contacts"], found["meetings"], found["companies"]) == (0, 0, 0, 0)
-    assert session.scalars(select(SyncRunItem.rule)).all() == ["private"]
+    assert session.scalars(select(SkippedItem.rule)).all() == ["private"]
 
 
 @pytest.mark.parametrize("kind", ["mail", "contacts", "calendar"])

@@ -27,7 +27,7 @@ from connectors.memory import MemoryConnector
 from terracrm import db
 from terracrm.config import Settings
 from terracrm.domain.addresses import DomainPolicy
-from terracrm.domain.capture import message_key, skip_rule
+from terracrm.domain.capture import NOTHING, CaptureRules, decide, message_key
 from terracrm.domain.records import (
     ContactRecord,
     Folder,
@@ -338,12 +338,10 @@ class OfficeMachine(RuleBasedStateMachine):
 
     def holds_copies(self, session: Session) -> None:
         """The links that are there are the items that are there and may be mirrored."""
-        policy = DomainPolicy.of([DOMAIN], [])
+        rules = CaptureRules(policy=DomainPolicy.of([DOMAIN], []))
         for owner in NAMES:
             expected = {
-                remote_id
-                for remote_id, record in self.remote(owner)
-                if not record.is_private and not (isinstance(record, MessageRecord) and skip_rule(record, policy))
+                remote_id for remote_id, record in self.remote(owner) if decide(record, rules, NOTHING).is_taken
             }
             mine = select(Link.remote_id).join_from(Link, Base.metadata.tables["mailboxes"])
             found = session.scalars(

@@ -1,0 +1,50 @@
+"""What the CRM knows of the people and mails that a page of items names, for the rules that depend on it (S6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from terracrm.domain.capture import NOTHING, CaptureRules, Known, Mode, answers, message_key, outsiders
+from terracrm.domain.records import MessageRecord, Record
+from terracrm.models import Activity, Message
+from terracrm.services.matching import chunks, match
+from terracrm.services.sources import lock_directory
+
+AMBIGUOUS = "ambiguous"
+
+
+def lookup(session: Session, rules: CaptureRules, records: Iterable[Record]) -> Known:
+    """What the mode of these rules has to know of these items; nothing where it decides without.
+
+    Until the transaction ends nobody becomes known and nothing is sent meanwhile: what this page leaves out for not
+    knowing is told apart from what comes to be known later, and is woken by that.
+    """
+    mails = [record for record in records if isinstance(record, MessageRecord) and not record.is_private]
+    if not mails or rules.mode not in (Mode.KNOWN, Mode.REPLIES):
+        return NOTHING
+    lock_directory(session, for_writing=True)
+    if rules.mode is Mode.KNOWN:
+        people = {address for mail in mails for address in outsiders(mail.participants, rules.policy, rules.address)}
+        found = match(session, rules.policy, people)
+        return Known(
+            people=frozenset(a for a, m in found.items() if m.contact_id or m.company_id or m.method == AMBIGUOUS)
+        )
+    keys = {key for mail in mails for key in (message_key(mail), *answers(mail))}
+    return Known(sent=sent_by_us(session, keys))
+
+
+def sent_by_us(session: Session, message_keys: Iterable[str]) -> frozenset[str]:
+    """Those of these mails that the office sent, as far as any mailbox has told."""
+    sent = (
+        select(Message.message_key)
+        .join(Activity, Activity.id == Message.activity_id)
+        .where(Activity.direction == "out")
+    )
+    return frozenset(
+        key
+        for some in chunks(sorted(message_keys))
+        for key in session.scalars(sent.where(Message.message_key.in_(some)))
+    )

@@ -1,0 +1,118 @@
+"""Items that are there and not mirrored: one row each, without their content (Y4, S14).
+
+A mail that was left out for what was not known then is read again when it becomes known (M2): so the mirror does not
+depend on the order in which folders, mailboxes and people are met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, delete, exists, insert, select, update
+from sqlalchemy.orm import Session
+
+from terracrm.domain.capture import hashed
+from terracrm.models import MirrorFolder, SkippedAddress, SkippedItem, Stream, StreamState, utcnow
+from terracrm.services.matching import chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """One item that is left out. `waits_for` is what would have to become known, see `capture.Decision`."""
+
+    folder_id: int
+    remote_id: str
+    rule: str
+    message_hash: str = ""
+    waits_for: frozenset[str] = frozenset()
+    is_due: bool = False
+
+
+def note(session: Session, run_id: int | None, skips: Iterable[Skip]) -> None:
+    """Say of these items by which rule they are left out, instead of what was said before."""
+    latest = {(skip.folder_id, skip.remote_id): skip for skip in skips}
+    for folder_id in sorted({skip.folder_id for skip in latest.values()}):
+        forget(session, folder_id, [skip.remote_id for skip in latest.values() if skip.folder_id == folder_id])
+    if not latest:
+        return
+    rows = [
+        {
+            "folder_id": skip.folder_id,
+            "remote_id": skip.remote_id,
+            "run_id": run_id,
+            "rule": skip.rule,
+            "message_hash": skip.message_hash,
+            "is_due": skip.is_due,
+        }
+        for skip in latest.values()
+    ]
+    ids = session.scalars(insert(SkippedItem).returning(SkippedItem.id, sort_by_parameter_order=True), rows).all()
+    waits = [
+        {"skipped_id": skipped_id, "address_hash": hashed(key)}
+        for skipped_id, skip in zip(ids, latest.values(), strict=True)
+        for key in sorted(skip.waits_for)
+    ]
+    if waits:
+        session.execute(insert(SkippedAddress), waits)
+
+
+def forget(session: Session, folder_id: int, remote_ids: Collection[str]) -> None:
+    """These items were taken in, or left the folder."""
+    for some in chunks(sorted(set(remote_ids))):
+        session.execute(delete(SkippedItem).where(SkippedItem.folder_id == folder_id, SkippedItem.remote_id.in_(some)))
+
+
+def wake(session: Session, keys: Iterable[str]) -> None:
+    """These addresses, domains or mails became known: read again what waited for them, soon."""
+    hashes = sorted({hashed(key) for key in keys if key})
+    for some in chunks(hashes):
+        make_due(session, SkippedItem.id.in_(select(SkippedAddress.skipped_id).where(_is_one_of(some))))
+
+
+def make_due(session: Session, *which: ColumnElement[bool]) -> int:
+    """Have these items read again at the next run of their folders, which comes soon; how many they are."""
+    asleep = select(SkippedItem.id, SkippedItem.folder_id).where(SkippedItem.is_due.is_(False), *which)
+    found = dict(session.execute(asleep).all())
+    for ids in chunks(sorted(found)):
+        session.execute(update(SkippedItem).where(SkippedItem.id.in_(ids)).values(is_due=True))
+    hurry(session, set(found.values()))
+    return len(found)
+
+
+def hurry(session: Session, folder_ids: Collection[int]) -> None:
+    """Let the streams of these folders run soon.
+
+    One that is being written just now is left alone: its run looks for what is due before it ends, and waiting for
+    it could be waiting for each other. One that waits for its server or for a person goes on waiting.
+    """
+    for some in chunks(sorted(folder_ids)):
+        streams = session.scalars(
+            select(Stream.id)
+            .where(
+                Stream.id.in_(select(MirrorFolder.stream_id).where(MirrorFolder.id.in_(some))),
+                Stream.state.in_((StreamState.OK, StreamState.DEGRADED)),
+                Stream.failures == 0,
+                Stream.due_at > utcnow(),
+            )
+            .order_by(Stream.id)
+            .with_for_update(skip_locked=True)
+        ).all()
+        session.execute(update(Stream).where(Stream.id.in_(streams)).values(due_at=utcnow()))
+
+
+def due(session: Session, folder_id: int, limit: int) -> list[str]:
+    """Items of a folder that are to be read again."""
+    mine = select(SkippedItem.remote_id).where(SkippedItem.folder_id == folder_id, SkippedItem.is_due)
+    return list(session.scalars(mine.order_by(SkippedItem.id).limit(limit)))
+
+
+def has_due(session: Session, stream_id: int) -> bool:
+    """Whether a stream has items to be read again."""
+    folders = select(MirrorFolder.id).where(MirrorFolder.stream_id == stream_id, MirrorFolder.gone_at.is_(None))
+    found = exists().where(SkippedItem.folder_id.in_(folders), SkippedItem.is_due)
+    return bool(session.scalar(select(found)))
+
+
+def _is_one_of(hashes: Collection[str]) -> ColumnElement[bool]:
+    return SkippedAddress.address_hash.in_(hashes)
