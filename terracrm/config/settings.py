@@ -186,6 +186,20 @@ class Mirror(Section):
         "Bulk and no-reply mail never makes one.",
         examples=["sent"],
     )
+    attachments: Annotated[Literal["on_demand", "all", "none"], Choice] = Field(
+        default="on_demand",
+        description="Which attachments are fetched from the mailbox: the images in the text at once and any other when "
+        "somebody asks for it (on_demand), all of new mail, or none. A mailbox may differ: terracrm mailbox "
+        "attachments.",
+        examples=["all"],
+    )
+    attachment_max_mb: int = Field(
+        default=25,
+        ge=1,
+        le=250,
+        description="The largest attachment that is fetched, in megabytes. A larger one stays in the mailbox.",
+        examples=[25],
+    )
 
 
 class Sync(Section):

@@ -14,7 +14,7 @@ from terracrm.domain.records import AttachmentInfo, MessageRecord
 from terracrm.domain.texts import storable
 
 AttachmentPolicy = Literal["on_demand", "all", "none"]
-"""Which contents are fetched by themselves: the small images that a text shows, all up to a size, or none; with
+"""Which contents are fetched by themselves: the small images that a text may show, all up to a size, or none; with
 "none" nobody can ask for one either."""
 
 INLINE_IMAGE_BYTES = 2 * 1024 * 1024
@@ -91,14 +91,9 @@ def has_files(record: MessageRecord) -> bool:
     )
 
 
-def is_fetched_by_itself(
-    policy: str, name: str, content_type: str, size: int, *, is_inline: bool, max_bytes: int
-) -> bool:
-    """Whether the policy fetches this content without being asked; `is_inline` when a text may refer to it."""
-    if policy == "all":
-        return size <= max_bytes
-    small_image = is_inline and is_image(name, content_type) and size <= min(INLINE_IMAGE_BYTES, max_bytes)
-    return policy == "on_demand" and small_image
+def is_small_image(name: str, content_type: str, size: int, max_bytes: int) -> bool:
+    """Whether an attachment that a text may refer to is fetched with its mail, so that it reads as it was written."""
+    return is_image(name, content_type) and size <= min(INLINE_IMAGE_BYTES, max_bytes)
 
 
 def find_same(name: str, size: int, position: int, found: Sequence[AttachmentInfo]) -> AttachmentInfo | None:

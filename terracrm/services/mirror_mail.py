@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import MAX_ADDRESS, is_no_reply, normalise
+from terracrm.domain.attachments import has_files
 from terracrm.domain.capture import (
     Decision,
     Detail,
@@ -32,13 +33,12 @@ from terracrm.models import (
     Link,
     Mailbox,
     Message,
-    MessageAttachment,
     MessageBody,
     MessageCopy,
     utcnow,
 )
 from terracrm.models import Participant as ParticipantRow
-from terracrm.services import history, links, search, skipped, threads
+from terracrm.services import history, links, mirror_attachments, search, skipped, threads
 from terracrm.services.activities import Entry, add_entries, participant_rows
 from terracrm.services.matching import Match, chunks, match
 from terracrm.services.mirror_contacts import add_from_mail
@@ -114,6 +114,7 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
     if not links.withdraw(session, link):
         thread_id = session.scalars(select(Message.thread_id).where(Message.activity_id == message_id)).one()
         search.remove(session, "activity_search", [message_id])
+        mirror_attachments.forget(session, [message_id])
         session.execute(delete(Activity).where(Activity.id == message_id))
         threads.forget_if_empty(session, thread_id)
         return
@@ -149,7 +150,8 @@ def cut(session: Session, message_ids: Sequence[int]) -> None:
     """Keep of these messages who wrote to whom and when, and nothing of what they say (S6)."""
     for ids in chunks(message_ids):
         search.remove(session, "activity_search", ids)
-        for content in (MessageBody, MessageAttachment, ContactSuggestion):
+        mirror_attachments.forget(session, ids)
+        for content in (MessageBody, ContactSuggestion):
             session.execute(delete(content).where(content.activity_id.in_(ids)))
         session.execute(update(Message).where(Message.activity_id.in_(ids)).values(detail=Detail.HEADERS))
         session.execute(
@@ -253,7 +255,8 @@ def _add_content(session: Session, source: Source, records: Mapping[int, Message
             for activity_id, record in records.items()
         ],
     )
-    _add_attachments(session, records)
+    mirror_attachments.add(session, records)
+    mirror_attachments.want(session, source, records)
     search.index_activities(
         session,
         [
@@ -289,7 +292,7 @@ def _entry(source: Source, arrival: Arrival) -> Entry:
         direction=_direction(source, record),
         subject=record.subject,
         snippet=snippet(record.unique_text or _text(record)),
-        has_attachments=any(not a.is_inline for a in record.attachments),
+        has_attachments=has_files(record),
         rule=arrival.decision.rule,
         participants=record.participants,
     )
@@ -313,24 +316,6 @@ def _searchable(source: Source, record: MessageRecord, text: str) -> str:
     people = " ".join(f"{p.name} {p.address}" for p in record.participants[:20])
     files = " ".join(a.name for a in record.attachments)
     return f"{record.subject} {people} {files} {(record.unique_text or text)[: source.full_text_chars]}"
-
-
-def _add_attachments(session: Session, records: Mapping[int, MessageRecord]) -> None:
-    rows = [
-        {
-            "activity_id": activity_id,
-            "position": position,
-            "name": attachment.name,
-            "content_type": attachment.content_type,
-            "size": attachment.size,
-            "is_inline": attachment.is_inline,
-            "content_id": attachment.content_id,
-        }
-        for activity_id, record in records.items()
-        for position, attachment in enumerate(record.attachments)
-    ]
-    if rows:
-        session.execute(insert(MessageAttachment), rows)
 
 
 def _add_copies(session: Session, source: Source, arrivals: Sequence[Arrival], ids: dict[str, int]) -> None:
@@ -390,6 +375,7 @@ def _second_copies(session: Session, source: Source, arrivals: dict[int, Arrival
         rows = [{"activity_id": activity_id, "mailbox_id": source.mailbox_id} for activity_id in new]
         session.execute(insert(ActivityMailbox), rows)
     _fill(session, source, arrivals)
+    mirror_attachments.want(session, source, arrivals)
     for activity_id, record in records.items():
         _add_blind_copies(session, source, activity_id, record.participants, matches)
 

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from terracrm.config import Settings
 from terracrm.domain.addresses import DomainPolicy, normalise
+from terracrm.domain.attachments import AttachmentPolicy
 from terracrm.domain.capture import CaptureRules, Detail, Mode
 from terracrm.models import Mailbox, MirrorFolder, Stream
 
 CreateContacts = Literal["off", "sent", "all"]
+MEGABYTE = 1024 * 1024
 SENT_ITEMS = "sentitems"
 
 
@@ -34,6 +36,8 @@ class Source:
     create_contacts: CreateContacts
     default_detail: Detail
     full_text_chars: int
+    attachments: AttachmentPolicy
+    attachment_max_bytes: int
 
     @property
     def address(self) -> str:
@@ -66,6 +70,8 @@ def source_of(settings: Settings, mailbox: Mailbox, folder: MirrorFolder, run_id
         create_contacts=mailbox.create_contacts or mirror.create_contacts,  # type: ignore[arg-type]
         default_detail=Detail(mirror.detail),
         full_text_chars=mirror.full_text_chars,
+        attachments=mailbox.attachments or mirror.attachments,  # type: ignore[arg-type]
+        attachment_max_bytes=mirror.attachment_max_mb * MEGABYTE,
     )
 
 

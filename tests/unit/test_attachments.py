@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terracrm.domain import attachments, file_danger, file_types
-from terracrm.domain.attachments import file_name, find_same, is_fetched_by_itself, is_in_text, references, shown_name
+from terracrm.domain.attachments import file_name, find_same, is_in_text, references, shown_name
 from terracrm.domain.records import AttachmentInfo, MessageRecord
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
@@ -216,22 +216,17 @@ def test_a_mail_whose_inline_files_the_text_does_not_show_has_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "name", "size", "is_inline", "is_fetched"),
+    ("name", "content_type", "size", "is_small"),
     [
-        ("on_demand", "logo.png", 5_000, True, True),
-        ("on_demand", "logo.png", 5_000, False, False),
-        ("on_demand", "poster.png", 5_000_000, True, False),
-        ("on_demand", "price.pdf", 5_000, True, False),
-        ("all", "price.pdf", 5_000_000, False, True),
-        ("all", "film.mp4", 50_000_000, False, False),
-        ("none", "logo.png", 5_000, True, False),
+        ("logo.png", "", 5_000, True),
+        ("", "image/gif", 5_000, True),
+        ("poster.png", "image/png", 5_000_000, False),
+        ("price.pdf", "application/pdf", 5_000, False),
     ],
 )
-def test_the_policy_says_what_is_fetched_without_being_asked(
-    policy: str, name: str, size: int, is_inline: bool, is_fetched: bool
-) -> None:
-    found = is_fetched_by_itself(policy, name, "", size, is_inline=is_inline, max_bytes=25_000_000)
-    assert found == is_fetched
+def test_small_images_are_fetched_with_their_mail(name: str, content_type: str, size: int, is_small: bool) -> None:
+    assert attachments.is_small_image(name, content_type, size, 25_000_000) == is_small
+    assert not attachments.is_small_image(name, content_type, size, 4_999)
 
 
 def infos(*named: tuple[str, int]) -> list[AttachmentInfo]:
