@@ -12,14 +12,14 @@ from terracrm.models.base import Base, utcnow
 
 
 class Thread(Base):
-    """A conversation."""
+    """A conversation, or a strand of one: messages that name each other (`services.threads`)."""
 
     __tablename__ = "threads"
     id: Mapped[int] = mapped_column(primary_key=True)
 
 
 class ThreadKey(Base):
-    """What makes messages one conversation: every Message-ID it names, and the server's conversation ids."""
+    """What makes messages one strand: every Message-ID that they name, and the server's conversation ids."""
 
     __tablename__ = "thread_keys"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -32,6 +32,7 @@ class Message(Base):
 
     `subject_key` is the hash of what a thread is found by where a reply names no message: the subject without its
     prefixes, and the outside people; "" where the subject says nothing. `is_reply` when the subject says it is one.
+    `in_reply_to` is the key of the message that it answers, or the last that it names; "" where it names none.
     `detail` is "full", or "headers" when only the headers were captured (S6).
     """
 

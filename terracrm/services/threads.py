@@ -1,106 +1,226 @@
-"""Which messages are one conversation: those that name each other's Message-IDs, in any order of arrival.
+"""Which messages are one conversation, whatever the order in which mailboxes bring them (M3).
 
-Each message brings keys: its own Message-ID, those it answers, and the server's conversation id within one mailbox
+Each message brings keys: its own Message-ID, those it names, and the server's conversation id within one mailbox
 among the same outside people (the server goes by the subject where a mail names no other, and two clients may well
-write of the same). Messages that share a key are one thread, and one that bridges two threads makes them one.
+write of the same). Messages that share a key are one strand, and one that bridges two strands makes them one.
+
+A reply that names no message ties its strand to that of the mail it answers by subject (`domain.threads`). Which mail
+that is changes when a later one arrives, so this is worked out anew; strands only grow. Strands that are tied are one
+thread, and go by the id of the oldest: `ThreadKey.thread_id` is a strand, `Message.thread_id` is a thread.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from terracrm.domain.addresses import DomainPolicy, normalise
-from terracrm.domain.capture import normalise_message_id
+from terracrm.domain.addresses import DomainPolicy
+from terracrm.domain.groups import Groups
 from terracrm.domain.records import MessageRecord
+from terracrm.domain.threads import Mail, named_messages, outside_people, read_subject, subject_key, tie
 from terracrm.models import Message, Thread, ThreadKey
+from terracrm.services.matching import chunks
 
-MAX_REFERENCES = 100
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """A message that is to find its thread: the keys of all its copies, and what `Message` keeps for later ones."""
+
+    mail: Mail
+    keys: frozenset[str]
+    is_reply: bool
+    in_reply_to: str
 
 
-def keys_of(record: MessageRecord, message_key: str, mailbox_id: int, policy: DomainPolicy) -> set[str]:
-    """The keys a message shares with the others of its conversation."""
-    named = [record.in_reply_to, *record.references[:1], *record.references[-MAX_REFERENCES:]]
-    keys = {found for name in named if (found := normalise_message_id(name))} | {message_key}
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """What `Message` keeps of each by its key, and all threads that gained or lost messages thereby."""
+
+    columns: dict[str, dict[str, object]]
+    settled: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands before it is withdrawn."""
+
+    strand: int
+    thread: int
+    subject_key: str
+
+
+def arriving(message_key: str, copies: Sequence[MessageRecord], mailbox_id: int, policy: DomainPolicy) -> Arriving:
+    """What a message brings, given its copies in one mailbox; the last one speaks for it."""
+    record = copies[-1]
+    named = named_messages(record)
+    is_reply = read_subject(record.subject).is_reply
+    mail = Mail(message_key, 0, subject_key(record, policy), record.sent_at, is_loose=is_reply and not named)
+    keys = {message_key}.union(*(_keys_of(copy, mailbox_id, policy) for copy in copies))
+    return Arriving(mail, frozenset(keys), is_reply, named[0] if named else "")
+
+
+def assign(session: Session, messages: Sequence[Arriving]) -> Assigned:
+    """Find the thread of each message. Threads that become one go by the id of the oldest strand."""
+    if not messages:
+        return Assigned({}, [])
+    subjects = {message.mail.subject_key for message in messages} - {""}
+    _lock_subjects(session, subjects)
+    strand_of, touched = _strands(session, messages)
+    stored = _stored(session, _threads_around(session, touched, subjects))
+    known = {mail.key for mail, _ in stored}
+    new = [replace(message.mail, strand=strand_of[message.mail.key]) for message in messages]
+    threads = _settle(session, stored, [mail for mail in new if mail.key not in known])
+    columns: dict[str, dict[str, object]] = {
+        message.mail.key: {
+            "thread_id": threads[strand_of[message.mail.key]],
+            "subject_key": message.mail.subject_key,
+            "is_reply": message.is_reply,
+            "in_reply_to": message.in_reply_to,
+        }
+        for message in messages
+    }
+    return Assigned(columns, sorted(set(threads.values())))
+
+
+def place_of(session: Session, message_id: int) -> Place:
+    """The strand and the thread of a message, to be asked before it goes."""
+    row = session.execute(
+        select(ThreadKey.thread_id, Message.thread_id, Message.subject_key)
+        .join(Message, Message.message_key == ThreadKey.key)
+        .where(Message.activity_id == message_id)
+    ).one()
+    return Place(*row)
+
+
+def forget(session: Session, place: Place) -> list[int]:
+    """A message was withdrawn from this place. The threads of those that are left around it.
+
+    A strand whose last message went is forgotten with the Message-IDs that it named (S4).
+    """
+    subjects = {place.subject_key} - {""}
+    _lock_subjects(session, subjects)
+    threads = _settle(session, _stored(session, _threads_around(session, {place.strand, place.thread}, subjects)), [])
+    if place.strand not in threads:
+        session.execute(delete(ThreadKey).where(ThreadKey.thread_id == place.strand))
+        session.execute(delete(Thread).where(Thread.id == place.strand))
+    return sorted(set(threads.values()))
+
+
+def _keys_of(record: MessageRecord, mailbox_id: int, policy: DomainPolicy) -> set[str]:
+    keys = set(named_messages(record))
     if record.conversation_id:
-        addresses = {normalise(p.address) for p in record.participants}
-        outside = ",".join(sorted(a for a in addresses if a and not policy.is_internal(a)))
+        outside = ",".join(sorted(outside_people(record, policy)))
         digest = hashlib.sha256(f"{record.conversation_id}\0{outside}".encode()).hexdigest()
         keys.add(f"conversation:{mailbox_id}:{digest}")
     return keys
 
 
-def assign(session: Session, messages: Sequence[set[str]]) -> list[int]:
-    """The thread of each message, given its keys; threads that are joined become the oldest of them."""
-    wanted = set().union(*messages)
-    known = dict(session.execute(select(ThreadKey.key, ThreadKey.thread_id).where(ThreadKey.key.in_(wanted))).all())
-    groups = _Groups()
-    for keys in messages:
-        groups.join([*keys, *(known[key] for key in keys if key in known)])
-    threads = _settle(session, groups, wanted)
-    new = [{"key": key, "thread_id": threads[groups.root(key)]} for key in sorted(wanted - known.keys())]
-    if new:
+def _lock_subjects(session: Session, subjects: Iterable[str]) -> None:
+    """Let workers that bring mail of one subject wait for each other: neither would see what the other brings.
+
+    SQLite has one writer anyway. In one order, so that they never wait for each other in a circle.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        numbers = sorted({int(subject[:8], 16) - 2**31 for subject in subjects})
+        lock = text("SELECT pg_advisory_xact_lock(7205002, number) FROM unnest(CAST(:numbers AS int[])) AS number")
+        session.execute(lock, {"numbers": numbers})
+
+
+def _strands(session: Session, messages: Sequence[Arriving]) -> tuple[dict[str, int], set[int]]:
+    """The strand of each message by its key, and those strands of them that were there before."""
+    wanted = sorted(frozenset[str]().union(*(message.keys for message in messages)))
+    known = _known_keys(session, wanted)
+    groups: Groups[str | int] = Groups()
+    for message in messages:
+        groups.join([*sorted(message.keys), *(known[key] for key in message.keys & known.keys())])
+    oldest: dict[str | int, int] = {}
+    for strand in sorted(set(known.values())):
+        oldest.setdefault(groups.root(strand), strand)
+    for strand in sorted(set(known.values())):
+        _join(session, strand, oldest[groups.root(strand)])
+    made = _add(session, {groups.root(key) for key in wanted} - oldest.keys())
+    strand_of = {key: (oldest | made)[groups.root(key)] for key in wanted}
+    if new := [{"key": key, "thread_id": strand_of[key]} for key in wanted if key not in known]:
         session.execute(insert(ThreadKey), new)
-    return [threads[groups.root(next(iter(keys)))] for keys in messages]
+    return {message.mail.key: strand_of[message.mail.key] for message in messages}, set(oldest.values())
 
 
-def forget_if_empty(session: Session, thread_id: int) -> None:
-    """Forget a thread whose last message was withdrawn, with the Message-IDs that it named (S4)."""
-    if session.scalar(select(Message.activity_id).where(Message.thread_id == thread_id).limit(1)) is None:
-        session.execute(delete(ThreadKey).where(ThreadKey.thread_id == thread_id))
-        session.execute(delete(Thread).where(Thread.id == thread_id))
+def _known_keys(session: Session, wanted: Sequence[str]) -> dict[str, int]:
+    query = select(ThreadKey.key, ThreadKey.thread_id)
+    return {
+        key: strand for some in chunks(wanted) for key, strand in session.execute(query.where(ThreadKey.key.in_(some)))
+    }
 
 
-def _settle(session: Session, groups: _Groups, wanted: set[str]) -> dict[str | int, int]:
-    """The thread of each group by its root: the oldest it has, the others join it, or a new one."""
-    existing: dict[str | int, list[int]] = {groups.root(key): [] for key in sorted(wanted)}
-    for member in groups.members():
-        if isinstance(member, int):
-            existing[groups.root(member)].append(member)
-    threads: dict[str | int, int] = {}
-    for root, found in existing.items():
-        if found:
-            threads[root] = min(found)
-            _join(session, set(found) - {min(found)}, min(found))
-    rootless = [root for root, found in existing.items() if not found]
-    if rootless:
-        made = session.scalars(
-            insert(Thread).returning(Thread.id, sort_by_parameter_order=True), [{} for _ in rootless]
+def _add(session: Session, roots: Collection[str | int]) -> dict[str | int, int]:
+    """A new strand for each of these."""
+    if not roots:
+        return {}
+    ids = session.scalars(insert(Thread).returning(Thread.id, sort_by_parameter_order=True), [{} for _ in roots])
+    return dict(zip(roots, ids, strict=True))
+
+
+def _join(session: Session, strand: int, into: int) -> None:
+    """Make a strand part of another; the threads that went by its id are worked out anew by the caller."""
+    if strand != into:
+        session.execute(update(ThreadKey).where(ThreadKey.thread_id == strand).values(thread_id=into))
+        session.execute(update(Message).where(Message.thread_id == strand).values(thread_id=into))
+        # A worker that adds to a joined strand meanwhile fails here or there, and tries again with what is known then.
+        session.execute(delete(Thread).where(Thread.id == strand))
+
+
+def _threads_around(session: Session, strands: set[int], subjects: set[str]) -> set[int]:
+    """The threads in which these strands or mails of these subjects are, locked until the transaction ends.
+
+    To wait for a lock may mean that the threads are others by then: so ask until nothing new turns up.
+    """
+    in_strands = select(Message.thread_id).join(ThreadKey, ThreadKey.key == Message.message_key)
+    in_strands = in_strands.where(ThreadKey.thread_id.in_(sorted(strands)))
+    around = in_strands.union(select(Message.thread_id).where(Message.subject_key.in_(sorted(subjects))))
+    found: set[int] = set()
+    while new := {*strands, *session.scalars(around)} - found:
+        rows = select(Thread.id).where(Thread.id.in_(sorted(new))).order_by(Thread.id)
+        session.execute(rows.with_for_update(key_share=True))
+        found |= new
+    return found
+
+
+def _stored(session: Session, threads: Collection[int]) -> list[tuple[Mail, int]]:
+    """The mails of these threads, each with the thread that it is in now."""
+    if not threads:
+        return []
+    rows = session.execute(
+        select(
+            Message.message_key,
+            ThreadKey.thread_id,
+            Message.subject_key,
+            Message.sent_at,
+            Message.is_reply,
+            Message.in_reply_to,
+            Message.thread_id,
         )
-        threads |= dict(zip(rootless, made, strict=True))
+        .join(ThreadKey, ThreadKey.key == Message.message_key)
+        .where(Message.thread_id.in_(sorted(threads)))
+    )
+    return [
+        (Mail(key, strand, subject, sent_at, is_loose=is_reply and not named), thread)
+        for key, strand, subject, sent_at, is_reply, named, thread in rows
+    ]
+
+
+def _settle(session: Session, stored: Sequence[tuple[Mail, int]], new: Sequence[Mail]) -> dict[int, int]:
+    """The thread of each strand of these mails; those that are stored go there."""
+    threads = tie([*(mail for mail, _ in stored), *new])
+    moved: dict[int, list[str]] = defaultdict(list)
+    for mail, thread in stored:
+        if threads[mail.strand] != thread:
+            moved[threads[mail.strand]].append(mail.key)
+    for thread, keys in moved.items():
+        for some in chunks(keys):
+            session.execute(update(Message).where(Message.message_key.in_(some)).values(thread_id=thread))
     return threads
-
-
-def _join(session: Session, joined: set[int], into: int) -> None:
-    if joined:
-        session.execute(update(ThreadKey).where(ThreadKey.thread_id.in_(joined)).values(thread_id=into))
-        session.execute(update(Message).where(Message.thread_id.in_(joined)).values(thread_id=into))
-        # A worker that adds to a joined thread meanwhile fails here or there, and tries again with what is known then.
-        session.execute(delete(Thread).where(Thread.id.in_(joined)))
-
-
-class _Groups:
-    """Disjoint sets of keys and thread ids."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str | int, str | int] = {}
-
-    def root(self, member: str | int) -> str | int:
-        """The member that stands for the group."""
-        parent = self._parent.setdefault(member, member)
-        while parent != (above := self._parent[parent]):
-            self._parent[member] = parent = above
-        return parent
-
-    def join(self, members: Sequence[str | int]) -> None:
-        """Make one group of all these."""
-        first = self.root(members[0])
-        for member in members[1:]:
-            self._parent[self.root(member)] = first
-
-    def members(self) -> list[str | int]:
-        """All that was ever named."""
-        return list(self._parent)
