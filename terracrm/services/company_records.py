@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.names import company_key, is_same_company
-from terracrm.models import Company, CompanyDomain, Contact, Participant
+from terracrm.models import Company, CompanyDomain, Contact, Participant, SenderDecision
 from terracrm.services import history, merged, search
 from terracrm.services.field_history import forget_changes, move_changes, record_change
 from terracrm.services.sources import Source
@@ -58,7 +58,7 @@ def withdraw(session: Session, policy: DomainPolicy, company: Company, names: It
     called by its domain again (S4). One that somebody wrote notes about stays. Whether it does."""
     people = session.scalars(select(Contact).where(Contact.company_id == company.id)).all()
     if not people and not company.notes:
-        _drop(session, policy, company)
+        drop(session, policy, company)
         return False
     others = {company_key(person.company_name) for person in people}
     if company.domains and company.name_key in {company_key(name) for name in names} - others:
@@ -119,7 +119,7 @@ def _claim(session: Session, company: Company, domains: list[str]) -> None:
         if domain not in taken:
             company.domains.append(CompanyDomain(domain=domain))
             session.flush()
-            history.link_domain(session, company.id, domain)
+            history.link_domain(session, domain)
             _adopt(session, company, domain)
     if set(domains) - taken:
         _index(session, company)
@@ -153,8 +153,10 @@ def _absorb(session: Session, known_by_domain: Company, company: Company) -> Non
     _index(session, company)
 
 
-def _drop(session: Session, policy: DomainPolicy, company: Company) -> None:
+def drop(session: Session, policy: DomainPolicy, company: Company) -> None:
+    """A company without people goes, and what was decided in its favour; its mail is matched anew."""
     company.domains.clear()
+    session.execute(delete(SenderDecision).where(SenderDecision.company_id == company.id))
     session.flush()
     history.rematch(session, policy, Participant.company_id == company.id)
     forget_changes(session, "company", company.id)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import normalise
@@ -38,6 +38,7 @@ from terracrm.models import (
     FieldChange,
     Link,
     Participant,
+    SenderDecision,
 )
 from terracrm.services import company_records, history, links, search
 from terracrm.services.company_records import company_by_domain, company_for, own_domains
@@ -47,6 +48,9 @@ from terracrm.services.sources import Source, lock_directory
 ENTITY = "contact"
 FROM_FOLDER = "contacts_folder"
 FROM_MAIL = "sent_mail"
+FROM_TRAY = "tray"
+# What became a contact by these has another source than a card.
+WITHOUT_A_CARD = (FROM_MAIL, FROM_TRAY)
 
 
 def store(session: Session, source: Source, remote_id: str, version: str, record: ContactRecord) -> bool:
@@ -75,6 +79,7 @@ def store(session: Session, source: Source, remote_id: str, version: str, record
 def apply(session: Session, source: Source, contact: Contact, base: Snapshot | None, new: Snapshot) -> None:
     """Change the contact by what the entry says now, against what it said before."""
     is_new = not contact.display_name
+    before = {entry.address for entry in contact.addresses}
     local = _texts(contact)
     changes = scalar_changes(base, local, new)
     _set(contact, changes)
@@ -87,7 +92,9 @@ def apply(session: Session, source: Source, contact: Contact, base: Snapshot | N
     session.flush()
     _settle_company(session, source, contact, renamed="company_name" in changes)
     _tell_company(session, contact)
-    history.link_addresses(session, contact.id, contact.company_id, [entry.address for entry in contact.addresses])
+    now = {entry.address for entry in contact.addresses}
+    history.link_addresses(session, now)
+    history.unlink_addresses(session, before - now)
     index(session, contact)
 
 
@@ -102,7 +109,7 @@ def add_from_mail(session: Session, source: Source, address: str, name: str) -> 
     session.flush()
     if domain:
         contact.company_id = company_by_domain(session, source, domain).id
-    history.link_addresses(session, contact.id, contact.company_id, [address])
+    history.link_addresses(session, [address])
     index(session, contact)
     return contact
 
@@ -125,7 +132,7 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
     left = links.of(session, ENTITY, contact.id)
     withdrawn = [known.base for known in before if known not in left and known.base]
     company, names = contact.company, {str(base["company_name"]) for base in withdrawn}
-    if left or contact.created_by_rule == FROM_MAIL:
+    if left or contact.created_by_rule in WITHOUT_A_CARD:
         _retract(session, source, contact, withdrawn, [known.base for known in left if known.base])
     else:
         _forget(session, source, contact)
@@ -137,13 +144,14 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
 def _retract(
     session: Session, source: Source, contact: Contact, withdrawn: list[Snapshot], others: list[Snapshot]
 ) -> None:
+    before = {entry.address for entry in contact.addresses}
     local = _texts(contact)
     changes = retracted_scalars(local, withdrawn, others)
     forgotten = {name for name in TEXTS for base in withdrawn if base[name]}
     _set(contact, changes)
     for field in LISTS:
         gone = retracted_entries(field, withdrawn, others)
-        if field == "emails" and contact.created_by_rule == FROM_MAIL and contact.addresses:
+        if field == "emails" and contact.created_by_rule in WITHOUT_A_CARD and contact.addresses:
             gone.discard(contact.addresses[0].address)
         rows = getattr(contact, ROWS[field])
         for row in [row for row in rows if identity(field, _entry(field, row)) in gone]:
@@ -154,14 +162,18 @@ def _retract(
     session.flush()
     addresses = [entry.address for entry in contact.addresses]
     history.rematch(session, source.policy, Participant.contact_id == contact.id, Participant.address.not_in(addresses))
+    history.unlink_addresses(session, before - set(addresses))
     _settle_company(session, source, contact, renamed="company_name" in changes)
     index(session, contact)
 
 
 def _forget(session: Session, source: Source, contact: Contact) -> None:
+    before = [entry.address for entry in contact.addresses]
     contact.addresses.clear()
+    session.execute(delete(SenderDecision).where(SenderDecision.contact_id == contact.id))
     session.flush()
     history.rematch(session, source.policy, Participant.contact_id == contact.id)
+    history.unlink_addresses(session, before)
     forget_changes(session, ENTITY, contact.id)
     search.remove(session, "contact_search", [contact.id])
     session.delete(contact)
