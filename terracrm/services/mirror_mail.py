@@ -178,11 +178,11 @@ def _matches(session: Session, source: Source, records: list[MessageRecord]) -> 
         address: name
         for record in records
         for address, name in _to_be_known(source, record)
-        if matches[address].contact_id is None and matches[address].method != "internal"
+        if matches[address].may_become_contact
     }
     lock_directory(session, for_writing=bool(strangers))
     for address, name in sorted(strangers.items()):
-        if match(session, source.policy, [address])[address].contact_id is None:
+        if match(session, source.policy, [address])[address].may_become_contact:
             add_from_mail(session, source, address, name)
     return match(session, source.policy, addresses)
 
