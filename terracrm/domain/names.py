@@ -75,3 +75,11 @@ def e164(number: str, region: str = "RU") -> str:
     if not phonenumbers.is_possible_number(parsed):
         return ""
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def phones_in(text: str, region: str = "RU") -> set[str]:
+    """The phone numbers in a text, in their international form, read as dialled in `region`."""
+    return {
+        phonenumbers.format_number(found.number, phonenumbers.PhoneNumberFormat.E164)
+        for found in phonenumbers.PhoneNumberMatcher(text, region)
+    }
