@@ -81,6 +81,13 @@ class Shown:
         return _SPACE.sub(" ", "".join(text for _, _, text in self.pieces)).strip()
 
     @property
+    def is_blank(self) -> bool:
+        """Whether it is a line of its own although nothing is on it: a line break, or a paragraph of a hard space."""
+        return not self.text and (
+            any(void.tag == "br" for void in self.voids) or any("\xa0" in t for _, _, t in self.pieces)
+        )
+
+    @property
     def is_seen(self) -> bool:
         """Whether there is more than space on it."""
         return bool(self.text) or any(void.tag != "br" for void in self.voids)
@@ -195,7 +202,7 @@ def _is_boundary(element: etree._Element) -> bool:
     style = element.get("style") or ""
     if "border-top" not in style or not _HEADER_FRAME.search(style):
         return False
-    text = "".join(islice(element.itertext(), _LONGEST_FRAME))
+    text = "".join(map(str, islice(element.itertext(), _LONGEST_FRAME)))
     return text.count(":") >= _HEADERS_IN_FRAME
 
 

@@ -33,6 +33,7 @@ _HEADER_BLOCKS: list[set[str]] = [
 ]
 # Recipients of a whole department make headers this long.
 _HEADER_LINES = 16
+_LONGEST_HEADING = 40
 _ORIGINAL = (
     "Original (?:Message|Appointment|E-?Mail)|Forwarded (?:message|by\\b.*)|Reply Message|Forwarded Mail"
     "|(?:Исходное|Оригинальное|Первоначальное|Пересылаемое|Пересланное|Перенаправленное|Переадресованное) "
@@ -142,15 +143,34 @@ def own(lines: Sequence[Line]) -> list[bool]:
                 keep[cut:] = [False] * (len(lines) - cut)
                 break
             length = _attribution(plain, index)
-            if length:
+            marked = length > 0 and _is_marked_below(lines, plain, index + length)
+            if length and (marked or _CERTAIN.search(" ".join(plain[index : index + length]).strip())):
                 quoting = True
                 keep[index : index + length] = [False] * length
                 # Above what is not marked as quoted there must be an answer; else the answer is below it.
-                if anything and _quotes_unmarked(lines, plain, index, length):
+                if anything and not marked:
                     keep[index:] = [False] * (len(lines) - index)
                     break
         anything = anything or (keep[index] and bool(plain[index].strip()))
     return keep
+
+
+def heading_end(lines: Sequence[Line], index: int) -> int:
+    """The line after the separator and the headers of a quoted mail that begins at `index`; `index` without them."""
+    plain = [visible(line.text) for line in lines[index : index + _LONGEST_HEADING]]
+    at, labels = 0, 0
+    while at < len(plain):
+        text = plain[at]
+        if _LABEL.match(text) or (labels and text[:1].isspace() and text.strip()):
+            labels += 1
+        elif not text.strip() and labels:
+            break
+        elif text.strip() and not (_RULE.match(text) or _begins_mail(text) or _is_notes_heading(plain, at)):
+            if not (length := _attribution(plain, at)):
+                break
+            at += length - 1
+        at += 1
+    return index + at if labels or any(_RULE.match(text) or _begins_mail(text) for text in plain[:at]) else index
 
 
 def visible(text: str) -> str:
@@ -161,17 +181,22 @@ def visible(text: str) -> str:
 def _cut_at(lines: Sequence[Line], plain: list[str], index: int) -> int | None:
     """Where the quoted mail begins, if `index` shows that it begins here; everything after it is quoted."""
     text = plain[index]
-    begins = (
-        lines[index].boundary
-        or any(rule.match(text) for rule in (_SEPARATOR, _FORWARD_START, _NOTES_WROTE, _BEGIN_FORWARDED))
-        or _is_header_block(plain, index)
-    )
+    begins = lines[index].boundary or _begins_mail(text) or _is_header_block(plain, index)
     if begins:
         return _with_rule_before(plain, index)
     if _NOTES_DATE.match(text) and _notes_header(plain, index):
         before = index - 1
         return before if before >= 0 and plain[before].strip() else index
     return None
+
+
+def _begins_mail(text: str) -> bool:
+    return any(rule.match(text) for rule in (_SEPARATOR, _FORWARD_START, _NOTES_WROTE, _BEGIN_FORWARDED))
+
+
+def _is_notes_heading(plain: list[str], index: int) -> bool:
+    """A name of Lotus Notes above its date, or that date."""
+    return any(_NOTES_DATE.match(text) for text in plain[index : index + 2])
 
 
 def _is_header_block(plain: list[str], index: int) -> bool:
@@ -222,13 +247,11 @@ def _says_who_wrote(joined: str) -> bool:
     return bool(_HAS_DATE.search(joined) and (_WROTE_LAST.search(joined) or _WROTE_NEAR_END.search(joined)))
 
 
-def _quotes_unmarked(lines: Sequence[Line], plain: list[str], index: int, length: int) -> bool:
-    """Whether all that follows the attribution is quoted although no mark says so."""
-    if not _CERTAIN.search(" ".join(plain[index : index + length]).strip()):
-        return False
-    for line, text in zip(lines[index + length :], plain[index + length :], strict=True):
-        if line.quoted or line.indented:
-            return False
-        if text.strip():
+def _is_marked_below(lines: Sequence[Line], plain: list[str], index: int) -> bool:
+    """Whether the next line with text is marked as quoted, so that answers may stand between such lines."""
+    for at in range(index, len(lines)):
+        if lines[at].quoted or lines[at].indented:
             return True
-    return True
+        if plain[at].strip():
+            return False
+    return False

@@ -1,0 +1,191 @@
+"""A mail in its parts: what was said, what it quotes, and the signature (S11).
+
+Nothing is lost: the parts of a plain text, one after the other, are the text. What cannot be told for certain
+counts as said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import groupby
+
+from terracrm.domain import html_lines
+from terracrm.domain.html_lines import Page, Shown
+from terracrm.domain.quotations import Line, heading_end, own, text_lines, visible
+from terracrm.domain.records import MessageRecord, Role
+from terracrm.domain.signature_lines import signature
+from terracrm.domain.signatures import name_words
+
+_FORWARD = re.compile(
+    r"^\s*(?:\[[^\]]{1,30}\]\s*)?(?:fwd?|пер|пересл|wg|tr|rv|enc|i|vs|doorst)\s*(?:\[\d+\])?\s*:", re.I
+)
+
+
+class Kind(StrEnum):
+    """What a part of a mail is. `NEW` is what its writer says with it, between quoted lines too."""
+
+    NEW = "new"
+    QUOTED = "quoted"
+    SIGNATURE = "signature"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Lines of one kind that follow each other."""
+
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The parts of a mail in their order. Of a mail that only passes another on, that other is what is new."""
+
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def new(self) -> str:
+        """What was said, without quotations and signature."""
+        return self._all(Kind.NEW)
+
+    @property
+    def quoted(self) -> str:
+        """What was quoted or forwarded below words of one's own."""
+        return self._all(Kind.QUOTED)
+
+    @property
+    def signature(self) -> str:
+        """The signature, with the courtesy above it and the notices below it."""
+        return self._all(Kind.SIGNATURE)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(part.text for part in self.parts)
+
+    def _all(self, kind: Kind) -> str:
+        return "".join(part.text for part in self.parts if part.kind is kind).strip("\r\n").rstrip()
+
+
+def split_text(text: str, sender: Iterable[str] = ()) -> Reply:
+    """The parts of a plain text. `sender`: names and addresses of the writer, which help to find the signature."""
+    lines = text.splitlines(keepends=True)
+    return _reply(lines, kinds(text_lines(lines), sender))
+
+
+def split_html(html: str, sender: Iterable[str] = ()) -> Reply:
+    """The parts of an HTML body, as the text that a reader sees of it."""
+    page = html_lines.read(html)
+    if page is None:
+        return Reply()
+    return _reply(_as_text(page), kinds(page.lines(), sender))
+
+
+def of_message(record: MessageRecord) -> Reply:
+    """The parts of a mail as the mirror keeps them: what is new by the server where it knows, else by our own rules.
+
+    What Exchange calls the unique body may be empty, or all of the body, and always has the signature in it.
+    """
+    sender = [name for p in record.participants if p.role is Role.FROM for name in (p.name, p.address)]
+    whole = split_html(record.body_html, sender) if record.body_html else split_text(record.body_text, sender)
+    unique = record.unique_text
+    if not unique.strip() or "".join(unique.split()) == "".join(whole.text.split()):
+        return whole
+    lines = unique.splitlines(keepends=True)
+    marked = _signed(text_lines(lines), whole.signature)
+    return _reply(lines, kinds(marked, sender))
+
+
+def _signed(lines: list[Line], known: str) -> list[Line]:
+    """The lines, with the signature at their end marked that is known from the whole mail."""
+    signature_lines = {text.strip() for text in known.splitlines()}
+    for index in range(len(lines) - 1, -1, -1):
+        text = lines[index].text.strip()
+        if text and text not in signature_lines:
+            break
+        lines[index] = replace(lines[index], signature=bool(text))
+    return lines
+
+
+def kinds(lines: Sequence[Line], sender: Iterable[str] = ()) -> list[Kind]:
+    """The kind of each line."""
+    found = [Kind.NEW if mine else Kind.QUOTED for mine in own(lines)]
+    names = name_words(sender)
+    for kind, run in groupby(range(len(lines)), found.__getitem__):
+        if kind is Kind.NEW:
+            _tell_signature(lines, list(run), names, found)
+    if not _has_text(lines, found, Kind.NEW):
+        _take_as_new(lines, found)
+    return _with_blank_lines(lines, found)
+
+
+def is_forward(subject: str) -> bool:
+    """Whether the subject says that the mail passes another one on."""
+    return _FORWARD.match(subject) is not None
+
+
+def _tell_signature(lines: Sequence[Line], run: list[int], names: Sequence[str], found: list[Kind]) -> None:
+    """Mark the signature within lines of one's own: what the page marks as one, and what reads as one."""
+    for index in run:
+        if lines[index].signature:
+            found[index] = Kind.SIGNATURE
+    if (bounds := signature([visible(lines[index].text) for index in run], names)) is not None:
+        for index in run[slice(*bounds)]:
+            found[index] = Kind.SIGNATURE
+
+
+def _take_as_new(lines: Sequence[Line], found: list[Kind]) -> None:
+    """Nothing of one's own is in the mail: it says what it passes on (without that mail's headers), or signs."""
+    carried = Kind.QUOTED if _has_text(lines, found, Kind.QUOTED) else Kind.SIGNATURE
+    first = next((i for i, line in enumerate(lines) if found[i] is carried and visible(line.text).strip()), 0)
+    after = heading_end(lines, first) if carried is Kind.QUOTED else first
+    if not any(visible(line.text).strip() for line in lines[after:]):
+        after = first
+    found[after:] = [Kind.NEW if kind is carried else kind for kind in found[after:]]
+
+
+def _has_text(lines: Sequence[Line], found: list[Kind], kind: Kind) -> bool:
+    return any(is_of is kind and visible(line.text).strip() for is_of, line in zip(found, lines, strict=True))
+
+
+def _with_blank_lines(lines: Sequence[Line], found: list[Kind]) -> list[Kind]:
+    """Blank lines belong to what stands above them, so that no part is only a gap."""
+    seen = [bool(visible(line.text).strip()) for line in lines]
+    kind = next((kind for kind, is_seen in zip(found, seen, strict=True) if is_seen), Kind.NEW)
+    result = []
+    for own_kind, is_seen in zip(found, seen, strict=True):
+        kind = own_kind if is_seen else kind
+        result.append(kind)
+    return result
+
+
+def _reply(texts: list[str], of: list[Kind]) -> Reply:
+    return Reply(
+        tuple(
+            Part(kind, "".join(text for text, _ in group))
+            for kind, group in groupby(zip(texts, of, strict=True), lambda pair: pair[1])
+        )
+    )
+
+
+def _as_text(page: Page) -> list[str]:
+    """The text of each visible line, with its end; blank ones as the reader sees them, a row's cells on one line."""
+    texts: list[str] = []
+    above: Shown | None = None
+    last = 0
+    for line in page.shown:
+        if line.text:
+            if above is not None and _is_next_cell(above, line):
+                texts[last] = texts[last].rstrip("\n") + "\t"
+            texts.append(("\n" if line.gap and above is not None else "") + line.text + "\n")
+            above, last = line, len(texts) - 1
+        else:
+            texts.append("\n" if above is not None and line.is_blank else "")
+    return texts
+
+
+def _is_next_cell(one: Shown, other: Shown) -> bool:
+    return one.row is not None and one.row is other.row and one.cell is not other.cell
