@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.names import company_key, is_same_company
 from terracrm.models import Company, CompanyDomain, Contact, Participant, SenderDecision
-from terracrm.services import history, merged, search
+from terracrm.services import history, merge_privacy, merged, search
 from terracrm.services.field_history import forget_changes, move_changes, record_change
 from terracrm.services.sources import Source
 
@@ -34,7 +34,7 @@ def company_for(session: Session, source: Source, name: str, domains: Iterable[s
         record_change(session, source, "company", by_domain.id, "name", by_domain.name, name)
         company = by_domain
         company.name, company.name_key = name.strip(), company_key(name)
-        _index(session, company)
+        index(session, company)
     elif company is None and by_domain is not None and is_same_company(by_domain.name, name):
         company = by_domain
     elif company is None:
@@ -61,11 +61,12 @@ def withdraw(session: Session, policy: DomainPolicy, company: Company, names: It
         drop(session, policy, company)
         return False
     others = {company_key(person.company_name) for person in people}
+    merge_privacy.forget_company(session, company, {company_key(name) for name in names} - others - {""})
     if company.domains and company.name_key in {company_key(name) for name in names} - others:
         company.name = company.domains[0].domain
         company.name_key = company_key(company.name)
         forget_changes(session, "company", company.id)
-        _index(session, company)
+        index(session, company)
     return True
 
 
@@ -91,7 +92,7 @@ def add_company(session: Session, source: Source, name: str, rule: str) -> Compa
     )
     session.add(company)
     session.flush()
-    _index(session, company)
+    index(session, company)
     return company
 
 
@@ -122,7 +123,7 @@ def _claim(session: Session, company: Company, domains: list[str]) -> None:
             history.link_domain(session, domain)
             _adopt(session, company, domain)
     if set(domains) - taken:
-        _index(session, company)
+        index(session, company)
 
 
 def _adopt(session: Session, company: Company, domain: str) -> None:
@@ -143,6 +144,7 @@ def _absorb(session: Session, known_by_domain: Company, company: Company) -> Non
     session.execute(update(Contact).where(Contact.company_id == known_by_domain.id).values(company_id=company.id))
     history.move_company(session, known_by_domain.id, company.id)
     move_changes(session, "company", known_by_domain.id, company.id)
+    merge_privacy.hand_over(session, "company", known_by_domain.id, company.id)
     for owned in list(known_by_domain.domains):
         known_by_domain.domains.remove(owned)
         session.flush()
@@ -150,7 +152,7 @@ def _absorb(session: Session, known_by_domain: Company, company: Company) -> Non
     search.remove(session, "company_search", [known_by_domain.id])
     session.delete(known_by_domain)
     session.flush()
-    _index(session, company)
+    index(session, company)
 
 
 def drop(session: Session, policy: DomainPolicy, company: Company) -> None:
@@ -160,11 +162,13 @@ def drop(session: Session, policy: DomainPolicy, company: Company) -> None:
     session.flush()
     history.rematch(session, policy, Participant.company_id == company.id)
     forget_changes(session, "company", company.id)
+    merge_privacy.drop(session, "company", company.id)
     search.remove(session, "company_search", [company.id])
     session.delete(company)
     session.flush()
 
 
-def _index(session: Session, company: Company) -> None:
+def index(session: Session, company: Company) -> None:
+    """Make the company found by its name and its domains."""
     domains = " ".join(owned.domain for owned in company.domains)
     search.index_companies(session, [(company.id, f"{company.name} {domains}")])

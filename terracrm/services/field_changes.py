@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from terracrm.models import FieldChange, Mailbox, User
+from terracrm.services import merged
 
 SHOWN = 10
 
@@ -28,12 +29,13 @@ class ChangeRow:
 
 
 def latest(session: Session, entity: Literal["company", "contact"], entity_id: int) -> list[ChangeRow]:
-    """The newest changes of one client that the viewer sees."""
+    """The newest changes of one client that the viewer sees, and of what was merged into it."""
+    ids = [entity_id, *merged.absorbed(session, entity, entity_id)]
     rows = session.execute(
         select(FieldChange, User.full_name, User.name, Mailbox.address)
         .outerjoin(User, User.id == FieldChange.user_id)
         .outerjoin(Mailbox, Mailbox.id == FieldChange.mailbox_id)
-        .where(FieldChange.entity == entity, FieldChange.entity_id == entity_id)
+        .where(FieldChange.entity == entity, FieldChange.entity_id.in_(ids))
         .order_by(FieldChange.changed_at.desc(), FieldChange.id.desc())
         .limit(SHOWN)
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from terracrm.domain.addresses import normalise
 from terracrm.domain.contact_merge import (
     LISTS,
+    SCALARS,
     TEXTS,
     Snapshot,
     birthday_of,
@@ -27,7 +28,7 @@ from terracrm.domain.contact_merge import (
     scalar_changes,
     snapshot,
 )
-from terracrm.domain.names import display_name, e164, name_key
+from terracrm.domain.names import company_key, display_name, e164, name_key
 from terracrm.domain.records import ContactRecord
 from terracrm.models import (
     Company,
@@ -40,12 +41,12 @@ from terracrm.models import (
     Participant,
     SenderDecision,
 )
-from terracrm.services import company_records, history, links, search
+from terracrm.services import company_records, history, links, merge_privacy, merged, search
 from terracrm.services.company_records import company_by_domain, company_for, own_domains
 from terracrm.services.field_history import forget_changes, record_change
 from terracrm.services.sources import Source, lock_directory
 
-ENTITY = "contact"
+ENTITY: Final = "contact"
 FROM_FOLDER = "contacts_folder"
 FROM_MAIL = "sent_mail"
 FROM_TRAY = "tray"
@@ -63,7 +64,7 @@ def store(session: Session, source: Source, remote_id: str, version: str, record
         contact, method = _same_person(session, source, record, digest)
         link = links.add(session, source, ENTITY, contact.id if contact else 0, remote_id, FROM_FOLDER, method)
     else:
-        contact = session.get(Contact, link.local_id)
+        contact = merged.survivor(session, session.get(Contact, link.local_id))
     changed = contact is None or link.content_hash != digest
     if contact is None:
         contact = _add(session, source, FROM_FOLDER)
@@ -80,7 +81,7 @@ def apply(session: Session, source: Source, contact: Contact, base: Snapshot | N
     """Change the contact by what the entry says now, against what it said before."""
     is_new = not contact.display_name
     before = {entry.address for entry in contact.addresses}
-    local = _texts(contact)
+    local = texts(contact)
     changes = scalar_changes(base, local, new)
     _set(contact, changes)
     for field, value in changes.items():
@@ -131,28 +132,42 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
         return
     left = links.of(session, ENTITY, contact.id)
     withdrawn = [known.base for known in before if known not in left and known.base]
-    company, names = contact.company, {str(base["company_name"]) for base in withdrawn}
-    if left or contact.created_by_rule in WITHOUT_A_CARD:
+    names = {str(base["company_name"]) for base in withdrawn}
+    companies = _named([contact.company, *merge_privacy.forget_contact(session, contact)], contact.company, names)
+    if left or contact.created_by_rule in WITHOUT_A_CARD or known_otherwise(session, contact):
         _retract(session, source, contact, withdrawn, [known.base for known in left if known.base])
     else:
         _forget(session, source, contact)
-    if company is not None and company_records.withdraw(session, source.policy, company, names):
-        for base in withdrawn:
-            _untell_company(session, company, base)
+    for company in companies:
+        if company_records.withdraw(session, source.policy, company, names):
+            for base in withdrawn:
+                _untell_company(session, company, base)
+
+
+def known_otherwise(session: Session, contact: Contact) -> set[str]:
+    """The addresses by which mail or a person's decision made this contact known, or one that was merged into it."""
+    told = {contact.addresses[0].address} if contact.created_by_rule in WITHOUT_A_CARD and contact.addresses else set()
+    return told | merge_privacy.known_otherwise(session, contact)
+
+
+def _named(companies: list[Company | None], own: Company | None, names: set[str]) -> list[Company]:
+    """The contact's own company, and of the others those that were named so."""
+    keys = {company_key(name) for name in names}
+    return list(dict.fromkeys(c for c in companies if c is not None and (c is own or c.name_key in keys)))
 
 
 def _retract(
     session: Session, source: Source, contact: Contact, withdrawn: list[Snapshot], others: list[Snapshot]
 ) -> None:
     before = {entry.address for entry in contact.addresses}
-    local = _texts(contact)
+    local = texts(contact)
     changes = retracted_scalars(local, withdrawn, others)
-    forgotten = {name for name in TEXTS for base in withdrawn if base[name]}
+    forgotten = {name for name in SCALARS for base in withdrawn if base[name]}
     _set(contact, changes)
     for field in LISTS:
         gone = retracted_entries(field, withdrawn, others)
-        if field == "emails" and contact.created_by_rule in WITHOUT_A_CARD and contact.addresses:
-            gone.discard(contact.addresses[0].address)
+        if field == "emails":
+            gone -= known_otherwise(session, contact)
         rows = getattr(contact, ROWS[field])
         for row in [row for row in rows if identity(field, _entry(field, row)) in gone]:
             rows.remove(row)
@@ -175,6 +190,7 @@ def _forget(session: Session, source: Source, contact: Contact) -> None:
     history.rematch(session, source.policy, Participant.contact_id == contact.id)
     history.unlink_addresses(session, before)
     forget_changes(session, ENTITY, contact.id)
+    merge_privacy.drop(session, ENTITY, contact.id)
     search.remove(session, "contact_search", [contact.id])
     session.delete(contact)
     session.flush()
@@ -232,7 +248,8 @@ def _add(session: Session, source: Source, rule: str) -> Contact:
     return contact
 
 
-def _texts(contact: Contact) -> dict[str, str]:
+def texts(contact: Contact) -> dict[str, str]:
+    """The single-valued fields as an entry of Outlook says them."""
     birthday = contact.birthday.isoformat() if contact.birthday else ""
     return {name: getattr(contact, name) or "" for name in TEXTS} | {"birthday": birthday}
 

@@ -1,0 +1,79 @@
+"""Merges as lists and pages show them (M4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from terracrm.models import Company, Contact, Merge, User
+from terracrm.services import merges
+from terracrm.services.access import Viewer
+from terracrm.services.merged import Entity
+
+MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRow:
+    """A merge as a list shows it. `can_be_undone` is false where a later one stands before it."""
+
+    id: int
+    entity: Entity
+    winner_id: int
+    winner: str
+    loser_id: int
+    loser: str
+    who: str
+    merged_at: datetime
+    undone_at: datetime | None
+    can_be_undone: bool
+    kept: list[str]
+
+
+def of_client(session: Session, viewer: Viewer, entity: Entity, client_id: int) -> list[MergeRow]:
+    """What was merged into a client that the viewer sees, newest first; what was undone is not among it."""
+    mine = select(Merge).where(Merge.entity == entity, Merge.winner_id == client_id, Merge.undone_at.is_(None))
+    return [_row(session, viewer, found) for found in session.scalars(mine.order_by(Merge.id.desc()))]
+
+
+def page(session: Session, viewer: Viewer, merge_id: int) -> MergeRow:
+    """A merge of a client that the viewer sees; NotFound for any other."""
+    return _row(session, viewer, merges.visible(session, viewer, merge_id))
+
+
+def every(session: Session, limit: int = MOST) -> list[MergeRow]:
+    """The newest merges of all clients, for the command line."""
+    return [
+        _row(session, None, found) for found in session.scalars(select(Merge).order_by(Merge.id.desc()).limit(limit))
+    ]
+
+
+def _row(session: Session, viewer: Viewer | None, made: Merge) -> MergeRow:
+    names = _names(session, made)
+    user = session.get(User, made.user_id) if made.user_id else None
+    allowed = viewer is None or merges.may_merge(viewer)
+    return MergeRow(
+        id=made.id,
+        entity=cast(Entity, made.entity),
+        winner_id=made.winner_id,
+        winner=names.get(made.winner_id, ""),
+        loser_id=made.loser_id,
+        loser=names.get(made.loser_id, ""),
+        who=(user.full_name or user.name) if user else "",
+        merged_at=made.merged_at,
+        undone_at=made.undone_at,
+        can_be_undone=allowed and merges.can_be_undone(session, made),
+        kept=[str(field) for field in cast("list[object]", made.before.get("kept", []))],
+    )
+
+
+def _names(session: Session, made: Merge) -> dict[int, str]:
+    """What the two are called now."""
+    both = [made.winner_id, made.loser_id]
+    if made.entity == "contact":
+        return dict(session.execute(select(Contact.id, Contact.display_name).where(Contact.id.in_(both))).all())
+    return dict(session.execute(select(Company.id, Company.name).where(Company.id.in_(both))).all())
