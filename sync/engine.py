@@ -42,6 +42,7 @@ Progress = Callable[[str, int, int | None], None]
 T = TypeVar("T")
 QUARANTINE_BATCH = 100
 DUE_BATCH = 100
+SETTLE_BATCH = 20
 PAGE_TRIES = 3
 
 
@@ -173,10 +174,21 @@ def _folders(run: _Run, connector: Connector) -> list[tuple[int, Folder]]:
 
 def _complete(run: _Run) -> None:
     """What can be said only when every folder was read to its end."""
-    if run.kind is StreamKind.CALENDAR:
+    if run.kind is not StreamKind.CALENDAR:
+        return
+    with run.sessions() as session:
+        source = _calendar_source(run, session)
+        uids = mirror_calendar.due(session, source) if source else []
+    for start in range(0, len(uids), SETTLE_BATCH):
         with _transaction(run) as session:
-            mailbox_id = session.get_one(Stream, run.stream_id).mailbox_id
-            mirror_calendar.cancel_abandoned(session, mailbox_id)
+            if source := _calendar_source(run, session):
+                mirror_calendar.settle(session, source, uids[start : start + SETTLE_BATCH])
+
+
+def _calendar_source(run: _Run, session: Session) -> Source | None:
+    """The mailbox as a source beyond any of its folders; None while it has no calendar."""
+    stream = session.get_one(Stream, run.stream_id)
+    return source_of(run.settings, stream.mailbox, stream.folders[0], run.run_id) if stream.folders else None
 
 
 def _read_folder(run: _Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:

@@ -74,6 +74,8 @@ def link_states(session: Session, mailbox_id: int, remote_ids: Sequence[str]) ->
 
 def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts:
     """Perform the actions; nothing is committed. A processed item leaves the quarantine."""
+    meetings = [a.record for a in actions if isinstance(a, Store | Update) and isinstance(a.record, MeetingRecord)]
+    mirror_calendar.lock(session, meetings)
     counts = Counts()
     mail: list[mirror_mail.Arrival] = []
     for action in actions:

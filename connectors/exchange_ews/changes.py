@@ -11,7 +11,7 @@ from exchangelib.errors import ErrorItemNotFound
 from exchangelib.version import EXCHANGE_2013
 from lxml.etree import _Element as Element
 
-from connectors.exchange_ews import contacts, errors, meetings, messages
+from connectors.exchange_ews import contacts, errors, meetings, messages, series
 from connectors.exchange_ews.connect import server_version
 from connectors.exchange_ews.elements import Item
 from connectors.exchange_ews.services import GetItems, Shape, SyncItems, field
@@ -34,6 +34,7 @@ READERS = {
     StreamKind.CONTACTS: Reader(contacts.TYPES, contacts.SHAPE, contacts.contact),
     StreamKind.CALENDAR: Reader(meetings.TYPES, meetings.SHAPE, meetings.meeting),
 }
+_NEWS = (field("item:UniqueBody"), field("calendar:IsOrganizer"))
 UPSERTS = {"Create": ChangeKind.CREATED, "Update": ChangeKind.UPDATED}
 
 
@@ -60,9 +61,10 @@ def read_changes(account: exchangelib.Account, folder: Folder, cursor: str | Non
 def read_items(account: exchangelib.Account, kind: StreamKind, remote_ids: Sequence[str]) -> list[Change]:
     """These items as they are now, in their order: UPDATED with record or error, or DELETED."""
     reader = READERS[kind]
-    shape = reader.shape if server_version(account).build >= EXCHANGE_2013 else _without_unique_body(reader.shape)
+    shape = reader.shape if server_version(account).build >= EXCHANGE_2013 else _without_news(reader.shape)
     found = GetItems(account=account).call(remote_ids, shape)
-    return [_read(remote_id, answer, reader) for remote_id, answer in zip(remote_ids, found, strict=True)]
+    changes = [_read(remote_id, answer, reader) for remote_id, answer in zip(remote_ids, found, strict=True)]
+    return series.completed(account, found, changes, shape) if kind is StreamKind.CALENDAR else changes
 
 
 def _page_changes(account: exchangelib.Account, kind: StreamKind, elements: Sequence[Element]) -> tuple[Change, ...]:
@@ -120,6 +122,6 @@ def _read(remote_id: str, answer: Element | Exception, reader: Reader) -> Change
         return Change(ChangeKind.UPDATED, remote_id, version, error=f"The item could not be understood: {error!r}")
 
 
-def _without_unique_body(shape: Shape) -> Shape:
-    """Before Exchange 2013 a request for it as text is an error."""
-    return Shape(tuple(path for path in shape.paths if path != field("item:UniqueBody")), shape.body_type)
+def _without_news(shape: Shape) -> Shape:
+    """Before Exchange 2013 a request for these is an error."""
+    return Shape(tuple(path for path in shape.paths if path not in _NEWS), shape.body_type)

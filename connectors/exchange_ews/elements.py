@@ -91,7 +91,7 @@ class Item:
 
     def parts(self) -> Iterator[Item]:
         """All its elements, in their order."""
-        return (Item(child) for child in self._children.values())
+        return (Item(child) for child in self._element)
 
     def extended(self) -> dict[str, str]:
         """The values of the extended properties: by tag ("0x5d01") or by property id ("32900"), in lower case."""

@@ -44,8 +44,10 @@ def _daily(pattern: Item) -> list[str]:
 
 
 def _weekly(pattern: Item) -> list[str]:
-    first = _DAYS.get(pattern.text("FirstDayOfWeek"), "")
-    return ["FREQ=WEEKLY", *_interval(pattern), f"BYDAY={_days(pattern)}", *([f"WKST={first}"] if first else [])]
+    days = _days(pattern)
+    # Where the pattern says nothing (Exchange 2007), Outlook's weeks begin on Sunday and iCalendar's on Monday.
+    first = _DAYS.get(pattern.text("FirstDayOfWeek"), "SU")
+    return ["FREQ=WEEKLY", *_interval(pattern), *([f"BYDAY={days}"] if days else []), f"WKST={first}"]
 
 
 def _monthly_by_date(pattern: Item) -> list[str]:

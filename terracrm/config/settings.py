@@ -180,6 +180,22 @@ class Mirror(Section):
         "Removing it there ends that; what was mirrored stays. A mailbox may differ. Empty: there is none.",
         examples=["Client"],
     )
+    calendar_past_days: int = Field(
+        default=730,
+        ge=0,
+        le=36_500,
+        description="How many days back the occurrences of a recurring meeting are shown when it is first read. Those "
+        "that were shown once stay.",
+        examples=[730],
+    )
+    calendar_future_days: int = Field(
+        default=90,
+        ge=1,
+        le=1830,
+        description="How many days ahead the occurrences of a recurring meeting are shown. The days go on by "
+        "themselves.",
+        examples=[90],
+    )
     create_contacts: Annotated[Literal["off", "sent", "all"], Choice] = Field(
         default="sent",
         description="Make contacts of unknown people in the mail: off, of those we wrote to (sent), or of all. "

@@ -44,12 +44,13 @@ class Response(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """A person of a message or meeting, as the item names them."""
+    """A person of a message or meeting, as the item names them; `responded_at` where the organizer knows it."""
 
     role: Role
     address: str
     name: str = ""
     response: Response = Response.UNKNOWN
+    responded_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,11 @@ class MeetingRecord:
 
     `uid` is the iCalendar UID; `original_start` tells the occurrences of one series apart. For an all-day event
     `start_date`/`end_date` hold the dates (the end exclusive) and `start`/`end` the same in UTC of `zone`.
-    `recurrence` describes the rule of a master in iCalendar's RRULE form.
+    `zone` is the zone as the item names it; `zone_rule` describes in POSIX's TZ form one that has no known name.
+    `sequence` counts what the organizer changed, `changed_at` is when that was last.
+
+    A master has a `recurrence`, iCalendar's RRULE; `exceptions` are its occurrences that differ, whole records of
+    kind EXCEPTION, and `deleted_occurrences` the original starts of those that were taken out.
     """
 
     uid: str = ""
@@ -202,13 +207,18 @@ class MeetingRecord:
     start_date: date | None = None
     end_date: date | None = None
     zone: str = ""
+    zone_rule: str = ""
     location: str = ""
     participants: tuple[Participant, ...] = ()
     my_response: Response = Response.UNKNOWN
     is_organizer: bool = False
     is_cancelled: bool = False
     is_meeting: bool = False
+    sequence: int = 0
+    changed_at: datetime | None = None
     recurrence: str = ""
+    exceptions: tuple[MeetingRecord, ...] = ()
+    deleted_occurrences: tuple[datetime, ...] = ()
     body_text: str = ""
     categories: tuple[str, ...] = ()
     is_private: bool = False

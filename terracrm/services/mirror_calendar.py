@@ -1,195 +1,197 @@
 """Calendar items become meetings: one per UID and occurrence, however many mirrored attendees (S3).
 
-A meeting is part of the relationship history when somebody from outside takes part.
+Each copy keeps with its link what it said (`Link.base`), so that the meeting is told from all copies together, in
+whatever order they come, and told anew when one of them changes or goes. A series is a row, and each occurrence in a
+rolling window is one. A meeting is part of the relationship history when somebody from outside takes part.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import delete, exists, insert, select, update
-from sqlalchemy.orm import Session
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from terracrm.domain.addresses import normalise
-from terracrm.domain.capture import has_outsiders, meeting_key, snippet
-from terracrm.domain.records import MeetingRecord
-from terracrm.models import Activity, ActivityKind, ActivityMailbox, Link, Mailbox, Meeting, MeetingCopy, utcnow
-from terracrm.models import Participant as ParticipantRow
-from terracrm.services import history, links, search
-from terracrm.services.activities import Entry, add_entries, participant_rows
-from terracrm.services.matching import match
+from terracrm.domain.meeting_identity import occurrence_key, original_start, recognised, without_secrets
+from terracrm.domain.meetings import Copy, tell
+from terracrm.domain.records import MeetingKind, MeetingRecord
+from terracrm.models import ActivityMailbox, Link, Mailbox, Meeting, MeetingCopy, utcnow
+from terracrm.services import links, meeting_rows
+from terracrm.services.meeting_entries import RULE
+from terracrm.services.meeting_rows import Family
 from terracrm.services.sources import Source, lock_directory
 
 ENTITY = "meeting"
-RULE = "calendar"
+NOWHERE = 0
+# A window that is a little short is moved on once a day, not with every run.
+SLACK = timedelta(days=1)
+LOCK = 7205002
+_SNAPSHOT = TypeAdapter(MeetingRecord)
+
+
+def lock(session: Session, records: Iterable[MeetingRecord]) -> None:
+    """Let only one transaction at a time tell these meetings: two copies that come at once know of each other.
+
+    To be called once for a page, so that all lock in the same order. SQLite has one writer anyway.
+    """
+    _lock(session, [recognised(record).uid for record in records])
+
+
+def _lock(session: Session, uids: Iterable[str]) -> None:
+    if session.get_bind().dialect.name == "postgresql":
+        for key in sorted({crc32(uid.encode()) - 2**31 for uid in uids if uid}):
+            session.connection().exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK}, {key})")
 
 
 def store(session: Session, source: Source, remote_id: str, version: str, record: MeetingRecord) -> bool:
     """Take in one calendar item; True. The organizer's copy decides over the others."""
     lock_directory(session, for_writing=False)
-    uid, occurrence = meeting_key(record)
-    key = f"{uid or f'{source.mailbox_id}:{remote_id}'}/{occurrence}"
+    record = without_secrets(recognised(record))
+    uid = record.uid or f"{source.mailbox_id}:{remote_id}"
     link = links.find(session, source.mailbox_id, remote_id)
-    meeting = session.scalar(select(Meeting).where(Meeting.meeting_key == key))
-    if link is not None and (meeting is None or link.local_id != meeting.id):
+    if link is not None and _uid_of(session, link) != uid:
         withdraw(session, source, link)  # the item has become another meeting
         link = None
-    if meeting is None:
-        meeting = Meeting(meeting_key=key, uid=uid, occurrence=occurrence, kind=record.kind)
-        session.add(meeting)
-    if meeting.id is None or record.is_organizer or not _has_organizer(session, meeting):
-        _write(meeting, source, record)
-        session.flush()
-        _write_activity(session, source, meeting, record)
-    _write_copy(session, source, link, meeting, remote_id, version, record)
+    if link is None:
+        method = "uid" if record.uid else "item"
+        link = links.add(session, source, ENTITY, NOWHERE, remote_id, RULE, method)
+    link.version, link.gone_at = version, None
+    link.base = _SNAPSHOT.dump_python(record, mode="json", exclude_defaults=True)
+    session.flush()
+    _retell(session, source, uid, link)
     return True
-
-
-def cancel_abandoned(session: Session, mailbox_id: int) -> None:
-    """A meeting of this mailbox that has not begun and that left every calendar is cancelled (S9).
-
-    To be called when all its calendars were read: a meeting that moved may leave one before it is met in another.
-    """
-    copy = exists().where(Link.entity == ENTITY, Link.local_id == Meeting.id)
-    session.execute(
-        update(Meeting)
-        .where(
-            Meeting.start_at > utcnow(),
-            Meeting.is_cancelled.is_(False),
-            copy.where(Link.mailbox_id == mailbox_id),
-            ~copy.where(Link.gone_at.is_(None)),
-        )
-        .values(is_cancelled=True)
-    )
 
 
 def links_of(session: Session, source: Source, record: MeetingRecord) -> list[Link]:
     """The links of this mailbox to copies of this meeting."""
-    uid, occurrence = meeting_key(record)
-    meeting_id = session.scalar(select(Meeting.id).where(Meeting.meeting_key == f"{uid}/{occurrence}"))
-    return links.of(session, ENTITY, meeting_id, source.mailbox_id) if uid and meeting_id else []
+    known = recognised(record)
+    key = f"{known.uid}/{occurrence_key(known.original_start)}"
+    meeting_id = session.scalar(select(Meeting.id).where(Meeting.meeting_key == key))
+    return links.of(session, ENTITY, meeting_id, source.mailbox_id) if known.uid and meeting_id else []
 
 
-def withdraw(session: Session, _: Source, link: Link) -> None:
-    """This copy became private: remove it, and the meeting too when no other calendar has it (S4).
-
-    Another calendar's next change says what the meeting is from then on.
-    """
+def withdraw(session: Session, source: Source, link: Link) -> None:
+    """This copy became private: remove it and what it told; what other calendars hold is told by them (S4)."""
     meeting, mailbox_id = session.get(Meeting, link.local_id), link.mailbox_id
-    is_held = links.withdraw(session, link)
+    links.withdraw(session, link)
+    session.flush()
     if meeting is None:
         return
-    if not is_held:
-        _drop_activity(session, meeting)
-        session.delete(meeting)
-    elif not links.of(session, ENTITY, meeting.id, mailbox_id):
-        session.execute(
-            delete(ActivityMailbox).where(
-                ActivityMailbox.activity_id == meeting.activity_id, ActivityMailbox.mailbox_id == mailbox_id
-            )
-        )
-    session.flush()
+    family = select(Meeting.activity_id).where(Meeting.uid == meeting.uid, Meeting.activity_id.is_not(None))
+    if not session.scalar(select(_has_link(Meeting, Meeting.uid == meeting.uid, Link.mailbox_id == mailbox_id))):
+        mine = ActivityMailbox.activity_id.in_(family), ActivityMailbox.mailbox_id == mailbox_id
+        session.execute(delete(ActivityMailbox).where(*mine))
+    _retell(session, source, meeting.uid)
 
 
-def _has_organizer(session: Session, meeting: Meeting) -> bool:
-    """Whether the organizer's copy told what the meeting is, and is still there."""
-    told = exists().where(
-        Link.entity == ENTITY,
-        Link.local_id == meeting.id,
-        Link.mailbox_id == meeting.source_mailbox_id,
-        Link.gone_at.is_(None),
+def due(session: Session, source: Source) -> list[str]:
+    """The meetings that time or a deletion has changed, though Outlook tells of no change.
+
+    To be asked for when all calendars of the mailbox were read: a meeting that moved may leave one calendar before it
+    is met in another. Meetings that left every calendar before they began are cancelled (S9), those whose deciding
+    copy left are told by the next, and the windows of series are moved on.
+    """
+    return sorted(set(session.scalars(select(Meeting.uid).where(_is_due(source, utcnow())))))
+
+
+def settle(session: Session, source: Source, uids: Iterable[str]) -> None:
+    """Tell these meetings anew."""
+    lock_directory(session, for_writing=False)
+    _lock(session, uids)
+    for uid in uids:
+        _retell(session, source, uid)
+
+
+def _is_due(source: Source, now: datetime) -> ColumnElement[bool]:
+    """Whether a row says that its family is to be told anew, and this mailbox has a part in it."""
+    mine, here = Link.mailbox_id == source.mailbox_id, Link.gone_at.is_(None)
+    of_family = aliased(Meeting)
+    same = of_family.uid == Meeting.uid
+    is_short = Meeting.expanded_until < now + timedelta(days=source.calendar_future_days) - SLACK
+    is_held = _has_link(Meeting, mine, here)
+    is_abandoned = and_(
+        Meeting.start_at > now,
+        Meeting.is_cancelled.is_(False),
+        _has_link(of_family, same, mine),
+        ~_has_link(of_family, same, here),
     )
-    return meeting.from_organizer and bool(session.scalar(select(told)))
-
-
-def _write(meeting: Meeting, source: Source, record: MeetingRecord) -> None:
-    meeting.kind = record.kind
-    meeting.subject = record.subject
-    meeting.start_at, meeting.end_at = record.start, record.end
-    meeting.is_all_day = record.is_all_day
-    meeting.start_date, meeting.end_date = record.start_date, record.end_date
-    meeting.zone, meeting.location = record.zone, record.location
-    meeting.is_cancelled = record.is_cancelled
-    meeting.recurrence = record.recurrence
-    meeting.from_organizer = record.is_organizer
-    meeting.source_mailbox_id = source.mailbox_id
-    meeting.body_text = record.body_text
-
-
-def _write_activity(session: Session, source: Source, meeting: Meeting, record: MeetingRecord) -> None:
-    if record.start is None or not has_outsiders(record.participants, source.policy, source.address):
-        _drop_activity(session, meeting)
-        return
-    matches = match(session, source.policy, {normalise(p.address) for p in record.participants})
-    if meeting.activity_id is None:
-        entry = Entry(
-            kind=ActivityKind.MEETING,
-            occurred_at=record.start,
-            direction="",
-            subject=record.subject,
-            snippet=snippet(record.body_text),
-            has_attachments=False,
-            rule=RULE,
-            participants=record.participants,
-        )
-        meeting.activity_id = add_entries(session, source, [entry], matches)[0]
-        _add_holders(session, source, meeting.id, meeting.activity_id)
-    else:
-        activity = session.get_one(Activity, meeting.activity_id)
-        activity.occurred_at = record.start
-        activity.subject, activity.snippet = record.subject, snippet(record.body_text)
-        session.flush()
-        session.execute(delete(ParticipantRow).where(ParticipantRow.activity_id == activity.id))
-        session.execute(insert(ParticipantRow), participant_rows(source, activity.id, record.participants, matches))
-        history.refresh(session, [activity.id])
-    people = " ".join(f"{p.name} {p.address}" for p in record.participants[:20])
-    text = f"{record.subject} {record.location} {people} {record.body_text[: source.full_text_chars]}"
-    search.index_activities(session, [(meeting.activity_id, record.start, text)])
-
-
-def _add_holders(session: Session, source: Source, meeting_id: int, activity_id: int) -> None:
-    """The other calendars that held the meeting before it became history hold the entry, too."""
-    others = select(MeetingCopy.mailbox_id, Mailbox.sharing).join(Mailbox, Mailbox.id == MeetingCopy.mailbox_id)
-    held = others.where(MeetingCopy.meeting_id == meeting_id, MeetingCopy.mailbox_id != source.mailbox_id)
-    found = dict(session.execute(held.distinct()).all())
-    if found:
-        rows = [{"activity_id": activity_id, "mailbox_id": mailbox_id} for mailbox_id in sorted(found)]
-        session.execute(insert(ActivityMailbox), rows)
-        session.get_one(Activity, activity_id).sharing = min(source.sharing, *found.values())
-
-
-def _write_copy(
-    session: Session,
-    source: Source,
-    link: Link | None,
-    meeting: Meeting,
-    remote_id: str,
-    version: str,
-    record: MeetingRecord,
-) -> None:
-    if link is None:
-        method = "uid" if record.uid else "item"
-        link = links.add(session, source, ENTITY, meeting.id, remote_id, RULE, method)
-        session.flush()
-    link.local_id, link.version, link.gone_at = meeting.id, version, None
-    session.merge(
-        MeetingCopy(
-            link_id=link.id,
-            meeting_id=meeting.id,
-            mailbox_id=source.mailbox_id,
-            response=record.my_response,
-            categories="\n".join(record.categories),
-        )
+    has_other_teller = and_(
+        Meeting.source_mailbox_id == source.mailbox_id,
+        _has_link(Meeting, mine),
+        ~_has_link(Meeting, mine, here),
+        _has_link(Meeting, here),
     )
-    if meeting.activity_id is not None:
-        session.merge(ActivityMailbox(activity_id=meeting.activity_id, mailbox_id=source.mailbox_id))
-        activity = session.get_one(Activity, meeting.activity_id)
-        activity.sharing = min(activity.sharing, source.sharing)
-    session.flush()
+    return or_(and_(is_short, is_held), is_abandoned, has_other_teller)
 
 
-def _drop_activity(session: Session, meeting: Meeting) -> None:
-    if meeting.activity_id is None:
+def _has_link(row: type[Meeting], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether there is a link like this to the row, or to one that the conditions say."""
+    return exists().where(Link.entity == ENTITY, Link.local_id == row.id, *conditions)
+
+
+def _uid_of(session: Session, link: Link) -> str | None:
+    return session.scalar(select(Meeting.uid).where(Meeting.id == link.local_id))
+
+
+def _retell(session: Session, source: Source, uid: str, new: Link | None = None) -> None:
+    """Write what the copies of a family say together; without a copy nothing of it stays."""
+    rows = list(session.scalars(select(Meeting).where(Meeting.uid == uid).order_by(Meeting.id)))
+    held = _held(session, rows, new)
+    if not held:
+        meeting_rows.remove(session, rows)
+    held = [(link, address, level) for link, address, level in held if link.base]
+    if not held:
         return
-    activity_id, meeting.activity_id = meeting.activity_id, None
+    now = utcnow()
+    until = now + timedelta(days=source.calendar_future_days)
+    copies = [_copy(link, address) for link, address, _ in held]
+    if all(copy.gone_at for copy in copies if copy.record.recurrence):
+        until = min([until, *(row.expanded_until for row in rows if row.expanded_until)])
+    first = min([now - timedelta(days=source.calendar_past_days), *_written(rows)])
+    sharing = {link.mailbox_id: level for link, _, level in held}
+    family = Family(uid, rows, copies, sharing, until, now)
+    places = meeting_rows.write(session, source, family, tell(copies, first, until))
+    for (link, _, _), copy in zip(held, copies, strict=True):
+        link.local_id = places[copy.key]
+    _write_copies(session, {link.id: (link, copy.record) for (link, _, _), copy in zip(held, copies, strict=True)})
+
+
+def _held(session: Session, rows: Sequence[Meeting], new: Link | None) -> list[tuple[Link, str, int]]:
+    """The copies of a family: link, address of the mailbox and its sharing level."""
+    mine = Link.local_id.in_([row.id for row in rows]) if rows else Link.id == NOWHERE
+    if new is not None:
+        mine = mine | (Link.id == new.id)
+    found = (
+        select(Link, Mailbox.address, Mailbox.sharing)
+        .join(Mailbox, Mailbox.id == Link.mailbox_id)
+        .where(Link.entity == ENTITY, mine)
+        .order_by(Link.id)
+    )
+    return [(link, normalise(address), level) for link, address, level in session.execute(found)]
+
+
+def _copy(link: Link, address: str) -> Copy:
+    record = _SNAPSHOT.validate_python(link.base)
+    return Copy(link.mailbox_id, address, link.remote_id, record, link.gone_at)
+
+
+def _written(rows: Iterable[Meeting]) -> list[datetime]:
+    """Where the occurrences begin that a rule has put there: they are told as long as there is one to tell them."""
+    starts = (original_start(row.occurrence) for row in rows if row.kind == MeetingKind.OCCURRENCE and row.series_id)
+    return [start for start in starts if start is not None]
+
+
+def _write_copies(session: Session, copies: Mapping[int, tuple[Link, MeetingRecord]]) -> None:
+    known = {row.link_id: row for row in session.scalars(select(MeetingCopy).where(MeetingCopy.link_id.in_(copies)))}
+    for link_id, (link, record) in copies.items():
+        row = known.get(link_id)
+        if row is None:
+            row = MeetingCopy(link_id=link_id, mailbox_id=link.mailbox_id)
+            session.add(row)
+        row.meeting_id = link.local_id
+        row.response, row.categories = record.my_response, "\n".join(record.categories)
     session.flush()
-    search.remove(session, "activity_search", [activity_id])
-    session.execute(delete(Activity).where(Activity.id == activity_id))

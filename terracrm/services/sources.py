@@ -36,6 +36,8 @@ class Source:
     create_contacts: CreateContacts
     default_detail: Detail
     full_text_chars: int
+    calendar_past_days: int
+    calendar_future_days: int
     attachments: AttachmentPolicy
     attachment_max_bytes: int
 
@@ -70,6 +72,8 @@ def source_of(settings: Settings, mailbox: Mailbox, folder: MirrorFolder, run_id
         create_contacts=mailbox.create_contacts or mirror.create_contacts,  # type: ignore[arg-type]
         default_detail=Detail(mirror.detail),
         full_text_chars=mirror.full_text_chars,
+        calendar_past_days=mirror.calendar_past_days,
+        calendar_future_days=mirror.calendar_future_days,
         attachments=mailbox.attachments or mirror.attachments,  # type: ignore[arg-type]
         attachment_max_bytes=mirror.attachment_max_mb * MEGABYTE,
     )
