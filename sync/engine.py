@@ -18,17 +18,17 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from connectors.base import Account, Connector
-from sync import claims, folders, outcomes, writer
+from sync import attachments, claims, folders, outcomes, writer
 from sync.planner import Action, Quarantine, Skip, plan
 from terracrm.config import Settings
 from terracrm.db import begin_write, is_about_data, is_race
 from terracrm.domain.records import Change, Folder, StreamKind
 from terracrm.domain.texts import storable
-from terracrm.errors import ConfigError, ConnectorError, CursorExpired, ItemGone
+from terracrm.errors import ConfigError, ConnectorError, CursorExpired, ItemGone, Temporary
 from terracrm.logs import about
 from terracrm.models import Mailbox, MirrorFolder, QuarantinedItem, Stream, SyncRun, utcnow
 from terracrm.secrets import decrypt
-from terracrm.services import known, mirror_calendar, skipped
+from terracrm.services import known, mirror_attachments, mirror_calendar, skipped
 from terracrm.services.mailboxes import password_of
 from terracrm.services.sources import Source, source_of
 
@@ -130,6 +130,7 @@ def _work(run: _Run, connect: Connect, progress: Progress | None) -> Exception |
         while any(_read_due(run, connector, folder_id, folder) for folder_id, folder in mirrored):
             pass  # what one folder brings may be what another one's items waited for
         _complete(run)
+        _fetch_attachments(run, connector, connect, progress)
     except (ConnectorError, ConfigError, OperationalError, outcomes.Stopped) as error:
         return error
     except Fenced:
@@ -141,6 +142,27 @@ def _work(run: _Run, connect: Connect, progress: Progress | None) -> Exception |
         if connector is not None:
             connector.close()
     return None
+
+
+def _fetch_attachments(run: _Run, connector: Connector, connect: Connect, progress: Progress | None) -> None:
+    """The contents that are wanted of the mail of this mailbox (S12)."""
+    if run.kind is not StreamKind.MAIL:
+        return
+
+    def other(mailbox_id: int) -> Connector:
+        try:
+            with run.sessions() as session:
+                return connect(account_of(run.settings, session.get_one(Mailbox, mailbox_id)))
+        except ConfigError as error:
+            raise Temporary(str(error)) from error
+
+    def show(done: int, total: int) -> None:
+        if progress:
+            progress("attachments", done, total)
+
+    with run.sessions() as session:
+        mailbox_id = session.get_one(Stream, run.stream_id).mailbox_id
+    attachments.Fetcher(run.settings, mailbox_id, connector, other, run.sessions, lambda: _transaction(run), show).run()
 
 
 def _account(run: _Run) -> Account:
@@ -319,13 +341,21 @@ def _one_by_one(session: Session, source: Source, actions: Sequence[Action]) -> 
     return counts
 
 
+def _is_more_wanted(run: _Run, session: Session, mailbox: Mailbox) -> bool:
+    """Whether attachments are left for another run, or were asked for while this one ended."""
+    return run.kind is StreamKind.MAIL and mirror_attachments.is_waiting(session, run.settings.mirror, mailbox)
+
+
 def _finish(run: _Run, error: Exception | None) -> None:
     try:
         with run.sessions() as session, session.begin():
             begin_write(session)
             stream = session.get_one(Stream, run.stream_id, with_for_update=True)
             row = session.get_one(SyncRun, run.run_id)
-            outcomes.settle(run.settings, session, stream, row, error, is_ours=stream.claim == run.claim)
+            is_ours = stream.claim == run.claim
+            outcomes.settle(run.settings, session, stream, row, error, is_ours=is_ours)
+            if is_ours and error is None and _is_more_wanted(run, session, stream.mailbox):
+                stream.due_at = utcnow()
             run.summary.state, run.summary.error = stream.state, row.error
     except OperationalError as failure:
         run.summary.state, run.summary.error = "backoff", outcomes.explain(failure)

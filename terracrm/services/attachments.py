@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,8 +29,8 @@ _AS_THEY_ARE = file_types.SHOWN_IMAGES | {file_types.PDF}
 class File:
     """An attachment as a page shows it. `names` are what the text may call it, each as `rules.reference` made it.
 
-    `state` is that of MessageAttachment, and "large" for one that would not be fetched. `may_be_asked`: a mailbox
-    that holds it can be asked for the content. `link` is its address when it is a safe link into the cloud.
+    `state` is that of MessageAttachment, as it is now. `may_be_asked`: a mailbox that holds it can be asked for the
+    content. `link` is its address when it is a safe link into the cloud.
     `is_in_text`: the text shows it; `is_shown`: its bytes may be shown as an image.
     """
 
@@ -48,8 +48,8 @@ class File:
     link: str
     names: tuple[str, ...]
     requested_at: datetime | None
-    may_be_asked: bool
     is_in_text: bool
+    may_be_asked: bool = False
 
     @property
     def is_shown(self) -> bool:
@@ -74,8 +74,12 @@ def files(session: Session, viewer: Viewer, settings: Settings, message_id: int)
         return []
     html = session.scalar(select(MessageBody.html).where(MessageBody.activity_id == message_id)) or ""
     shown = rules.references(html)
-    is_there = bool(mirror.copies(session, settings.mirror, message_id))
-    return [_file(row, found_type, shown, settings, is_there) for row, found_type in rows]
+    is_held = mirror.is_held(session, message_id)
+    is_askable = bool(mirror.copies(session, settings.mirror, message_id))
+    return [
+        replace(_file(row, found_type, shown), **_where(row, settings, is_held=is_held, is_askable=is_askable))
+        for row, found_type in rows
+    ]
 
 
 def file(session: Session, viewer: Viewer, settings: Settings, message_id: int, position: int) -> File:
@@ -89,10 +93,10 @@ def file(session: Session, viewer: Viewer, settings: Settings, message_id: int, 
 def request(session: Session, viewer: Viewer, settings: Settings, message_id: int, position: int) -> None:
     """Ask for a content: the mailboxes that hold it are read at once, and it arrives with that.
 
-    Nothing happens where it is here, asked for, or too large. Raises InvalidInput when no mailbox can be asked.
+    Nothing happens where it is here already. Raises InvalidInput when no mailbox can be asked, or it is too large.
     """
     found = file(session, viewer, settings, message_id, position)
-    if found.state in (mirror.STORED, mirror.LINK, "large"):
+    if found.state == mirror.STORED:
         return
     if not found.may_be_asked:
         raise InvalidInput("No mailbox that holds this attachment can be asked for it.")
@@ -141,12 +145,7 @@ def _query(message_id: int) -> Any:
     )
 
 
-def _file(
-    row: MessageAttachment, found_type: str | None, shown: frozenset[str], settings: Settings, is_there: bool
-) -> File:
-    is_large = row.state in ("", mirror.FAILED, mirror.TOO_LARGE) and (
-        row.size > settings.mirror.attachment_max_mb * MEGABYTE
-    )
+def _file(row: MessageAttachment, found_type: str | None, shown: frozenset[str]) -> File:
     is_link = row.state == mirror.LINK
     return File(
         message_id=row.activity_id,
@@ -156,16 +155,28 @@ def _file(
         found_type=found_type or "",
         kind="link" if is_link else file_types.kind(row.name, row.content_type),
         size=row.size,
-        state="large" if is_large else row.state,
+        state=row.state,
         error=row.error,
         danger="" if is_link else _danger(row),
         hash=row.content_hash,
         link=row.content_id if is_link and rules.is_safe_link(row.content_id) else "",
         names=tuple(map(rules.reference, row.content_id.splitlines())),
         requested_at=row.requested_at,
-        may_be_asked=is_there and not is_large and not is_link,
         is_in_text=rules.is_in_text(row.name, row.content_type, row.content_id, shown),
     )
+
+
+def _where(row: MessageAttachment, settings: Settings, *, is_held: bool, is_askable: bool) -> dict[str, Any]:
+    """The state of a content as it is now, and whether a mailbox can be asked for it."""
+    if row.state in (mirror.STORED, mirror.LINK):
+        return {}
+    if not is_held:
+        return {"state": mirror.GONE}
+    if row.size > settings.mirror.attachment_max_mb * MEGABYTE:
+        return {"state": mirror.TOO_LARGE}
+    if not is_askable:
+        return {"state": ""}
+    return {"may_be_asked": True}
 
 
 def _danger(row: MessageAttachment) -> str:

@@ -160,6 +160,12 @@ def copies(session: Session, mirror: Mirror, message_id: int) -> list[Copy]:
     ]
 
 
+def is_held(session: Session, message_id: int) -> bool:
+    """Whether any mailbox still holds a message."""
+    live = exists().where(Link.entity == ENTITY, Link.local_id == message_id, Link.gone_at.is_(None))
+    return bool(session.scalar(select(live)))
+
+
 def store(session: Session, waiting: Waiting, content: Content) -> None:
     """Keep a content, once however many messages carry it, and say of the attachment that this is its own.
 
