@@ -202,6 +202,14 @@ class Mirror(Section):
         "Bulk and no-reply mail never makes one.",
         examples=["sent"],
     )
+    unmatched_days: int = Field(
+        default=30,
+        ge=0,
+        le=36_500,
+        description="After how many days without new mail a sender whom nobody knows leaves the tray; 0 keeps it there. "
+        "The mail stays, is found by the search, and joins the history as soon as its sender becomes known.",
+        examples=[30],
+    )
     attachments: Annotated[Literal["on_demand", "all", "none"], Choice] = Field(
         default="on_demand",
         description="Which attachments are fetched from the mailbox: the images in the text at once and any other when "
