@@ -48,6 +48,10 @@ class RoleCode(StrEnum):
     ADMIN = "admin"
 
 
+# Who works at the machine itself, with the commands: no user has this role.
+OPERATOR = "operator"
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """Who is looking. `mailbox_ids` are the mailboxes that are theirs: their own, and the shared ones of their team."""
@@ -60,7 +64,17 @@ class Viewer:
     @property
     def reads_content(self) -> bool:
         """Whether subjects, texts and participants of the history are shown to this role at all."""
-        return self.role in (RoleCode.MANAGER, RoleCode.CONTROLLER)
+        return self.role in (RoleCode.MANAGER, RoleCode.CONTROLLER, OPERATOR)
+
+    @property
+    def decides(self) -> bool:
+        """Whether this role changes clients; which ones, says what it sees."""
+        return self.role in (RoleCode.MANAGER, OPERATOR)
+
+    @property
+    def signs_as(self) -> int | None:
+        """The user whom a change is noted for; None for the command line."""
+        return self.user_id or None
 
     @property
     def configures(self) -> bool:
@@ -70,7 +84,7 @@ class Viewer:
     @property
     def sees_all(self) -> bool:
         """Whether no client is hidden from this role."""
-        return self.role in (RoleCode.CONTROLLER, RoleCode.ADMIN)
+        return self.role in (RoleCode.CONTROLLER, RoleCode.ADMIN, OPERATOR)
 
 
 def viewer_of(session: Session, user: User) -> Viewer:
@@ -80,6 +94,11 @@ def viewer_of(session: Session, user: User) -> Viewer:
         own = or_(own, and_(Mailbox.user_id.is_(None), Mailbox.team_id == user.team_id))
     mailboxes = session.scalars(select(Mailbox.id).where(own))
     return Viewer(user.id, user.role_code, user.team_id, frozenset(mailboxes))
+
+
+def operator() -> Viewer:
+    """Who uses the command line without saying for whom: sees all that is stored, and may decide."""
+    return Viewer(0, OPERATOR)
 
 
 def require_content(viewer: Viewer) -> None:

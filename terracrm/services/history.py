@@ -46,11 +46,7 @@ def link_addresses(session: Session, addresses: Collection[str]) -> None:
     """
     skipped.wake(session, addresses)
     wanted = [address for address in addresses if address]
-    has_it = exists().where(
-        ContactAddress.contact_id == Participant.contact_id, ContactAddress.address == Participant.address
-    )
-    given_up = and_(Participant.match_method == BY_ADDRESS, ~has_it)
-    _match_anew(session, Participant.address.in_(wanted), ~given_up)
+    _match_anew(session, Participant.address.in_(wanted), ~_given_up())
 
 
 def unlink_addresses(session: Session, addresses: Iterable[str]) -> None:
@@ -71,6 +67,11 @@ def link_domain(session: Session, domain: str) -> None:
     """A domain came to a company: all its past mail follows whose sender belongs to no company yet."""
     skipped.wake(session, [f"@{domain}"])
     _match_anew(session, Participant.domain == domain, Participant.company_id.is_(None))
+
+
+def unlink_domain(session: Session, domain: str) -> None:
+    """A company gave up a domain: mail that was the company's by that only is matched anew."""
+    _match_anew(session, Participant.domain == domain, ~_given_up())
 
 
 def move_contact(session: Session, contact_id: int, old_company: int | None, new_company: int | None) -> None:
@@ -117,6 +118,14 @@ def refresh(session: Session, activity_ids: Sequence[int]) -> None:
         Participant.contact_id.is_not(None) | Participant.company_id.is_not(None),
     )
     session.execute(update(Activity).where(Activity.id.in_(ids)).values(is_matched=known))
+
+
+def _given_up() -> ColumnElement[bool]:
+    """Whose contact had the address when the mail came, and has it no longer."""
+    has_it = exists().where(
+        ContactAddress.contact_id == Participant.contact_id, ContactAddress.address == Participant.address
+    )
+    return and_(Participant.match_method == BY_ADDRESS, ~has_it)
 
 
 def _match_anew(session: Session, *mine: ColumnElement[bool]) -> None:
