@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from terracrm.domain import replies
 from terracrm.domain.addresses import MAX_ADDRESS, is_no_reply, normalise
 from terracrm.domain.attachments import has_files
 from terracrm.domain.capture import (
@@ -24,7 +26,7 @@ from terracrm.domain.capture import (
     snippet,
 )
 from terracrm.domain.records import MessageRecord, Participant, Role
-from terracrm.domain.texts import html_to_text
+from terracrm.domain.replies import Reply
 from terracrm.models import (
     Activity,
     ActivityKind,
@@ -38,18 +40,19 @@ from terracrm.models import (
     utcnow,
 )
 from terracrm.models import Participant as ParticipantRow
-from terracrm.services import history, links, mirror_attachments, search, skipped, threads
+from terracrm.services import history, links, mirror_attachments, search, skipped, suggestions, threads
 from terracrm.services.activities import Entry, add_entries, participant_rows
 from terracrm.services.matching import Match, chunks, match
 from terracrm.services.mirror_contacts import add_from_mail
 from terracrm.services.sources import Source, lock_directory
+from terracrm.services.suggestions import Signed
 
 ENTITY = "message"
 CLOCK_SKEW = timedelta(days=1)
 MANY_PEOPLE = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arrival:
     """One mail as a folder of one mailbox holds it, and why and how much of it is taken in."""
 
@@ -62,6 +65,11 @@ class Arrival:
     def kept(self) -> MessageRecord:
         """What is kept of the mail (S6)."""
         return self.record if self.decision.detail is Detail.FULL else only_headers(self.record)
+
+    @cached_property
+    def reply(self) -> Reply:
+        """What is kept of its text, in its parts (S11)."""
+        return replies.of_message(self.kept)
 
 
 def store(session: Session, source: Source, arrivals: Sequence[Arrival]) -> int:
@@ -234,25 +242,26 @@ def _add_messages(
     _add_content(
         session,
         source,
-        {ids[key]: arrival.record for key, arrival in new.items() if arrival.decision.detail is Detail.FULL},
+        {ids[key]: arrival for key, arrival in new.items() if arrival.decision.detail is Detail.FULL},
     )
     return ids
 
 
-def _add_content(session: Session, source: Source, records: Mapping[int, MessageRecord]) -> None:
-    """Write what these messages say, and make it findable."""
-    if not records:
+def _add_content(session: Session, source: Source, arrivals: Mapping[int, Arrival]) -> None:
+    """Write what these messages say, make it findable, and note what their signatures say of people."""
+    if not arrivals:
         return
+    records = {activity_id: arrival.record for activity_id, arrival in arrivals.items()}
     session.execute(
         insert(MessageBody),
         [
             {
                 "activity_id": activity_id,
-                "unique_text": record.unique_text,
-                "text": record.body_text,
-                "html": record.body_html,
+                "unique_text": arrival.reply.new,
+                "text": arrival.record.body_text,
+                "html": arrival.record.body_html,
             }
-            for activity_id, record in records.items()
+            for activity_id, arrival in arrivals.items()
         ],
     )
     mirror_attachments.add(session, records)
@@ -260,18 +269,20 @@ def _add_content(session: Session, source: Source, records: Mapping[int, Message
     search.index_activities(
         session,
         [
-            (activity_id, _occurred_at(record), _searchable(source, record, _text(record)))
-            for activity_id, record in records.items()
+            (activity_id, _occurred_at(arrival.record), _searchable(source, arrival))
+            for activity_id, arrival in arrivals.items()
         ],
     )
+    signed = {activity_id: Signed(arrival.record, arrival.reply.signature) for activity_id, arrival in arrivals.items()}
+    suggestions.collect(session, source, signed)
 
 
 def _fill(session: Session, source: Source, arrivals: Mapping[int, Arrival]) -> bool:
     """Add what they say to messages of which only the headers are here; whether there were any."""
-    full = {activity_id: each.record for activity_id, each in arrivals.items() if each.decision.detail is Detail.FULL}
+    full = {activity_id: each for activity_id, each in arrivals.items() if each.decision.detail is Detail.FULL}
     lacking = select(Message.activity_id).where(Message.activity_id.in_(full), Message.detail == Detail.HEADERS)
-    records = {activity_id: full[activity_id] for activity_id in session.scalars(lacking)}
-    for activity_id in records:
+    filled = {activity_id: full[activity_id] for activity_id in session.scalars(lacking)}
+    for activity_id in filled:
         entry = _entry(source, arrivals[activity_id])
         activity = {
             "subject": entry.subject,
@@ -279,9 +290,9 @@ def _fill(session: Session, source: Source, arrivals: Mapping[int, Arrival]) -> 
             "has_attachments": entry.has_attachments,
         }
         session.execute(update(Activity).where(Activity.id == activity_id).values(**activity))
-    session.execute(update(Message).where(Message.activity_id.in_(records)).values(detail=Detail.FULL))
-    _add_content(session, source, records)
-    return bool(records)
+    session.execute(update(Message).where(Message.activity_id.in_(filled)).values(detail=Detail.FULL))
+    _add_content(session, source, filled)
+    return bool(filled)
 
 
 def _entry(source: Source, arrival: Arrival) -> Entry:
@@ -291,7 +302,7 @@ def _entry(source: Source, arrival: Arrival) -> Entry:
         occurred_at=_occurred_at(record),
         direction=_direction(source, record),
         subject=record.subject,
-        snippet=snippet(record.unique_text or _text(record)),
+        snippet=snippet(arrival.reply.new),
         has_attachments=has_files(record),
         rule=arrival.decision.rule,
         participants=record.participants,
@@ -308,14 +319,16 @@ def _direction(source: Source, record: MessageRecord) -> str:
     return "out" if sent_by_us(record, source.rules) else "in"
 
 
-def _text(record: MessageRecord) -> str:
-    return record.body_text or html_to_text(record.body_html)
+def _searchable(source: Source, arrival: Arrival) -> str:
+    """What a mail is found by: its people, files and new text; what it quotes is found by the mail that said it.
 
-
-def _searchable(source: Source, record: MessageRecord, text: str) -> str:
+    A forward is the exception: the mail that it passes on may be in no mailbox.
+    """
+    record, reply = arrival.record, arrival.reply
     people = " ".join(f"{p.name} {p.address}" for p in record.participants[:20])
     files = " ".join(a.name for a in record.attachments)
-    return f"{record.subject} {people} {files} {(record.unique_text or text)[: source.full_text_chars]}"
+    text = f"{reply.new} {reply.quoted}" if replies.is_forward(record.subject) else reply.new
+    return f"{record.subject} {people} {files} {text[: source.full_text_chars]}"
 
 
 def _add_copies(session: Session, source: Source, arrivals: Sequence[Arrival], ids: dict[str, int]) -> None:
