@@ -48,7 +48,6 @@ def _starts(rule: str, start: datetime, zone: tzinfo, first: datetime, until: da
             yield moment
 
 
-@lru_cache(maxsize=256)
 def _rule(rule: str, begin: datetime, zone: tzinfo, near: datetime) -> rrule | rruleset | None:
     """The rule in local time, from an occurrence at or before `near` on; None where it cannot be read."""
     parts = _parts(rule)
