@@ -164,13 +164,15 @@ def read(store: Store, row: ItemRow, element: Element, key: tuple) -> str | None
 
 
 def absorb(element: Element) -> None:
-    """Turn MAPI properties that a client wrote by tag into the EWS properties that they are."""
+    """Turn MAPI properties that a client wrote by tag or by name into the EWS properties that they are."""
     from connectors.simulator.fields import extended_key
 
     for held in element.findall(t("ExtendedProperty")):
         uri = held.find(t("ExtendedFieldURI"))
         key = extended_key(uri) if uri is not None else ()
-        if len(key) == 2 and _write(element, key[0], text_of(held, "Value")):
+        value = text_of(held, "Value")
+        named = len(key) == 3 and mapi_named.write(element, key, value)
+        if named or (len(key) == 2 and _write(element, key[0], value)):
             element.remove(held)
 
 

@@ -99,6 +99,8 @@ def complete_contact(element: Element, touched: frozenset[str] | None) -> None:
         filed = file_as(element, text_of(element, "FileAsMapping"))
         if filed:
             put(element, "FileAs", filed)
+    if touched and "Birthday" in touched and element.find(t("Birthday")) is None:
+        _bring_back_birthday(element)
     if element.find(t("PostalAddressIndex")) is None:
         add(element, "PostalAddressIndex", "None")
     _complete_name(element)
@@ -107,6 +109,14 @@ def complete_contact(element: Element, touched: frozenset[str] | None) -> None:
             entry.set("Name", entry.get("Name") or entry.text)
             entry.set("RoutingType", entry.get("RoutingType") or "SMTP")
             entry.set("MailboxType", entry.get("MailboxType") or "Contact")
+
+
+def _bring_back_birthday(element: Element) -> None:
+    """A birthday that Outlook wrote outlives the deletion of Birthday alone: it is in PidLidBirthdayLocal as well."""
+    for held in element.iterfind(t("ExtendedProperty")):
+        uri = held.find(t("ExtendedFieldURI"))
+        if uri is not None and uri.get("DistinguishedPropertySetId") == "Address" and uri.get("PropertyId") == "32990":
+            put(element, "Birthday", text_of(held, "Value"))
 
 
 def _name_new_contact(element: Element) -> None:

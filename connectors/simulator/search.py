@@ -97,6 +97,13 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def compare_as(kind: str, one: str, other: str) -> int:
+    """As `compare`, but what is a text by its MAPI type is compared as text, whatever it looks like."""
+    if kind.startswith("String"):
+        return (one.casefold() > other.casefold()) - (one.casefold() < other.casefold())
+    return compare(one, other)
+
+
 def compare(one: str, other: str) -> int:
     """-1, 0 or 1, comparing moments and numbers as such and text without regard to case."""
     left, right = comparable(one), comparable(other)
@@ -157,7 +164,8 @@ def _comparison(kind: str, path: Path, against: Element) -> Predicate:
             found = values(path)
             if not found:
                 return kind == "IsNotEqualTo"
-            orders = [compare(_rank(text, ranks), _rank(constant, ranks)) for text in found]
+            type_ = path.key[-1] if path.key else ""
+            orders = [compare_as(type_, _rank(text, ranks), _rank(constant, ranks)) for text in found]
             return all(map(accepts, orders)) if kind == "IsNotEqualTo" else any(map(accepts, orders))
 
         return meets

@@ -186,6 +186,8 @@ def _store(call: Call, item: Item, kind: str) -> ItemRow:
     if kind == "CalendarItem" and hooks.calendar_created is not None:
         hooks.calendar_created(call, row, send or "SendToNone")
         row = render.fresh(call, row)
+    if any(fault.kind == "second_change" for fault in call.striking):
+        call.store.items.rewrite(row, call.store.items.element(row), by=call.user)
     return row
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.simulator import fields, mapi, properties, render, targets, values
+from connectors.simulator import fields, mapi, mapi_named, properties, render, targets, values
 from connectors.simulator.errors import EwsError, SchemaViolation
 from connectors.simulator.operations.create import check_recipients, send_row
 from connectors.simulator.operations.disposal import only_id
@@ -142,7 +142,8 @@ def _delete(element: Element, path: fields.Path) -> None:
         for held in element.findall(t("Body")):
             held.text = None
         return
-    fields.delete(element, path)
+    if not (path.key and mapi_named.erase(element, path.key)):
+        fields.delete(element, path)
 
 
 def _set(element: Element, path: fields.Path, update: Element, *, draft: bool, zone: Element | None) -> None:
