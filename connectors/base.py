@@ -6,12 +6,12 @@ never retries by itself: the schedule of retries is in the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from terracrm.domain.records import AttachmentInfo, Change, Folder, Page, StreamKind
+from terracrm.domain.records import AttachmentInfo, Body, Change, ContactRecord, Folder, Page, StreamKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,14 @@ class Capabilities:
     folders: int
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which state of which remote item a write left behind; `change_key` is what `Change.version` says of it."""
+
+    remote_id: str
+    change_key: str
+
+
 class Connector(Protocol):
     """One open mailbox of a remote system. Not thread-safe: one connector per job."""
 
@@ -72,6 +80,40 @@ class Connector(Protocol):
         when it has more than `max_bytes` (where the list says so without reading it), ItemRejected when there is
         no content to be had: of a link into the cloud, of a private item, of what the server cannot convert.
         """
+
+    # Writing. Nobody is ever mailed. Each call is one attempt: after Temporary it may have got through all the same,
+    # so a creation is looked up by its key before it is tried again. A record with what no contact of Outlook can
+    # keep is refused with ItemRejected before anything is sent. AuthFailed when the account may not write.
+
+    def ensure_folder(self, parent: str, name: str, kind: StreamKind) -> Folder:
+        """The folder of that name in a well-known folder ("msgfolderroot" for the top), made when there is none.
+
+        Names are compared without regard to case. Raises ItemRejected when a folder of another kind has the name.
+        """
+
+    def create(self, folder: Folder, record: ContactRecord, key: str) -> Version:
+        """A new item in a folder. `key` is kept on it, whatever happens to the item later; `Change.key` tells it.
+
+        Raises ItemGone when the folder is gone.
+        """
+
+    def find_by_key(self, folder: Folder, key: str) -> Version | None:
+        """The item of a folder that was created with this key; the oldest, where the server tells, if it was copied."""
+
+    def read_body(self, remote_id: str) -> tuple[Body, Version]:
+        """The notes as the mailbox keeps them, and the version that says so. Raises ItemGone."""
+
+    def update(self, remote_id: str, record: ContactRecord, fields: Collection[str], version: str) -> Version:
+        """Set these fields of an item to what the record says, leaving all others as they are, byte for byte.
+
+        `fields` are names of ContactRecord's fields. Of an entry of a list (a phone, an address) nothing is written
+        that already is as the record says; when nothing differs nothing is written and the version stays. "notes"
+        writes `record.body` where there is one, else `record.notes` as plain text, in place of any HTML.
+        Raises VersionConflict unless the item still is at `version`, ItemGone when it is not there.
+        """
+
+    def delete(self, remote_id: str, version: str) -> None:
+        """Move an item to Deleted Items; never for good. Raises VersionConflict and ItemGone as `update` does."""
 
     def close(self) -> None:
         """Give the connections back."""

@@ -1,28 +1,41 @@
 """A remote system in memory, behind the same interface: fast tests of the engine, with faults on demand.
 
 It behaves like Exchange where the engine can tell: versions change with each write, ids change on a move, deleted
-items are told once, a cursor that the server forgot is CursorExpired, a change of the read flag comes alone.
+items are told once, a cursor that the server forgot is CursorExpired, a change of the read flag comes alone, and
+a write is refused when the item has changed since.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from connectors.base import Account, Capabilities
+from connectors import memory_contacts, refusals
+from connectors.base import Account, Capabilities, Version
 from terracrm.domain.records import (
     AttachmentInfo,
+    Body,
     Change,
     ChangeKind,
+    ContactRecord,
     Folder,
     MessageRecord,
     Page,
     Record,
     StreamKind,
 )
-from terracrm.errors import AuthFailed, ConnectorError, CursorExpired, ItemGone, ItemRejected, TooLarge
+from terracrm.errors import (
+    AuthFailed,
+    ConnectorError,
+    CursorExpired,
+    ItemGone,
+    ItemRejected,
+    Temporary,
+    TooLarge,
+    VersionConflict,
+)
 
 WELL_KNOWN = (
     Folder("", "Inbox", StreamKind.MAIL, "inbox"),
@@ -45,6 +58,7 @@ class _Item:
     flagged: int
     error: str = ""
     is_deleted: bool = False
+    key: str = ""
 
     @property
     def last(self) -> int:
@@ -66,9 +80,15 @@ class _Folder:
 
 
 class MemoryServer:
-    """Mailboxes with folders and items. `sign_ins` and `requests` count what the connectors did."""
+    """Mailboxes with folders and items. `sign_ins` and `requests` count what the connectors did, `writes` what changed.
+
+    `second_change` lets an item change its version once more right after a connector has written it.
+    """
 
     def __init__(self) -> None:
+        self.writes = 0
+        self.second_change = False
+        self._lost_answers = 0
         self.sign_ins = 0
         self.requests = 0
         self._passwords: dict[str, str] = {}
@@ -102,10 +122,10 @@ class MemoryServer:
         for folders in self._folders.values():
             folders.pop(folder.remote_id, None)
 
-    def put(self, folder: Folder, record: Record) -> str:
+    def put(self, folder: Folder, record: Record, key: str = "") -> str:
         """A new item; returns its id."""
         now = next(self._counter)
-        item = _Item(f"item{now}", record, created=now, changed=now, flagged=0)
+        item = _Item(f"item{now}", record, created=now, changed=now, flagged=0, key=key)
         self._box(folder).items[item.remote_id] = item
         return item.remote_id
 
@@ -128,9 +148,14 @@ class MemoryServer:
 
     def move(self, remote_id: str, target: Folder) -> str:
         """Move an item to another folder, where it gets a new id, which is returned."""
-        record = self._item(remote_id).record
+        item = self._item(remote_id)
         self.delete(remote_id)
-        return self.put(target, record)
+        return self.put(target, item.record, item.key)
+
+    def copy(self, remote_id: str, target: Folder) -> str:
+        """Copy an item with all its properties, our key among them; returns the id of the copy."""
+        item = self._item(remote_id)
+        return self.put(target, item.record, item.key)
 
     def break_item(self, remote_id: str, error: str = "This item is corrupt.") -> None:
         """Let an item fail whenever it is read."""
@@ -168,6 +193,22 @@ class MemoryServer:
     def fail_next(self, error: ConnectorError, times: int = 1) -> None:
         """Let the next requests fail."""
         self._failures += [error] * times
+
+    def lose_answers(self, count: int = 1) -> None:
+        """Let the next writes take place and their answers get lost."""
+        self._lost_answers += count
+
+    def written(self, remote_id: str) -> Version:
+        """What the server answers to a write of an item."""
+        self.writes += 1
+        item = self._item(remote_id)
+        version = Version(item.remote_id, item.version)
+        if self.second_change:
+            item.changed = next(self._counter)
+        if self._lost_answers:
+            self._lost_answers -= 1
+            raise Temporary("The connection broke off.")
+        return version
 
     def enter(self, account: Account) -> dict[str, _Folder]:
         """The folders that this account may see now; raises what the server answers otherwise."""
@@ -254,8 +295,77 @@ class MemoryConnector:
         self._server.enter(self._account)
         return self._server.content(info)
 
+    def ensure_folder(self, parent: str, name: str, kind: StreamKind) -> Folder:
+        """A folder in a well-known one."""
+        refusals.check_text("name of the folder", name)
+        folders = self.folders()
+        above = next((each.path for each in folders if each.well_known == parent), None)
+        if above is None and parent != "msgfolderroot":
+            raise ItemGone(f"The mailbox has no folder {parent!r}.")
+        path = f"{above}/{name}" if above else name
+        there = next((each for each in folders if each.path.casefold() == path.casefold()), None)
+        if there is None:
+            return self._server.add_folder(self._account.address, path, kind)
+        if there.kind is not kind:
+            raise ItemRejected(f"There is a folder {path!r} that is not for {kind}: rename it or choose another name.")
+        return there
+
+    def create(self, folder: Folder, record: ContactRecord, key: str) -> Version:
+        """A new contact."""
+        refusals.check(record)
+        refusals.check_text("key", key)
+        self._open(folder)
+        return self._server.written(self._server.put(folder, memory_contacts.created(record), key))
+
+    def find_by_key(self, folder: Folder, key: str) -> Version | None:
+        """What was created with this key."""
+        found = (item for item in _present(self._open(folder)) if item.key == key)
+        oldest = min(found, key=lambda item: item.created, default=None)
+        return None if oldest is None else Version(oldest.remote_id, oldest.version)
+
+    def read_body(self, remote_id: str) -> tuple[Body, Version]:
+        """The notes as the mailbox keeps them."""
+        item, record = self._contact(remote_id)
+        return memory_contacts.body_of(record), Version(remote_id, item.version)
+
+    def update(self, remote_id: str, record: ContactRecord, fields: Collection[str], version: str) -> Version:
+        """Write these fields of a contact."""
+        refusals.check(record, fields)
+        item, now = self._contact(remote_id)
+        if item.version != version:
+            raise VersionConflict("The item has changed in the mailbox since it was read.")
+        wanted = memory_contacts.written(now, record, fields)
+        if wanted == now:
+            return Version(remote_id, version)
+        self._server.change(remote_id, wanted)
+        return self._server.written(remote_id)
+
+    def delete(self, remote_id: str, version: str) -> None:
+        """Move an item to Deleted Items."""
+        item = self._present_item(remote_id)
+        if item.version != version:
+            raise VersionConflict("The item has changed in the mailbox since it was read.")
+        boxes = self._server.enter(self._account).values()
+        trash = next(box.folder for box in boxes if box.folder.well_known == "deleteditems")
+        self._server.written(self._server.move(remote_id, trash))
+
     def close(self) -> None:
         """There is nothing to give back."""
+
+    def _present_item(self, remote_id: str) -> _Item:
+        boxes = self._server.enter(self._account).values()
+        if not remote_id.removeprefix("item").isdigit():
+            raise ItemRejected("The id of this item is malformed.")
+        item = next((box.items[remote_id] for box in boxes if remote_id in box.items), None)
+        if item is None or item.is_deleted:
+            raise ItemGone("The item is no longer there.")
+        return item
+
+    def _contact(self, remote_id: str) -> tuple[_Item, ContactRecord]:
+        item = self._present_item(remote_id)
+        if not isinstance(item.record, ContactRecord):
+            raise ItemRejected("The item is now of another kind.")
+        return item, item.record
 
     def _open(self, folder: Folder) -> _Folder:
         boxes = self._server.enter(self._account)
@@ -284,4 +394,5 @@ def _as_it_is(remote_id: str, item: _Item | None) -> Change:
         return Change(ChangeKind.DELETED, remote_id)
     if item.error:
         return Change(ChangeKind.UPDATED, remote_id, item.version, error=item.error)
-    return Change(ChangeKind.UPDATED, remote_id, item.version, item.record)
+    record = replace(item.record, body=None) if isinstance(item.record, ContactRecord) else item.record
+    return Change(ChangeKind.UPDATED, remote_id, item.version, record, key=item.key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import exchangelib
 import structlog
@@ -11,7 +11,7 @@ from exchangelib.errors import ErrorItemNotFound
 from exchangelib.version import EXCHANGE_2013
 from lxml.etree import _Element as Element
 
-from connectors.exchange_ews import contacts, errors, meetings, messages, series
+from connectors.exchange_ews import contacts, errors, meetings, messages, named, series
 from connectors.exchange_ews.connect import server_version
 from connectors.exchange_ews.elements import Item
 from connectors.exchange_ews.services import GetItems, Shape, SyncItems, field
@@ -83,7 +83,7 @@ def _change(element: Item, fetched: Change | None) -> Change | None:
     if element.type in UPSERTS:
         if fetched is None or fetched.kind is ChangeKind.DELETED:
             return fetched
-        return Change(UPSERTS[element.type], fetched.remote_id, fetched.version, fetched.record, error=fetched.error)
+        return replace(fetched, kind=UPSERTS[element.type])
     if element.type == "Delete":
         return Change(ChangeKind.DELETED, element.id("ItemId"))
     if element.type == "ReadFlagChange":
@@ -116,7 +116,8 @@ def _read(remote_id: str, answer: Element | Exception, reader: Reader) -> Change
     if item.type not in reader.types:
         return Change(ChangeKind.UPDATED, remote_id, version, error=f"The item is now of another kind ({item.type}).")
     try:
-        return Change(ChangeKind.UPDATED, remote_id, version, reader.record(item))
+        key = named.key(item) if item.type in contacts.TYPES else ""
+        return Change(ChangeKind.UPDATED, remote_id, version, reader.record(item), key=key)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         _log.exception("item not understood", kind=item.type)  # a slip of ours must not stop the folder
         return Change(ChangeKind.UPDATED, remote_id, version, error=f"The item could not be understood: {error!r}")

@@ -1,17 +1,18 @@
-"""One mailbox of an on-premises Exchange (2013 and later, best effort for 2010), read over EWS."""
+"""One mailbox of an on-premises Exchange (2013 and later, best effort for 2010), over EWS."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import cast
 
-from connectors.base import Account, Capabilities
+from connectors.base import Account, Capabilities, Version
+from connectors.exchange_ews import writes
 from connectors.exchange_ews.attachments import read_attachment
 from connectors.exchange_ews.changes import read_changes, read_items
 from connectors.exchange_ews.connect import connect, server_version
 from connectors.exchange_ews.folders import read_folders
 from connectors.exchange_ews.protocol import OneAttempt
-from terracrm.domain.records import AttachmentInfo, Change, Folder, Page
+from terracrm.domain.records import AttachmentInfo, Body, Change, ContactRecord, Folder, Page, StreamKind
 
 
 class ExchangeEWS:
@@ -50,6 +51,30 @@ class ExchangeEWS:
     def attachment(self, info: AttachmentInfo, max_bytes: int) -> bytes:
         """The content of one attachment; Exchange answers it in one piece, so its listed size is asked first."""
         return read_attachment(self._account, info, max_bytes)
+
+    def ensure_folder(self, parent: str, name: str, kind: StreamKind) -> Folder:
+        """A folder in a well-known one."""
+        return writes.ensure_folder(self._account, parent, name, kind)
+
+    def create(self, folder: Folder, record: ContactRecord, key: str) -> Version:
+        """A new contact."""
+        return writes.create(self._account, folder, record, key)
+
+    def find_by_key(self, folder: Folder, key: str) -> Version | None:
+        """What was created with this key."""
+        return writes.find_by_key(self._account, folder, key)
+
+    def read_body(self, remote_id: str) -> tuple[Body, Version]:
+        """The notes as the mailbox keeps them."""
+        return writes.read_body(self._account, remote_id)
+
+    def update(self, remote_id: str, record: ContactRecord, fields: Collection[str], version: str) -> Version:
+        """Write these fields of a contact."""
+        return writes.update(self._account, remote_id, record, fields, version)
+
+    def delete(self, remote_id: str, version: str) -> None:
+        """Move an item to Deleted Items."""
+        writes.delete(self._account, remote_id, version)
 
     def close(self) -> None:
         """Close the connections; the object is of no use afterwards."""

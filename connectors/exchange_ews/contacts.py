@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
+from connectors.exchange_ews import named
 from connectors.exchange_ews.elements import Item
 from connectors.exchange_ews.services import Shape, field, numbered
 from terracrm.domain.records import ContactRecord, LabelledAddress, Phone, PostalAddress
@@ -41,6 +43,7 @@ SHAPE = Shape(
         *(field(f"contacts:PhysicalAddress:{part}", key) for part in ADDRESS_PARTS for key in ADDRESSES),
         *(field("contacts:PhoneNumber", key) for key in PHONES),
         *(numbered("Address", number, "String") for number in ORIGINAL_EMAILS.values()),
+        *named.PATHS,
     ),
     body_type="Text",
 )
@@ -61,17 +64,20 @@ def contact(item: Item) -> ContactRecord:
         emails=_emails(item),
         phones=tuple(
             Phone(phone_label(entry.attribute("Key")), entry.own_text)
-            for entry in item.items("PhoneNumbers")
+            for entry in _ordered(item, "PhoneNumbers", PHONES)
             if entry.own_text
         ),
         postal_addresses=tuple(
-            address for entry in item.items("PhysicalAddresses") if (address := _postal_address(entry)) is not None
+            address
+            for entry in _ordered(item, "PhysicalAddresses", ADDRESSES)
+            if (address := _postal_address(entry)) is not None
         ),
         website=item.text("BusinessHomePage"),
         birthday=birthday(item.text("Birthday")),
         notes=item.body("Body")[0].strip(),
         categories=item.strings("Categories"),
         is_private=item.is_private,
+        card=named.card(item),
     )
 
 
@@ -96,10 +102,16 @@ def birthday(text: str) -> date | None:
         return None
 
 
+def _ordered(item: Item, name: str, keys: Sequence[str]) -> list[Item]:
+    """The entries of a list by their keys: whatever order a server answers them in, it is the same contact."""
+    ranks = {key: rank for rank, key in enumerate(keys)}
+    return sorted(item.items(name), key=lambda entry: ranks.get(entry.attribute("Key"), len(keys)))
+
+
 def _emails(item: Item) -> tuple[LabelledAddress, ...]:
     originals = item.extended()
     found = []
-    for entry in item.items("EmailAddresses"):
+    for entry in _ordered(item, "EmailAddresses", EMAILS):
         key, address = entry.attribute("Key"), entry.own_text
         original = originals.get(str(ORIGINAL_EMAILS.get(key, "")), "")
         if entry.attribute("RoutingType") == "EX" and "@" in original:

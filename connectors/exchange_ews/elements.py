@@ -94,12 +94,13 @@ class Item:
         return (Item(child) for child in self._element)
 
     def extended(self) -> dict[str, str]:
-        """The values of the extended properties: by tag ("0x5d01") or by property id ("32900"), in lower case."""
+        """The values of the extended properties: by tag ("0x5d01"), property id ("32900") or name, in lower case."""
         found = {}
         for entry in self._element.iterchildren(T + "ExtendedProperty"):
             uri, value = entry.find(T + "ExtendedFieldURI"), entry.findtext(T + "Value")
             if uri is not None and value:
-                found[(uri.get("PropertyTag") or uri.get("PropertyId") or "").lower()] = value
+                name = uri.get("PropertyTag") or uri.get("PropertyId") or uri.get("PropertyName") or ""
+                found[name.lower()] = value
         return found
 
     @property

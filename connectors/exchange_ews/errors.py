@@ -19,7 +19,16 @@ from exchangelib import errors as ews
 from lxml import etree
 from urllib3.exceptions import NameResolutionError
 
-from terracrm.errors import AuthFailed, ConnectorError, CursorExpired, ItemGone, ItemRejected, Temporary, Unsupported
+from terracrm.errors import (
+    AuthFailed,
+    ConnectorError,
+    CursorExpired,
+    ItemGone,
+    ItemRejected,
+    Temporary,
+    Unsupported,
+    VersionConflict,
+)
 
 PROVIDER_ERRORS = (
     ews.EWSError,
@@ -51,6 +60,16 @@ DENIED = {
 }
 CURSOR_EXPIRED = frozenset({"ErrorInvalidSyncStateData"})
 GONE = frozenset({"ErrorItemNotFound", "ErrorFolderNotFound", "ErrorSyncFolderNotFound", "ErrorInvalidFolderId"})
+CHANGED = frozenset(
+    {
+        "ErrorIrresolvableConflict",
+        "ErrorStaleObject",
+        "ErrorInvalidChangeKey",
+        "ErrorChangeKeyRequired",
+        "ErrorChangeKeyRequiredForWriteOperations",
+    }
+)
+CHANGED_SINCE = "The item has changed in the mailbox since it was read."
 UNSUPPORTED = {
     "ErrorInvalidServerVersion": "The server speaks no version of EWS since Exchange 2010.",
     "ErrorInvalidSchemaVersionForMailboxVersion": "This mailbox lives on a server of another Exchange version.",
@@ -72,6 +91,7 @@ PLAIN = {
     "ErrorInsufficientResources": "Exchange is short of resources.",
     "ErrorNotEnoughMemory": "Exchange is short of memory.",
     "ErrorNoRespondingCASInDestinationSite": "The Exchange server of this mailbox does not respond.",
+    "ErrorQuotaExceeded": "The mailbox is full: its owner must make room.",
 }
 EVERYTHING = frozenset({*DENIED, *UNSUPPORTED, *BUSY, *PLAIN})
 """Codes that mean the mailbox or the server, whatever they are reported for."""
@@ -89,8 +109,30 @@ SICK_ITEM = {
     "ErrorMessageSizeExceeded": "This item is larger than the server hands out",
     "ErrorInvalidIdMalformed": "The id of this item is malformed",
     "ErrorInvalidId": "The id of this item is malformed",
+    "ErrorInvalidIdEmpty": "The id of this item is malformed",
 }
 """Codes that one item can cause. Exchange reports them for the item, or (rarely) fails the whole batch with them."""
+
+REFUSED = {
+    "ErrorPropertyUpdate": "Exchange refuses a value, most likely because it is too long",
+    "ErrorInvalidPropertySet": "Exchange does not let a property of this item be set",
+    "ErrorInvalidPropertyDelete": "Exchange does not let a property of this item be taken off",
+    "ErrorInvalidPropertyAppend": "Exchange does not let a property of this item be added to",
+    "ErrorInvalidExtendedPropertyValue": "Exchange refuses the value of a named property",
+    "ErrorInvalidSmtpAddress": "Exchange refuses an e-mail address",
+    "ErrorIncorrectUpdatePropertyCount": "Exchange does not understand a change of this item",
+    "ErrorUpdatePropertyMismatch": "Exchange does not understand a change of this item",
+    "ErrorItemSave": "Exchange cannot save this item",
+    "ErrorItemSavePropertyError": "Exchange cannot save a property of this item",
+    "ErrorFolderSave": "Exchange cannot save this folder",
+    "ErrorFolderSavePropertyError": "Exchange cannot save a property of this folder",
+    "ErrorFolderExists": "There is a folder of that name already",
+    "ErrorObjectTypeChanged": "The item is of another kind",
+    "ErrorCannotCreateContactInNonContactFolder": "The folder is not for contacts",
+    "ErrorCannotCreateCalendarItemInNonCalendarFolder": "The folder is not a calendar",
+    "ErrorCannotDeleteObject": "Exchange does not let this item be deleted",
+}
+"""Codes that a write of one item or folder can cause."""
 
 
 @contextmanager
@@ -200,6 +242,10 @@ def _response_code(error: ews.ResponseMessageError) -> ConnectorError:
         return CursorExpired("Exchange no longer knows the position in this folder.")
     if code in GONE:
         return ItemGone("The item or folder is no longer there.")
+    if code in CHANGED:
+        return VersionConflict(CHANGED_SINCE)
+    if code in REFUSED:
+        return ItemRejected(f"{REFUSED[code]} ({code}: {_short(error)}).")
     if code in DENIED:
         return AuthFailed(f"{DENIED[code]} ({code})")
     if code in UNSUPPORTED:

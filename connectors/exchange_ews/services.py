@@ -30,30 +30,32 @@ from terracrm.errors import Temporary
 _CERTAIN = (ErrorItemNotFound, ErrorItemCorrupt, ErrorCorruptData, ErrorInvalidIdMalformed)
 """What Exchange says of one item and means of it."""
 _NAMESPACES = {"m": MESSAGES, "t": TYPES}
+Path = tuple[str, tuple[tuple[str, str], ...]]
+"""The path of a property: the element that names it, and its attributes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Which properties of an item or folder an answer carries: `paths` are elements as `field()` makes them."""
 
-    paths: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    paths: tuple[Path, ...] = ()
     body_type: str = ""
     unique_body_type: str = ""
 
 
-def field(uri: str, index: str = "") -> tuple[str, tuple[tuple[str, str], ...]]:
+def field(uri: str, index: str = "") -> Path:
     """The path of a property, or of one entry of a dictionary property."""
     if index:
         return "IndexedFieldURI", (("FieldURI", uri), ("FieldIndex", index))
     return "FieldURI", (("FieldURI", uri),)
 
 
-def tagged(tag: str, kind: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+def tagged(tag: str, kind: str) -> Path:
     """The path of a MAPI property by its tag, such as 0x5D01."""
     return "ExtendedFieldURI", (("PropertyTag", tag), ("PropertyType", kind))
 
 
-def numbered(property_set: str, number: int, kind: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+def numbered(property_set: str, number: int, kind: str) -> Path:
     """The path of a MAPI property by its number in a set that EWS knows by name."""
     return "ExtendedFieldURI", (
         ("DistinguishedPropertySetId", property_set),
@@ -93,7 +95,7 @@ class GetFolders(Operation):
     def call(self, names: Sequence[str], shape: Shape) -> list[Element | None]:
         """The folders of these names, in their order."""
         request = element("m:GetFolder")
-        request.append(_shape("m:FolderShape", shape))
+        request.append(shape_element("m:FolderShape", shape))
         request.append(distinguished("m:FolderIds", names, self.account.primary_smtp_address))
         with errors.translated(self.protocol.server):
             answers = list(self._get_elements(payload=request))
@@ -131,7 +133,7 @@ class FindFolders(Operation):
 
     def _page(self, shape: Shape, offset: int) -> Element:
         request = element("m:FindFolder", Traversal="Deep")
-        request.append(_shape("m:FolderShape", shape))
+        request.append(shape_element("m:FolderShape", shape))
         view = {"MaxEntriesReturned": str(self.PAGE_SIZE), "Offset": str(offset), "BasePoint": "Beginning"}
         request.append(element("m:IndexedPageFolderView", **view))
         request.append(distinguished("m:ParentFolderIds", ["msgfolderroot"], self.account.primary_smtp_address))
@@ -160,7 +162,7 @@ class SyncItems(Operation):
     def call(self, folder_id: str, state: str | None, page_size: int) -> list[Element]:
         """The Create, Update, Delete and ReadFlagChange elements; `state` and `is_last` then belong to this page."""
         request = element("m:SyncFolderItems")
-        request.append(_shape("m:ItemShape", Shape()))
+        request.append(shape_element("m:ItemShape", Shape()))
         folder = etree.SubElement(request, f"{M}SyncFolderId")
         etree.SubElement(folder, f"{T}FolderId", Id=folder_id)
         if state:
@@ -234,7 +236,7 @@ class GetItems(Operation):
 
     def _batch(self, ids: Sequence[str], shape: Shape) -> list[Element | Exception]:
         request = element("m:GetItem")
-        request.append(_shape("m:ItemShape", shape))
+        request.append(shape_element("m:ItemShape", shape))
         items = etree.SubElement(request, f"{M}ItemIds")
         for item_id in ids:
             etree.SubElement(items, f"{T}ItemId", Id=item_id)
@@ -276,7 +278,8 @@ def distinguished(tag: str, names: Sequence[str], address: str) -> Element:
     return ids
 
 
-def _shape(tag: str, shape: Shape) -> Element:
+def shape_element(tag: str, shape: Shape) -> Element:
+    """What an answer shall show; `tag` with its prefix."""
     made = element(tag)
     etree.SubElement(made, f"{T}BaseShape").text = "IdOnly"
     if shape.body_type:

@@ -240,7 +240,8 @@ class ChangeKind(StrEnum):
 class Change:
     """One change of a folder: `record` for created and updated items, `error` where the item cannot be read.
 
-    `version` is the provider's change key or etag. A READ_FLAG change carries only `is_read`.
+    `version` is the provider's change key or etag. A READ_FLAG change carries only `is_read`. `key` is what we created
+    the item with; a copy that the user makes of it has the same.
     """
 
     kind: ChangeKind
@@ -249,6 +250,7 @@ class Change:
     record: Record | None = None
     is_read: bool | None = None
     error: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,7 +267,7 @@ class TestContacts:
             LabelledAddress("1", "vera@client.test", "Vera"),
             LabelledAddress("3", "v@home.test"),
         )
-        assert record.phones == (Phone("business", "+7 1"), Phone("mobile", "+7 2"), Phone("business_2", "+7 3"))
+        assert record.phones == (Phone("business", "+7 1"), Phone("business_2", "+7 3"), Phone("mobile", "+7 2"))
         assert record.birthday == date(1980, 5, 3)
 
     def test_phone_labels_are_words_and_distinct(self) -> None:
