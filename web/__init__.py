@@ -14,6 +14,7 @@ from terracrm import secrets
 from terracrm.config import Settings
 from web import (
     assets,
+    attachments,
     companies,
     contacts,
     database,
@@ -39,6 +40,7 @@ BLUEPRINTS = (
     companies.pages,
     contacts.pages,
     messages.pages,
+    attachments.pages,
     meetings.pages,
     search.pages,
     mailboxes.pages,

@@ -1,6 +1,7 @@
 """One database transaction for each request (invariant 9).
 
-It opens when first used. A POST that ends without an error commits; everything else is rolled back.
+It opens when first used. A POST that ends without an error commits, and a GET that has to be kept (`keep`);
+everything else is rolled back.
 """
 
 from __future__ import annotations
@@ -36,8 +37,14 @@ def give_up() -> None:
         g.session.rollback()
 
 
+def keep() -> None:
+    """Commit what this GET has noted: who downloaded what goes into the audit log (A4)."""
+    g.is_kept = True
+
+
 def _commit(response: Response) -> Response:
-    if "session" in g and request.method == "POST" and not g.get("failed", False):
+    is_kept = request.method == "POST" or g.get("is_kept", False)
+    if "session" in g and is_kept and not g.get("failed", False):
         g.session.commit()
     return response
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import nh3
 from markupsafe import Markup
+
+from terracrm.domain.attachments import reference
 
 TAGS = nh3.ALLOWED_TAGS | {"font", "center", "u", "s", "big", "tt", "address", "section", "article", "header", "footer"}
 CELL = {"align", "valign", "bgcolor", "width", "height"}
@@ -50,14 +53,23 @@ class CleanMail:
     remote_images: int
 
 
-def clean(html: str, remote_images: bool = False) -> CleanMail:
-    """The mail without anything that runs, sends or phones home; remote images stay only when wanted."""
+def clean(html: str, remote_images: bool = False, inline: Mapping[str, str] | None = None) -> CleanMail:
+    """The mail without anything that runs, sends or phones home; remote images stay only when wanted.
+
+    `inline` has the addresses of the images that came with the mail, by what it calls them (`reference`). One that
+    it lacks keeps its place and its description.
+    """
     remote = 0
+    attached = inline or {}
 
     def attribute(tag: str, name: str, value: str) -> str | None:
         nonlocal remote
         if tag == "img" and name == "src":
             source = value.strip().lower()
+            if address := attached.get(reference(value)):
+                return address
+            if source.startswith("cid:"):
+                return None
             if source.startswith(REMOTE):
                 remote += 1
                 return value if remote_images else BLOCKED

@@ -7,7 +7,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response as AnyResponse
 
 from terracrm.services import messages
-from web import mail_html, mail_text, queries
+from web import attachments, mail_html, mail_text, queries
 from web.database import session
 from web.security import mail_policy
 from web.signed_in import viewer
@@ -43,7 +43,9 @@ def body(message_id: int) -> Response:
     """The body of an HTML mail, cleaned, under a policy that lets nothing run."""
     found = messages.body(session(), viewer(), message_id)
     images = _may_show_images(message_id)
-    response = Response(render_template("messages/body.html", mail=mail_html.clean(found.html, images)))
+    attached = attachments.images(attachments.files(message_id))
+    mail = mail_html.clean(found.html, images, attached)
+    response = Response(render_template("messages/body.html", mail=mail))
     response.headers["Content-Security-Policy"] = mail_policy(images)
     return response
 
@@ -62,9 +64,17 @@ def unmatched() -> str:
 def _page(message_id: int, images: str) -> str:
     found = messages.page(session(), viewer(), message_id)
     fresh, quoted = mail_text.split(found.body.text)
-    remote_images = mail_html.clean(found.body.html).remote_images if found.body.html else 0
+    files = attachments.files(message_id)
+    attached = attachments.images(files)
+    remote_images = mail_html.clean(found.body.html, inline=attached).remote_images if found.body.html else 0
     return render_template(
-        "messages/show.html", mail=found, fresh=fresh, quoted=quoted, remote_images=remote_images, images=images
+        "messages/show.html",
+        mail=found,
+        fresh=fresh,
+        quoted=quoted,
+        remote_images=remote_images,
+        images=images,
+        **attachments.box(message_id, files),
     )
 
 

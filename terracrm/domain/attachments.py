@@ -58,12 +58,12 @@ def file_name(name: str, content_type: str = "") -> str:
 def references(body_html: str) -> frozenset[str]:
     """What the images of an HTML body refer to, each as `reference` makes them comparable."""
     found = ["".join(match) for match in _SOURCE.findall(body_html)]
-    return frozenset(map(reference, found + _STYLE_URL.findall(body_html))) - {""}
+    return frozenset(reference(html.unescape(each)) for each in found + _STYLE_URL.findall(body_html)) - {""}
 
 
 def reference(text: str) -> str:
     """A cid: URL, a Content-ID with or without its brackets, or a Content-Location, so that equal ones are equal."""
-    text = html.unescape(text).strip()
+    text = text.strip()
     if text[:4].lower() == "cid:":
         text = unquote(text[4:])
     return text.strip().strip("<>").strip().lower()

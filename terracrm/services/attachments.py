@@ -201,7 +201,7 @@ def _stored(
     ).first()
     if found is None:
         raise NotFound("The content of this attachment is not here.")
-    return found._tuple()
+    return found
 
 
 def _require_readable(session: Session, viewer: Viewer, message_id: int) -> None:

@@ -15,7 +15,6 @@ from terracrm.models import (
     Link,
     Mailbox,
     Message,
-    MessageAttachment,
     MessageBody,
     MessageCopy,
     MirrorFolder,
@@ -60,7 +59,6 @@ class MessagePage:
     message: Message
     body: MessageBody
     people: list[Person]
-    attachments: list[MessageAttachment]
     copies: list[Copy]
     mailbox: str
     thread: list[ThreadMessage]
@@ -86,13 +84,6 @@ def page(session: Session, viewer: Viewer, message_id: int) -> MessagePage:
         message=message,
         body=_body(session, message_id),
         people=people,
-        attachments=list(
-            session.scalars(
-                select(MessageAttachment)
-                .where(MessageAttachment.activity_id == message_id)
-                .order_by(MessageAttachment.position)
-            )
-        ),
         copies=_copies(session, message_id, people),
         mailbox=mailbox.address if mailbox else "",
         thread=_thread(session, viewer, message),

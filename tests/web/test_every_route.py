@@ -20,6 +20,9 @@ GET = {
     "/messages/<question>": ("->", 200, 404, 200, 404),
     "/messages/<pictures>/body": ("->", 200, 404, 200, 404),
     "/messages/<pictures>/images": ("->", 302, 302, 302, 302),
+    "/messages/<question>/attachments": ("->", 302, 302, 302, 302),
+    "/messages/<question>/attachments/0": ("->", 302, 404, 302, 404),
+    "/messages/<question>/inline/0": ("->", 404, 404, 404, 404),
     "/messages/unmatched": ("->", 200, 200, 200, 403),
     "/meetings/<tasting>": ("->", 200, 404, 200, 404),
     "/search": ("->", 200, 200, 200, 200),
@@ -30,6 +33,9 @@ GET = {
     "/static/terracrm.css": (200, 200, 200, 200, 200),
 }
 POST = {
+    "/messages/<question>/attachments": ("->", 302, 404, 302, 404),
+    "/messages/<question>/attachments/0": ("->", 404, 404, 404, 404),
+    "/messages/<question>/attachments/0/fetch": ("->", 302, 404, 302, 404),
     "/messages/<pictures>/images": ("->", 200, 404, 200, 404),
     "/sign-in": (401, 401, 401, 401, 401),
     "/sign-out": ("->", 302, 302, 302, 302),

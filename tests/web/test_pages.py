@@ -85,7 +85,7 @@ def test_a_message_shows_its_thread_copies_attachments_and_reason(signed_in: Sig
     [first, second] = texts(anna, path, "//ol[@class='thread']/li")
     assert "this message" in first
     assert "Высылаю договор" in second
-    assert "заявка.pdf" in texts(anna, path, "//section[@aria-labelledby='attachments']")[0]
+    assert "заявка.pdf" in texts(anna, path, "//section[@id='attachments']")[0]
     assert "anna@romashka.example" in texts(anna, path, "//section[@aria-labelledby='copies']")[0]
     assert "known by the address" in texts(anna, path, "//section[@aria-labelledby='why']")[0]
 
@@ -100,7 +100,7 @@ def test_an_html_mail_is_framed_without_scripts_and_remote_images(signed_in: Sig
     for unwanted in ("evil.example", "script", "onclick"):
         assert unwanted not in body.text
     policy = body.headers["Content-Security-Policy"]
-    assert "img-src data:;" in policy
+    assert "img-src 'self' data:;" in policy
     assert "sandbox allow-same-origin" in policy
     assert "allow-scripts" not in policy
 
@@ -112,7 +112,7 @@ def test_images_are_shown_for_once_and_only_when_asked(signed_in: SignIn, ids: d
     [frame] = html.fromstring(answer.text).xpath("//iframe")
     body = anna.get(frame.get("src"))
     assert 'src="https://evil.example/p.gif"' in body.text
-    assert "img-src data: https: http:;" in body.headers["Content-Security-Policy"]
+    assert "img-src 'self' data: https: http:;" in body.headers["Content-Security-Policy"]
     assert "evil.example" not in anna.get(f"{path}/body").text
     assert "evil.example" not in anna.get(f"{path}/body?images=1").text
     viktor = signed_in("viktor").get(frame.get("src"))
