@@ -9,7 +9,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from sqlalchemy.orm import Session
 
-from terracrm.domain.names import company_key, name_key
+from terracrm.domain.names import company_key, e164, name_key
 from terracrm.models import (
     Activity,
     ActivityMailbox,
@@ -125,8 +125,10 @@ class Office:
             team=company.team if company else None,
             **values,
         )
-        row.addresses = [ContactAddress(address=address, written=address, label="1")]
-        row.phones = [ContactPhone(number=phone, label="mobile")] if phone else []
+        row.addresses = [
+            ContactAddress(address=address, domain=address.partition("@")[2], written=address, label="1")
+        ]
+        row.phones = [ContactPhone(number=phone, e164=e164(phone), label="mobile")] if phone else []
         row.postal_addresses = [
             ContactPostalAddress(label="business", street="Tverskaya 1", city="Moscow", postal_code="125009")
         ]
@@ -157,6 +159,7 @@ class Office:
                     name=contact.display_name
                     if contact
                     else (address.partition("@")[0].capitalize() if is_ours else ""),
+                    domain="" if is_ours else address.partition("@")[2],
                     contact_id=contact.id if contact else None,
                     company_id=company.id if company else None,
                     match_method="internal" if is_ours else ("address" if contact else ("domain" if company else "")),

@@ -31,6 +31,7 @@ from web import (
     security,
     sign_in,
     signed_in,
+    tray,
     words,
 )
 
@@ -42,6 +43,7 @@ BLUEPRINTS = (
     messages.pages,
     attachments.pages,
     meetings.pages,
+    tray.pages,
     search.pages,
     mailboxes.pages,
     sign_in.pages,

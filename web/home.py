@@ -5,7 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from terracrm.models import utcnow
+from terracrm.services import tray
 from terracrm.services.overview import overview
+from web.configured import settings
 from web.database import session
 from web.signed_in import viewer
 
@@ -15,4 +17,6 @@ pages = Blueprint("home", __name__)
 @pages.get("/")
 def show() -> str:
     """Counts, what is new, what comes next."""
-    return render_template("home/show.html", overview=overview(session(), viewer(), utcnow()))
+    now = utcnow()
+    found = overview(session(), viewer(), now, tray.oldest_arrival(settings().mirror.unmatched_days, now))
+    return render_template("home/show.html", overview=found)

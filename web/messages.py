@@ -1,4 +1,4 @@
-"""Mail: a message with its thread, its body in a frame of its own, and the mail that matches no client."""
+"""Mail: a message with its thread, and its body in a frame of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response as AnyResponse
 
 from terracrm.services import messages
-from web import attachments, mail_html, mail_text, queries
+from web import attachments, mail_html, mail_text
 from web.database import session
 from web.security import mail_policy
 from web.signed_in import viewer
@@ -51,14 +51,9 @@ def body(message_id: int) -> Response:
 
 
 @pages.get("/unmatched")
-def unmatched() -> str:
-    """Mail that belongs to no known client."""
-    after = queries.cursor()
-    page = messages.unmatched(session(), viewer(), after)
-    if queries.is_fragment():
-        return render_template("timeline/more.html", page=page, after=after)
-    total = messages.count_unmatched(session(), viewer())
-    return render_template("messages/unmatched.html", page=page, after=after, total=total)
+def unmatched() -> AnyResponse:
+    """Where the mail without a client was listed before there was the tray."""
+    return redirect(url_for("tray.index"))
 
 
 def _page(message_id: int, images: str) -> str:

@@ -44,8 +44,11 @@ def choice(name: str, choices: tuple[str, ...]) -> str:
 def number(name: str, largest: int = LARGEST_ID) -> int | None:
     """A positive number, or None."""
     found = request.args.get(name, "").strip()
-    if not found:
-        return None
+    return whole(found, largest) if found else None
+
+
+def whole(found: str, largest: int = LARGEST_ID) -> int:
+    """The positive number that a text is."""
     if not (found.isascii() and found.isdecimal() and len(found) < 12 and 0 < int(found) <= largest):
         refuse(lazy_gettext("“%(value)s” is not a number that can be used here.", value=found[:MAX_TEXT]))
     return int(found)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask import session as cookie
 from flask_login import current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
-from terracrm.config import Settings
 from terracrm.models import utcnow
 from terracrm.services import sign_in
+from web.configured import settings
 from web.database import session
 from web.signed_in import SignedIn, public, safe_next
 
@@ -31,7 +31,7 @@ def form() -> str | Response:
 @public
 def enter() -> Response | tuple[str, int]:
     """Sign in; every failure looks the same."""
-    web = _settings().web
+    web = settings().web
     name, password = request.form.get("name", ""), request.form.get("password", "")
     lockout = sign_in.Lockout(web.login_attempts, timedelta(minutes=web.lockout_minutes))
     user = sign_in.sign_in(session(), name.replace("\x00", ""), password, lockout, utcnow())
@@ -54,8 +54,3 @@ def leave() -> Response:
     logout_user()
     cookie.clear()
     return redirect(url_for("sign_in.form"))
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.extensions["terracrm_settings"]
-    return settings

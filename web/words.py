@@ -67,9 +67,11 @@ RESPONSES: Words = {
     "": lazy_pgettext("answer", "no answer yet"),
 }
 MATCHES: Words = {
+    "decision": lazy_gettext("somebody decided who it is"),
     "address": lazy_gettext("known by the address"),
     "domain": lazy_gettext("known by the company's domain"),
     "internal": lazy_gettext("our own domain"),
+    "ambiguous": lazy_gettext("several people have the address"),
     "": lazy_gettext("not known"),
 }
 RULES: Words = {
@@ -79,6 +81,7 @@ RULES: Words = {
     "contacts_folder": lazy_gettext("it is in the contacts folder"),
     "sent": lazy_gettext("we wrote to this person"),
     "sent_mail": lazy_gettext("we wrote to this person"),
+    "tray": lazy_gettext("somebody took it out of the tray"),
 }
 SHARING: Words = {
     str(int(Sharing.PRIVATE)): lazy_gettext("only for those whose mailboxes hold it"),
@@ -141,6 +144,49 @@ DANGER_HELP: Words = {
     "active": lazy_gettext("It is a page or a drawing that can run scripts when it is opened in a browser."),
     "hidden": lazy_gettext("It is encrypted or packed, so that nobody could look what is inside."),
 }
+REASONS: Words = {
+    "same_address": lazy_pgettext("candidate", "has this address"),
+    "same_account": lazy_pgettext("candidate", "same mailbox, written otherwise"),
+    "same_phone": lazy_pgettext("candidate", "same phone"),
+    "same_website": lazy_pgettext("candidate", "its website"),
+    "same_domain": lazy_pgettext("candidate", "its people write from this domain"),
+    "similar_name": lazy_pgettext("candidate", "similar name"),
+    "similar_address": lazy_pgettext("candidate", "the address reads like the name"),
+    "same_company": lazy_pgettext("candidate", "same company"),
+}
+DANGERS: Words = {
+    "disguised": lazy_pgettext("file", "not what it says"),
+    "deceptive": lazy_pgettext("file", "misleading name"),
+    "program": lazy_pgettext("file", "program"),
+    "archive": lazy_pgettext("file", "program inside"),
+    "macro": lazy_pgettext("file", "macros"),
+    "active": lazy_pgettext("file", "web page"),
+    "hidden": lazy_pgettext("file", "cannot be checked"),
+}
+DANGER_HELP: Words = {
+    "disguised": lazy_gettext(
+        "Its content is of another kind than its name says. Harmless files have no need to hide."
+    ),
+    "deceptive": lazy_gettext("Its name hides what kind of file it is: it is not the document it looks like."),
+    "program": lazy_gettext("It is a program, a script or a file that can start one. Outlook blocks such files."),
+    "archive": lazy_gettext("There is a program, a script or a document with macros in this archive."),
+    "macro": lazy_gettext("It may hold macros, small programs that run when it is opened."),
+    "active": lazy_gettext("It is a page or a drawing that can run scripts when it is opened in a browser."),
+    "hidden": lazy_gettext("It is encrypted or packed, so that nobody could look what is inside."),
+}
+WARNINGS: Words = {
+    "owners": lazy_gettext("They belong to different people or teams."),
+    "birthdays": lazy_gettext("They have different birthdays."),
+    "companies": lazy_gettext("They are with different companies."),
+    "names": lazy_gettext("Their names have no word in common."),
+}
+LIKENESS: Words = {
+    "address": lazy_pgettext("both", "same e-mail address"),
+    "phone": lazy_pgettext("both", "same phone"),
+    "name": lazy_pgettext("both", "same name"),
+    "website": lazy_pgettext("both", "same website"),
+    "domain": lazy_pgettext("both", "people write from the other's domain"),
+}
 GROUPS = {
     "danger": DANGERS,
     "danger_help": DANGER_HELP,
@@ -154,6 +200,7 @@ GROUPS = {
     "response": RESPONSES,
     "match": MATCHES,
     "rule": RULES,
+    "reason": REASONS,
     "sharing": SHARING,
     "label": LABELS,
     "field": FIELDS,

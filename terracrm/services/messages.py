@@ -1,4 +1,4 @@
-"""Mail as the portal reads it: a message with its thread, and the mail that matches no client."""
+"""Mail as the portal reads it: a message with its thread."""
 
 from __future__ import annotations
 
@@ -94,20 +94,6 @@ def body(session: Session, viewer: Viewer, message_id: int) -> MessageBody:
     """The body alone, under the same rule."""
     _readable(session, viewer, message_id)
     return _body(session, message_id)
-
-
-def unmatched(session: Session, viewer: Viewer, after: timeline.Cursor | None = None) -> timeline.Page:
-    """The mail that belongs to no known client, newest first; Forbidden for a role that reads no mail."""
-    access.require_content(viewer)
-    only = [Activity.is_matched.is_(False), Activity.kind == ActivityKind.MAIL]
-    return timeline.everywhere(session, viewer, after=after, only=only)
-
-
-def count_unmatched(session: Session, viewer: Viewer) -> int:
-    """How much of that mail there is."""
-    condition = access.readable_activities(viewer) & Activity.is_matched.is_(False)
-    condition &= Activity.kind == ActivityKind.MAIL
-    return session.scalar(select(func.count()).select_from(Activity).where(condition)) or 0
 
 
 def _readable(session: Session, viewer: Viewer, message_id: int) -> tuple[Activity, Message]:

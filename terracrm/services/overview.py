@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from terracrm.models import Activity
-from terracrm.services import access, companies, contacts, mailbox_health, messages, timeline
+from terracrm.services import access, companies, contacts, mailbox_health, timeline, tray
 from terracrm.services.access import Viewer
 
 RECENT_DAYS = 7
@@ -24,14 +24,14 @@ class Overview:
     companies: int
     contacts: int
     recent_activities: int
-    unmatched: int
+    unknown_senders: int
     latest: list[timeline.Entry]
     upcoming: list[timeline.Entry]
     mailboxes: list[mailbox_health.MailboxHealth]
 
 
-def overview(session: Session, viewer: Viewer, now: datetime) -> Overview:
-    """All of it as this viewer sees it."""
+def overview(session: Session, viewer: Viewer, now: datetime, unknown_since: datetime | None) -> Overview:
+    """All of it as this viewer sees it; `unknown_since` is what the tray shows, see `tray.oldest_arrival`."""
     recent = [Activity.occurred_at > now - timedelta(days=RECENT_DAYS), Activity.occurred_at <= now]
     past = timeline.Filters(until=now)
     matched = Activity.is_matched.is_not(False)  # said this way, SQLite walks the times, not the index of the flag
@@ -42,7 +42,7 @@ def overview(session: Session, viewer: Viewer, now: datetime) -> Overview:
             select(func.count()).select_from(Activity).where(access.activities(viewer), *recent)
         )
         or 0,
-        unmatched=messages.count_unmatched(session, viewer),
+        unknown_senders=tray.count(session, viewer, unknown_since),
         latest=timeline.everywhere(session, viewer, past, only=[matched], limit=LATEST_SHOWN).entries,
         upcoming=timeline.upcoming_meetings(session, viewer, now, UPCOMING_SHOWN),
         mailboxes=mailbox_health.all_mailboxes(session, viewer, now),

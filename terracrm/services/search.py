@@ -7,7 +7,7 @@ so that no query can break the syntax of either full-text engine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -80,19 +80,30 @@ def find(session: Session, viewer: Viewer, query: str, after: timeline.Cursor | 
 
     `after` continues the history; the clients are then left out. A query without a word finds nothing.
     """
-    words = stem(query[:MAX_QUERY]).split()[:MAX_WORDS]
+    words = _words(query)
     if not words:
         return Found([], [], timeline.Page([], None))
-    found_companies: list[companies.CompanyRow] = []
-    found_contacts: list[contacts.ContactRow] = []
-    if after is None:
-        company_ids = _ids(session, "company_search", words)
-        found_companies = companies.some(session, viewer, Company.id.in_(company_ids), PEOPLE_SHOWN)
-        contact_ids = _ids(session, "contact_search", words)
-        found_contacts = contacts.some(session, viewer, Contact.id.in_(contact_ids), PEOPLE_SHOWN)
+    found = clients(session, viewer, query) if after is None else Found([], [], timeline.Page([], None))
     if not viewer.reads_content:
-        return Found(found_companies, found_contacts, timeline.Page([], None))
-    return Found(found_companies, found_contacts, _history(session, viewer, words, after))
+        return found
+    return replace(found, history=_history(session, viewer, words, after))
+
+
+def clients(session: Session, viewer: Viewer, query: str) -> Found:
+    """The clients alone that `find` finds."""
+    nothing, words = timeline.Page([], None), _words(query)
+    if not words:
+        return Found([], [], nothing)
+    companies_found, contacts_found = (_ids(session, name, words) for name in ("company_search", "contact_search"))
+    return Found(
+        companies.some(session, viewer, Company.id.in_(companies_found), PEOPLE_SHOWN),
+        contacts.some(session, viewer, Contact.id.in_(contacts_found), PEOPLE_SHOWN),
+        nothing,
+    )
+
+
+def _words(query: str) -> list[str]:
+    return stem(query[:MAX_QUERY]).split()[:MAX_WORDS]
 
 
 def _history(session: Session, viewer: Viewer, words: list[str], after: timeline.Cursor | None) -> timeline.Page:

@@ -75,7 +75,7 @@ def _strangers(session: Session, viewer: Viewer, senders: Mapping[str, tuple[str
 
 def _near(session: Session, strangers: Sequence[Stranger]) -> dict[str, set[int]]:
     """The contacts worth a closer look for each sender."""
-    index = NameIndex(session.execute(select(Contact.id, Contact.display_name).where(is_live())).tuples())
+    index = NameIndex(session.execute(select(Contact.id, Contact.display_name).where(is_live())))
     by_address = _ids_by(session, ContactAddress.address, {stranger.address for stranger in strangers})
     by_domain = _ids_by(session, ContactAddress.domain, {stranger.domain for stranger in strangers})
     by_phone = _ids_by(session, ContactPhone.e164, {phone for stranger in strangers for phone in stranger.phones})
@@ -148,7 +148,7 @@ def _person(contact: Contact) -> Person:
 def _companies(session: Session, viewer: Viewer, strangers: Sequence[Stranger]) -> _Companies:
     """The companies that the viewer sees, and which of them people of the senders' domains belong to."""
     live = Company.merged_into_id.is_(None), Company.archived_at.is_(None), access.companies(viewer)
-    rows = session.execute(select(Company.id, Company.name, Company.website).where(*live)).tuples().all()
+    rows = session.execute(select(Company.id, Company.name, Company.website).where(*live)).all()
     domains: dict[int, set[str]] = defaultdict(set)
     for some in chunks(sorted({stranger.domain for stranger in strangers} - {""})):
         of_people = select(Contact.company_id, ContactAddress.domain).join(ContactAddress)

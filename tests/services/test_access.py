@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from terracrm.errors import Forbidden, NotFound
 from terracrm.models import Activity, Company, Contact, Mailbox, Note, Sharing
-from terracrm.services import access, companies, contacts, meetings, messages, overview, timeline
+from terracrm.services import access, companies, contacts, meetings, messages, overview, timeline, tray
 from terracrm.services.access import Viewer
 from tests.office import NOW, Office
 from tests.services.conftest import Viewers
@@ -119,7 +119,7 @@ def test_an_admin_sees_that_something_happened_but_not_what(office: Office, view
     with pytest.raises(NotFound):
         meetings.page(office.session, viewer("admin"), office.activities["tasting"].id)
     with pytest.raises(Forbidden):
-        messages.unmatched(office.session, viewer("admin"))
+        tray.listing(office.session, viewer("admin"), None)
 
 
 def test_an_unknown_role_sees_nothing(office: Office) -> None:
@@ -177,10 +177,10 @@ def test_people_see_their_own_mailboxes_and_admins_all(office: Office, viewer: V
 
 
 def test_the_home_page_counts_what_is_seen(office: Office, viewer: Viewers) -> None:
-    anna = overview.overview(office.session, viewer("anna"), NOW)
-    assert (anna.companies, anna.contacts, anna.unmatched) == (2, 2, 1)
+    anna = overview.overview(office.session, viewer("anna"), NOW, None)
+    assert (anna.companies, anna.contacts, anna.unknown_senders) == (2, 2, 1)
     assert anna.recent_activities == 6
     assert [entry.subject for entry in anna.upcoming] == ["Tasting of new cheeses"]
-    boris = overview.overview(office.session, viewer("boris"), NOW)
-    assert (boris.companies, boris.unmatched, boris.upcoming) == (2, 0, [])
-    assert overview.overview(office.session, viewer("admin"), NOW).unmatched == 0
+    boris = overview.overview(office.session, viewer("boris"), NOW, None)
+    assert (boris.companies, boris.unknown_senders, boris.upcoming) == (2, 0, [])
+    assert overview.overview(office.session, viewer("admin"), NOW, None).unknown_senders == 0
