@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.errors import Forbidden
@@ -28,6 +28,7 @@ from terracrm.models import (
     ContactTimeline,
     Mailbox,
     Note,
+    Participant,
     Sharing,
     User,
 )
@@ -151,6 +152,19 @@ def activities_of_client(viewer: Viewer) -> Condition:
 def readable_activities(viewer: Viewer) -> Condition:
     """The activities whose content this viewer may read."""
     return activities(viewer) if viewer.reads_content else false()
+
+
+def foreign_to(viewer: Viewer) -> Condition:
+    """The history of known clients none of whom this viewer sees, and that the viewer's mailboxes do not hold."""
+    known = select(Participant.activity_id).where(Participant.activity_id == Activity.id)
+    company = known.join(Company, Company.id == Participant.company_id)
+    contact = known.join(Contact, Contact.id == Participant.contact_id)
+    return and_(
+        or_(company.correlate(Activity).exists(), contact.correlate(Activity).exists()),
+        not_(company.where(companies(viewer)).correlate(Activity).exists()),
+        not_(contact.where(contacts(viewer)).correlate(Activity).exists()),
+        not_(_held(viewer)),
+    )
 
 
 def mailboxes(viewer: Viewer) -> Condition:

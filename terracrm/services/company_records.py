@@ -161,6 +161,7 @@ def drop(session: Session, policy: DomainPolicy, company: Company) -> None:
     session.execute(delete(SenderDecision).where(SenderDecision.company_id == company.id))
     session.flush()
     history.rematch(session, policy, Participant.company_id == company.id)
+    history.forget_topic(session, "company", company.id)
     forget_changes(session, "company", company.id)
     merge_privacy.drop(session, "company", company.id)
     search.remove(session, "company_search", [company.id])

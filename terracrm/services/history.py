@@ -9,19 +9,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, exists, insert, literal, select, update
+from sqlalchemy import ColumnElement, Subquery, and_, delete, exists, insert, or_, select, union, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import DomainPolicy
+from terracrm.domain.topics import COMPANY, CONTACT
 from terracrm.models import (
     Activity,
+    ActivityTopic,
+    Company,
     CompanyTimeline,
+    Contact,
     ContactAddress,
     ContactTimeline,
     Participant,
     SenderDecision,
 )
-from terracrm.services import skipped
+from terracrm.services import inheritance, skipped
 from terracrm.services.matching import AMBIGUOUS, BY_ADDRESS, INTERNAL, Match, chunks, match, match_outside
 
 
@@ -77,22 +81,33 @@ def unlink_domain(session: Session, domain: str) -> None:
 def move_contact(session: Session, contact_id: int, old_company: int | None, new_company: int | None) -> None:
     """A contact went to another company: its history goes along."""
     session.execute(update(Participant).where(Participant.contact_id == contact_id).values(company_id=new_company))
+    of_contact = select(ContactTimeline.activity_id).where(ContactTimeline.contact_id == contact_id)
     shared = select(ContactAddress.address).where(ContactAddress.contact_id == contact_id)
     _match_anew(session, Participant.address.in_(shared), Participant.match_method == AMBIGUOUS)
-    if new_company is not None:
-        _extend_company(session, new_company)
-    if old_company is not None:
-        _rebuild_companies(session, {old_company})
+    refresh(session, session.scalars(of_contact).all())
 
 
 def move_company(session: Session, old_company: int, new_company: int) -> None:
-    """One company was found to be another: all its history goes there."""
+    """One company was found to be another: all its history goes there, and what was said to be about it."""
+    of_company = select(CompanyTimeline.activity_id).where(CompanyTimeline.company_id == old_company)
+    moved = session.scalars(of_company).all()
     session.execute(update(Participant).where(Participant.company_id == old_company).values(company_id=new_company))
     session.execute(
         update(SenderDecision).where(SenderDecision.company_id == old_company).values(company_id=new_company)
     )
-    session.execute(delete(CompanyTimeline).where(CompanyTimeline.company_id == old_company))
-    _extend_company(session, new_company)
+    inheritance.hand_over(session, (COMPANY, old_company), (COMPANY, new_company))
+    refresh(session, moved)
+
+
+def forget_topic(session: Session, entity: str, entity_id: int) -> None:
+    """A contact or company goes: nothing is about it any more."""
+    refresh(session, inheritance.forget(session, (entity, entity_id)))
+
+
+def inherit(session: Session, threads: Collection[int]) -> None:
+    """Messages joined or left these conversations: what they inherit follows (M3)."""
+    for ids in chunks(sorted(inheritance.settle(session, threads))):
+        _write_timelines(session, ids)
 
 
 def rematch(session: Session, policy: DomainPolicy, *mine: ColumnElement[bool]) -> None:
@@ -101,23 +116,53 @@ def rematch(session: Session, policy: DomainPolicy, *mine: ColumnElement[bool]) 
     _settle(session, found, match(session, policy, {row.address for row in found}), *mine)
 
 
-def refresh(session: Session, activity_ids: Sequence[int]) -> None:
-    """Write the timelines of these activities anew, after their time or participants changed."""
-    ids = list(activity_ids)
-    for timeline, person in ((ContactTimeline, Participant.contact_id), (CompanyTimeline, Participant.company_id)):
+def refresh(session: Session, activity_ids: Collection[int]) -> None:
+    """Write the timelines of these activities anew, after their time, participants or topics changed.
+
+    And those of the others in their conversations that inherit something else now (M3).
+    """
+    changed = inheritance.settle_around(session, sorted(activity_ids))
+    for ids in chunks(sorted(changed.union(activity_ids))):
+        _write_timelines(session, ids)
+
+
+def _write_timelines(session: Session, ids: Sequence[int]) -> None:
+    for timeline, owners in ((ContactTimeline, _contacts_of(ids)), (CompanyTimeline, _companies_of(ids))):
         session.execute(delete(timeline).where(timeline.activity_id.in_(ids)))
-        rows = (
-            select(person, Activity.occurred_at, Activity.id, Activity.kind)
-            .join(Activity, Activity.id == Participant.activity_id)
-            .where(Activity.id.in_(ids), person.is_not(None))
-            .distinct()
+        rows = select(owners.c.owner_id, Activity.occurred_at, Activity.id, Activity.kind).join(
+            owners, owners.c.activity_id == Activity.id
         )
-        session.execute(insert(timeline).from_select(_columns(timeline), rows))
-    known = exists().where(
-        Participant.activity_id == Activity.id,
-        Participant.contact_id.is_not(None) | Participant.company_id.is_not(None),
+        columns = [next(iter(timeline.__table__.primary_key)).name, "occurred_at", "activity_id", "kind"]
+        session.execute(insert(timeline).from_select(columns, rows))
+    known = or_(
+        exists().where(ContactTimeline.activity_id == Activity.id),
+        exists().where(CompanyTimeline.activity_id == Activity.id),
     )
     session.execute(update(Activity).where(Activity.id.in_(ids)).values(is_matched=known))
+
+
+def _contacts_of(ids: Sequence[int]) -> Subquery:
+    """The contacts that took part in these activities, or that they are about; each once."""
+    took_part = select(Participant.contact_id.label("owner_id"), Participant.activity_id)
+    about = select(Contact.id, ActivityTopic.activity_id).join(Contact, Contact.id == ActivityTopic.entity_id)
+    return union(
+        took_part.where(Participant.activity_id.in_(ids), Participant.contact_id.is_not(None)),
+        about.where(ActivityTopic.activity_id.in_(ids), ActivityTopic.entity == CONTACT),
+    ).subquery()
+
+
+def _companies_of(ids: Sequence[int]) -> Subquery:
+    """The companies whose people took part in these activities, or that they are about, themselves or as a person."""
+    took_part = select(Participant.company_id.label("owner_id"), Participant.activity_id)
+    about = select(Company.id, ActivityTopic.activity_id).join(Company, Company.id == ActivityTopic.entity_id)
+    person = select(Contact.company_id, ActivityTopic.activity_id).join(Contact, Contact.id == ActivityTopic.entity_id)
+    return union(
+        took_part.where(Participant.activity_id.in_(ids), Participant.company_id.is_not(None)),
+        about.where(ActivityTopic.activity_id.in_(ids), ActivityTopic.entity == COMPANY),
+        person.where(
+            ActivityTopic.activity_id.in_(ids), ActivityTopic.entity == CONTACT, Contact.company_id.is_not(None)
+        ),
+    ).subquery()
 
 
 def _given_up() -> ColumnElement[bool]:
@@ -154,34 +199,4 @@ def _settle(
             .where(*of_address)
             .values(contact_id=now.contact_id, company_id=now.company_id, match_method=now.method)
         )
-    for ids in chunks(sorted(activities)):
-        refresh(session, ids)
-
-
-def _extend_company(session: Session, company_id: int) -> None:
-    """Insert into a company's timeline what it lacks."""
-    mine = Participant.company_id == company_id
-    there = exists().where(CompanyTimeline.activity_id == Activity.id, CompanyTimeline.company_id == company_id)
-    rows = (
-        select(literal(company_id), Activity.occurred_at, Activity.id, Activity.kind)
-        .join(Participant, Participant.activity_id == Activity.id)
-        .where(mine, ~there)
-        .distinct()
-    )
-    session.execute(insert(CompanyTimeline).from_select(_columns(CompanyTimeline), rows))
-    with_company = select(Participant.activity_id).where(mine)
-    session.execute(
-        update(Activity).where(Activity.id.in_(with_company), Activity.is_matched.is_(False)).values(is_matched=True)
-    )
-
-
-def _columns(timeline: type[ContactTimeline | CompanyTimeline]) -> list[str]:
-    first = "contact_id" if timeline is ContactTimeline else "company_id"
-    return [first, "occurred_at", "activity_id", "kind"]
-
-
-def _rebuild_companies(session: Session, company_ids: Iterable[int | None]) -> None:
-    for company_id in company_ids:
-        if company_id is not None:
-            session.execute(delete(CompanyTimeline).where(CompanyTimeline.company_id == company_id))
-            _extend_company(session, company_id)
+    refresh(session, activities)

@@ -189,6 +189,7 @@ def _forget(session: Session, source: Source, contact: Contact) -> None:
     session.flush()
     history.rematch(session, source.policy, Participant.contact_id == contact.id)
     history.unlink_addresses(session, before)
+    history.forget_topic(session, ENTITY, contact.id)
     forget_changes(session, ENTITY, contact.id)
     merge_privacy.drop(session, ENTITY, contact.id)
     search.remove(session, "contact_search", [contact.id])
