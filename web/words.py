@@ -81,6 +81,8 @@ RULES: Words = {
     "contacts_folder": lazy_gettext("it is in the contacts folder"),
     "sent": lazy_gettext("we wrote to this person"),
     "sent_mail": lazy_gettext("we wrote to this person"),
+    "contact_company": lazy_gettext("the entry of a contact names it"),
+    "mail_domain": lazy_gettext("we wrote to somebody of its domain"),
     "tray": lazy_gettext("somebody took it out of the tray"),
 }
 SHARING: Words = {
@@ -123,26 +125,8 @@ FIELDS: Words = {
     "phone": lazy_gettext("Phone"),
     "city": lazy_gettext("City"),
     "postal_addresses": lazy_gettext("Postal addresses"),
-}
-DANGERS: Words = {
-    "disguised": lazy_pgettext("file", "not what it says"),
-    "deceptive": lazy_pgettext("file", "misleading name"),
-    "program": lazy_pgettext("file", "program"),
-    "archive": lazy_pgettext("file", "program inside"),
-    "macro": lazy_pgettext("file", "macros"),
-    "active": lazy_pgettext("file", "web page"),
-    "hidden": lazy_pgettext("file", "cannot be checked"),
-}
-DANGER_HELP: Words = {
-    "disguised": lazy_gettext(
-        "Its content is of another kind than its name says. Harmless files have no need to hide."
-    ),
-    "deceptive": lazy_gettext("Its name hides what kind of file it is: it is not the document it looks like."),
-    "program": lazy_gettext("It is a program, a script or a file that can start one. Outlook blocks such files."),
-    "archive": lazy_gettext("There is a program, a script or a document with macros in this archive."),
-    "macro": lazy_gettext("It may hold macros, small programs that run when it is opened."),
-    "active": lazy_gettext("It is a page or a drawing that can run scripts when it is opened in a browser."),
-    "hidden": lazy_gettext("It is encrypted or packed, so that nobody could look what is inside."),
+    "owner": lazy_gettext("Owner"),
+    "domains": lazy_gettext("Mail domains"),
 }
 REASONS: Words = {
     "same_address": lazy_pgettext("candidate", "has this address"),
@@ -202,6 +186,8 @@ GROUPS = {
     "rule": RULES,
     "reason": REASONS,
     "sharing": SHARING,
+    "warning": WARNINGS,
+    "likeness": LIKENESS,
     "label": LABELS,
     "field": FIELDS,
 }
