@@ -20,7 +20,6 @@ from terracrm.domain.capture import (
     Decision,
     Detail,
     message_key,
-    normalise_message_id,
     only_headers,
     sent_by_us,
     snippet,
@@ -40,7 +39,7 @@ from terracrm.models import (
     utcnow,
 )
 from terracrm.models import Participant as ParticipantRow
-from terracrm.services import history, links, mirror_attachments, search, skipped, suggestions, threads
+from terracrm.services import history, links, mirror_attachments, search, skipped, suggestions, threads, topic_tokens
 from terracrm.services.activities import Entry, add_entries, participant_rows
 from terracrm.services.matching import Match, chunks, match
 from terracrm.services.mirror_contacts import add_from_mail
@@ -78,10 +77,12 @@ def store(session: Session, source: Source, arrivals: Sequence[Arrival]) -> int:
     known = _known(session, keyed)
     new = {key: arrival for key, arrival in keyed.items() if key not in known}
     matches = _matches(session, source, [arrival.record for arrival in keyed.values()])
-    thread_ids = _threads(session, source, keyed)
-    ids = known | _add_messages(session, source, new, matches, thread_ids)
+    placed = _threads(session, source, arrivals)
+    ids = known | _add_messages(session, source, new, matches, placed)
     _add_copies(session, source, arrivals, ids)
     _second_copies(session, source, {known[key]: keyed[key] for key in known}, matches)
+    topic_tokens.read(session, {ids[key]: arrival.kept.subject for key, arrival in new.items()})
+    history.inherit(session, placed.settled)
     skipped.wake(session, [f"<{key}>" for key in keyed if sent_by_us(keyed[key].record, source.rules)])
     return sum(1 for arrival in new.values() if not _is_known(arrival.record, matches))
 
@@ -120,11 +121,12 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
     """
     message_id, mailbox_id = link.local_id, link.mailbox_id
     if not links.withdraw(session, link):
-        thread_id = session.scalars(select(Message.thread_id).where(Message.activity_id == message_id)).one()
+        place = threads.place_of(session, message_id)
         search.remove(session, "activity_search", [message_id])
         mirror_attachments.forget(session, [message_id])
         session.execute(delete(Activity).where(Activity.id == message_id))
-        threads.forget_if_empty(session, thread_id)
+        topic_tokens.forget_given_by(session, message_id)
+        history.inherit(session, threads.forget(session, place))
         return
     others = select(MessageCopy.link_id).where(
         MessageCopy.message_id == message_id, MessageCopy.mailbox_id == mailbox_id
@@ -138,14 +140,17 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
     cut(session, kept_by_nobody(session, [message_id], source.default_detail))
 
 
-def kept_by_nobody(session: Session, message_ids: Collection[int], default: Detail) -> list[int]:
-    """Those of these messages whose content is here although no mailbox that holds them keeps it (any more)."""
+def kept_by_nobody(
+    session: Session, message_ids: Collection[int], default: Detail, but: int | None = None
+) -> list[int]:
+    """Those of these messages whose content is here although no mailbox that holds them keeps it, `but` aside."""
     detail = func.coalesce(func.nullif(Mailbox.detail, ""), default)
     kept = (
         select(MessageCopy.link_id)
         .join(Mailbox, Mailbox.id == MessageCopy.mailbox_id)
         .where(MessageCopy.message_id == Message.activity_id, detail == Detail.FULL)
     )
+    kept = kept.where(MessageCopy.mailbox_id != but) if but is not None else kept
     found = select(Message.activity_id).where(Message.detail == Detail.FULL, ~kept.exists())
     return [
         message_id
@@ -172,11 +177,12 @@ def _known(session: Session, keyed: dict[str, Arrival]) -> dict[str, int]:
     return dict(rows.all())
 
 
-def _threads(session: Session, source: Source, keyed: dict[str, Arrival]) -> dict[str, int]:
-    if not keyed:
-        return {}
-    keys = [threads.keys_of(arrival.record, key, source.mailbox_id, source.policy) for key, arrival in keyed.items()]
-    return dict(zip(keyed, threads.assign(session, keys), strict=True))
+def _threads(session: Session, source: Source, arrivals: Sequence[Arrival]) -> threads.Assigned:
+    copies: dict[str, list[MessageRecord]] = {}
+    for arrival in arrivals:
+        copies.setdefault(message_key(arrival.record), []).append(arrival.record)
+    found = [threads.arriving(key, same, source.mailbox_id, source.policy) for key, same in copies.items()]
+    return threads.assign(session, found)
 
 
 def _matches(session: Session, source: Source, records: list[MessageRecord]) -> dict[str, Match]:
@@ -215,7 +221,7 @@ def _add_messages(
     source: Source,
     new: dict[str, Arrival],
     matches: dict[str, Match],
-    thread_ids: dict[str, int],
+    placed: threads.Assigned,
 ) -> dict[str, int]:
     if not new:
         return {}
@@ -228,8 +234,7 @@ def _add_messages(
                 "activity_id": ids[key],
                 "message_key": key,
                 "message_id": arrival.record.message_id.strip(),
-                "in_reply_to": normalise_message_id(arrival.record.in_reply_to),
-                "thread_id": thread_ids[key],
+                **placed.columns[key],
                 "sent_at": arrival.record.sent_at,
                 "importance": arrival.record.importance,
                 "item_class": arrival.record.item_class,
@@ -292,6 +297,7 @@ def _fill(session: Session, source: Source, arrivals: Mapping[int, Arrival]) -> 
         session.execute(update(Activity).where(Activity.id == activity_id).values(**activity))
     session.execute(update(Message).where(Message.activity_id.in_(filled)).values(detail=Detail.FULL))
     _add_content(session, source, filled)
+    topic_tokens.read(session, {activity_id: arrival.record.subject for activity_id, arrival in filled.items()})
     return bool(filled)
 
 
