@@ -28,6 +28,7 @@ ATTRIBUTES = {
     "ol": {"start", "type"},
     "li": {"value"},
     "blockquote": {"type"},
+    "details": {"open"},
     "hr": {"size", "width", "color"},
 }
 # No position, z-index, float or url(): a mail stays inside its lines and fetches nothing.

@@ -1,28 +1,47 @@
-"""The text of a plain mail in two parts: what was written, and what it quotes (S11)."""
+"""A message as its page shows it: what was said in sight, what it quotes and its signature one click away (S11)."""
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 
-_OUTLOOK = r"-{2,}\s*(?:Original Message|Исходное сообщение|Пересылаемое сообщение|Forwarded (?:by|message))\b.*"
-_SAYS = r"(?:On\b.{4,200}\bwrote|.{4,200}\b(?:писал\(а\)|писал|писала|пишет|написал|написала)(?:\s.{0,80})?):"
-_HEADER = r"(?:From|От):\s.+\n(?:\s*(?:Sent|Date|To|Cc|Subject|Отправлено|Дата|Кому|Копия|Тема):.*\n?){2,}"
-_RULE = r"_{20,}\s*\n(?=(?:From|От):)"
-_QUOTE = re.compile(rf"^[ \t]*(?:{_OUTLOOK}$|{_RULE}|{_HEADER}|{_SAYS}[ \t]*$|>)", re.MULTILINE)
+from flask_babel import gettext as _
+
+from terracrm.domain.folding import fold
+from terracrm.domain.replies import Kind, split_text
+from terracrm.services.letters import Letter
 
 
-def split(text: str) -> tuple[str, str]:
-    """What is new, and the quoted rest ("" when nothing is quoted).
+@dataclass(frozen=True, slots=True)
+class ShownPart:
+    """A part of a plain text; `title` is "" for what is in sight, and `is_open` for a fold that starts open."""
 
-    A mail that answers between the quoted lines is left whole: nothing that was said is folded away.
+    text: str
+    title: str = ""
+    is_open: bool = False
+
+
+def parts(letter: Letter) -> list[ShownPart]:
+    """The parts of a plain mail, in their order.
+
+    What is quoted between two answers starts open, so that these can be understood, and so does what a forward
+    carries.
     """
-    text = text.replace("\r\n", "\n").strip("\n")
-    found = _QUOTE.search(text)
-    if found is None or not text[: found.start()].strip():
-        return text.rstrip(), ""
-    fresh, quoted = text[: found.start()].rstrip(), text[found.start() :].rstrip()
-    if found[0].lstrip().startswith(">") or found[0].rstrip().endswith(":"):
-        answers = [line for line in quoted.split("\n")[1:] if line.strip() and not line.lstrip().startswith(">")]
-        if answers and any(line.lstrip().startswith(">") for line in quoted.split("\n")):
-            return text.rstrip(), ""
-    return fresh, quoted
+    told = [part for part in split_text(letter.body.text, letter.sender).parts if part.text.strip()]
+    new = [place for place, part in enumerate(told) if part.kind is Kind.NEW]
+    return [
+        ShownPart(
+            part.text.strip("\r\n").rstrip(),
+            _titles().get(part.kind, ""),
+            part.kind is Kind.QUOTED and (letter.is_forward or new[0] < place < new[-1]),
+        )
+        for place, part in enumerate(told)
+    ]
+
+
+def folded(letter: Letter) -> str:
+    """The HTML of a mail with what it quotes and its signature folded; not yet safe to show."""
+    return fold(letter.body.html, letter.sender, _titles(), letter.is_forward)
+
+
+def _titles() -> dict[Kind, str]:
+    return {Kind.QUOTED: _("Quoted text"), Kind.SIGNATURE: _("Signature")}

@@ -6,8 +6,8 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response as AnyResponse
 
-from terracrm.services import messages
-from web import attachments, mail_html, mail_text
+from terracrm.services import letters, messages
+from web import attachments, mail_html, mail_text, queries
 from web.database import session
 from web.security import mail_policy
 from web.signed_in import viewer
@@ -40,11 +40,12 @@ def back(message_id: int) -> AnyResponse:
 
 @pages.get("/<int(max=2147483647):message_id>/body")
 def body(message_id: int) -> Response:
-    """The body of an HTML mail, cleaned, under a policy that lets nothing run."""
-    found = messages.body(session(), viewer(), message_id)
+    """The body of an HTML mail, cleaned, under a policy that lets nothing run; folded, or as it was sent."""
+    letter = letters.letter(session(), viewer(), message_id)
     images = _may_show_images(message_id)
     attached = attachments.images(attachments.files(message_id))
-    mail = mail_html.clean(found.html, images, attached)
+    html = letter.body.html if _as_sent() else mail_text.folded(letter)
+    mail = mail_html.clean(html, images, attached)
     response = Response(render_template("messages/body.html", mail=mail))
     response.headers["Content-Security-Policy"] = mail_policy(images)
     return response
@@ -58,19 +59,25 @@ def unmatched() -> AnyResponse:
 
 def _page(message_id: int, images: str) -> str:
     found = messages.page(session(), viewer(), message_id)
-    fresh, quoted = mail_text.split(found.body.text)
+    letter = letters.letter(session(), viewer(), message_id)
+    parts = mail_text.parts(letter)
     files = attachments.files(message_id)
     attached = attachments.images(files)
     remote_images = mail_html.clean(found.body.html, inline=attached).remote_images if found.body.html else 0
     return render_template(
         "messages/show.html",
         mail=found,
-        fresh=fresh,
-        quoted=quoted,
+        parts=parts,
+        has_folds=any(part.title for part in parts) or mail_text.folded(letter) != letter.body.html,
+        as_sent=_as_sent(),
         remote_images=remote_images,
         images=images,
         **attachments.box(message_id, files),
     )
+
+
+def _as_sent() -> bool:
+    return queries.choice("as_sent", ("", "1")) == "1"
 
 
 def _may_show_images(message_id: int) -> bool:

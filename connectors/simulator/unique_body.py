@@ -5,7 +5,7 @@ from __future__ import annotations
 from lxml import etree
 
 from terracrm.domain import html_lines
-from terracrm.domain.html_lines import VOID, Shown
+from terracrm.domain.html_lines import VOID, VOID_SLOT, Shown
 from terracrm.domain.quotations import text_lines, written
 
 
@@ -42,12 +42,13 @@ def _last(keep: list[bool]) -> int:
 
 
 def _drop(dropped: list[Shown], body: etree._Element) -> None:
-    for line in dropped:
-        for element, slot, _ in line.pieces:
+    places = [place for line in dropped for place in line.places]
+    for element, slot, _ in places:
+        if slot != VOID_SLOT:
             setattr(element, slot, None)
-    for line in dropped:
-        for void in line.voids:
-            _remove(void)
+    for element, slot, _ in places:
+        if slot == VOID_SLOT:
+            _remove(element)
     for element in reversed(list(body.iterdescendants())):
         empty = not len(element) and not (element.text or "").strip()
         if empty and element.tag not in VOID and isinstance(element.tag, str):

@@ -13,13 +13,14 @@ from itertools import islice
 from lxml import etree
 from lxml import html as lxml_html
 
-from terracrm.domain.quotations import Line, text_lines
+from terracrm.domain.quotations import PICTURE, Line, text_lines
 
 _BLOCKS = frozenset(
     "address article blockquote body center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header li main ol p"  # noqa: SIM905
     " pre section table tbody td tfoot th thead tr ul".split()
 )
 VOID = frozenset(("br", "hr", "img", "input", "wbr"))
+VOID_SLOT = "void"
 _SILENT = frozenset(("script", "style", "head", "title", "meta", "link", "base", "template"))
 _CELLS = frozenset(("td", "th"))
 
@@ -57,10 +58,11 @@ _XML = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 @dataclass
 class Shown:
-    """One visible line: where its text is, and what it shows besides text.
+    """One visible line: the places in the page that it is made of, in their order.
 
-    A piece is an element, which of its texts ("text" inside of it or "tail" after it), and that text. `row` and
-    `cell` are the innermost row and cell of a table that it stands in; `gap` when a paragraph's space is above it.
+    A place is an element, which of its texts it is ("text" inside of it, "tail" after it), and that text; or an
+    element that shows something itself (VOID), and no text. `row` and `cell` are the innermost row and cell of a
+    table that the line stands in; `gap` when a paragraph's space is above it.
     """
 
     quoted: bool = False
@@ -70,27 +72,36 @@ class Shown:
     row: etree._Element | None = None
     cell: etree._Element | None = None
     gap: bool = False
-    pieces: list[tuple[etree._Element, str, str]] = field(default_factory=list)
-    voids: list[etree._Element] = field(default_factory=list)
+    places: list[tuple[etree._Element, str, str]] = field(default_factory=list)
 
     @cached_property
     def text(self) -> str:
         """What is read on this line; a rule across the page is a line of underscores. Not to be asked too early."""
-        if any(void.tag == "hr" for void in self.voids):
+        if "hr" in self._voids:
             return "_" * 8
-        return _SPACE.sub(" ", "".join(text for _, _, text in self.pieces)).strip()
+        return _SPACE.sub(" ", "".join(text for _, _, text in self.places)).strip()
 
     @property
     def is_blank(self) -> bool:
         """Whether it is a line of its own although nothing is on it: a line break, or a paragraph of a hard space."""
-        return not self.text and (
-            any(void.tag == "br" for void in self.voids) or any("\xa0" in t for _, _, t in self.pieces)
-        )
+        return not self.text and ("br" in self._voids or any("\xa0" in text for _, _, text in self.places))
 
     @property
     def is_seen(self) -> bool:
         """Whether there is more than space on it."""
-        return bool(self.text) or any(void.tag != "br" for void in self.voids)
+        return bool(self.text) or any(tag != "br" for tag in self._voids)
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is an image on it, other than the clear dot that tells that a mail was read."""
+        return any(
+            slot == VOID_SLOT and each.tag == "img" and not ({each.get("width"), each.get("height")} & {"0", "1"})
+            for each, slot, _ in self.places
+        )
+
+    @property
+    def _voids(self) -> list[str]:
+        return [element.tag for element, slot, _ in self.places if slot == VOID_SLOT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,13 @@ class Page:
         """The lines as the rules about quotations read them."""
         marked = text_lines([line.text for line in self.shown])
         return [
-            Line(line.text, line.quoted or mark.quoted, line.boundary, line.indented, line.signature)
+            Line(
+                line.text or (PICTURE if line.has_picture else ""),
+                line.quoted or mark.quoted,
+                line.boundary,
+                line.indented,
+                line.signature,
+            )
             for line, mark in zip(self.shown, marked, strict=True)
         ]
 
@@ -145,7 +162,7 @@ class _Reader:
                 if event == "end" and not _is_silent(element):
                     self._leave(element)
                 if element.tail and element is not body:
-                    self.shown[-1].pieces.append((element, "tail", element.tail))
+                    self.shown[-1].places.append((element, "tail", element.tail))
         return self.shown
 
     def _enter(self, element: etree._Element) -> None:
@@ -164,10 +181,10 @@ class _Reader:
         if tag in _BLOCKS or boundary:
             self._new_line(boundary, gap=tag == "p" and "Mso" not in (element.get("class") or ""))
         if tag in VOID:
-            self.shown[-1].voids.append(element)
+            self.shown[-1].places.append((element, VOID_SLOT, ""))
         elif element.text:
             self._mark()
-            self.shown[-1].pieces.append((element, "text", element.text))
+            self.shown[-1].places.append((element, "text", element.text))
 
     def _leave(self, element: etree._Element) -> None:
         self.state = self.outer.pop()
@@ -181,7 +198,7 @@ class _Reader:
     def _mark(self) -> None:
         """A mark on an element within the line holds for all of the line, when the line begins with it."""
         line = self.shown[-1]
-        if not any(text.strip() for _, _, text in line.pieces):
+        if not any(text.strip() for _, _, text in line.places):
             line.quoted |= self.state.quoted
             line.signature |= self.state.signature
 

@@ -77,6 +77,8 @@ _CERTAIN = re.compile(
 
 _NOTES_DATE = re.compile(r"^\s*\d{1,2}[/.]\d{1,2}[/.]\d{2,4}\s+\d{1,2}:\d\d(?::\d\d)?(?:\s*[AP]M)?\s*$", re.IGNORECASE)
 _NOTES_TO = re.compile(r"^\s*(?:To|cc|Кому|Копия):", re.IGNORECASE)
+PICTURE = "\ufffc"
+"""What stands for an image on a line without text."""
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 # Without one of these on it or just below it no line begins a quotation: most lines are done with at a glance.
 _MARK = re.compile(r"[:：]|--|/|\.\d")

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from terracrm.domain import html_lines
 from terracrm.domain.html_lines import Page, Shown
-from terracrm.domain.quotations import Line, heading_end, own, text_lines, visible
+from terracrm.domain.quotations import PICTURE, Line, heading_end, own, text_lines, visible
 from terracrm.domain.records import MessageRecord, Role
 from terracrm.domain.signature_lines import signature
 from terracrm.domain.signatures import name_words
@@ -148,7 +148,9 @@ def _take_as_new(lines: Sequence[Line], found: list[Kind]) -> None:
 
 
 def _has_text(lines: Sequence[Line], found: list[Kind], kind: Kind) -> bool:
-    return any(is_of is kind and visible(line.text).strip() for is_of, line in zip(found, lines, strict=True))
+    return any(
+        is_of is kind and visible(line.text).strip().strip(PICTURE) for is_of, line in zip(found, lines, strict=True)
+    )
 
 
 def _with_blank_lines(lines: Sequence[Line], found: list[Kind]) -> list[Kind]:

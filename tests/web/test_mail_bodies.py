@@ -1,4 +1,4 @@
-"""Bodies of mail made safe and readable: HTML cleaned, quoted text told apart (S11)."""
+"""Bodies of mail made safe to show (S11)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
 
-from web import mail_html, mail_text
+from web import mail_html
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -75,37 +75,3 @@ def test_links_open_elsewhere_and_tell_nothing() -> None:
 @given(st.text())
 def test_any_text_can_be_cleaned(mail: str) -> None:
     assert "<script" not in mail_html.clean(mail).html.lower()
-
-
-@pytest.mark.parametrize(
-    ("mail", "fresh", "quoted"),
-    [
-        ("Да.\n\n> Вы придёте?", "Да.", "> Вы придёте?"),
-        ("Ok\n\n-----Original Message-----\nFrom: A", "Ok", "-----Original Message-----\nFrom: A"),
-        ("Да\n\n-----Исходное сообщение-----\nОт: А", "Да", "-----Исходное сообщение-----\nОт: А"),
-        ("Yes\n\nOn Mon, 23 Nov 2026, Ann wrote:\n> Come?", "Yes", "On Mon, 23 Nov 2026, Ann wrote:\n> Come?"),
-        ("Да\n\n23.11.2026, 10:00, Анна писала:\n> Да?", "Да", "23.11.2026, 10:00, Анна писала:\n> Да?"),
-        ("Да\n\nОт: Анна\nОтправлено: 23.11\nКому: Я\nТема: Т\n\nТекст", "Да",
-         "От: Анна\nОтправлено: 23.11\nКому: Я\nТема: Т\n\nТекст"),
-        ("Ok\n\nFrom: Ann\nSent: today\nTo: me\nSubject: S\n\nText", "Ok",
-         "From: Ann\nSent: today\nTo: me\nSubject: S\n\nText"),
-        ("Just a text.\r\nTwo lines.", "Just a text.\nTwo lines.", ""),
-        ("", "", ""),
-    ],
-)  # fmt: skip
-def test_what_is_quoted_is_told_from_what_is_new(mail: str, fresh: str, quoted: str) -> None:
-    assert mail_text.split(mail) == (fresh, quoted)
-
-
-@pytest.mark.parametrize(
-    "mail",
-    ["> Come?\nYes.\n> When?\nAt ten.", "Hello\n> Come?\nYes.\n> When?\nAt ten.", "From: a list\nof words"],
-)
-def test_answers_between_the_quoted_lines_are_never_folded_away(mail: str) -> None:
-    assert mail_text.split(mail) == (mail, "")
-
-
-@given(st.text())
-def test_no_line_is_lost(mail: str) -> None:
-    fresh, quoted = mail_text.split(mail)
-    assert (fresh + quoted).split() == mail.split()

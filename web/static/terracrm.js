@@ -11,9 +11,13 @@ function fit(frame) {
 
 function watchFrames() {
   for (const frame of document.querySelectorAll("iframe.letter-frame")) {
-    frame.addEventListener("load", () => fit(frame));
-    window.addEventListener("resize", () => fit(frame));
-    fit(frame);
+    const refit = () => {
+      fit(frame);
+      frame.contentDocument?.addEventListener("toggle", refit, true);
+    };
+    frame.addEventListener("load", refit);
+    window.addEventListener("resize", refit);
+    refit();
   }
 }
 
