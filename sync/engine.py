@@ -28,7 +28,7 @@ from terracrm.errors import ConfigError, ConnectorError, CursorExpired, ItemGone
 from terracrm.logs import about
 from terracrm.models import Mailbox, MirrorFolder, QuarantinedItem, Stream, SyncRun, utcnow
 from terracrm.secrets import decrypt
-from terracrm.services import known, mirror_attachments, mirror_calendar, skipped
+from terracrm.services import known, mirror_attachments, mirror_calendar, mirror_folders, skipped
 from terracrm.services.mailboxes import password_of
 from terracrm.services.sources import Source, source_of
 
@@ -222,7 +222,7 @@ def _read_folder(run: _Run, connector: Connector, folder_id: int, folder: Folder
             if attempt == "from the start":
                 raise
             log.warning("the server forgot the cursor: reading the folder anew", folder=folder.path)
-            _write(run, folder_id, lambda session, row: folders.forget(session, row))
+            _write(run, folder_id, lambda session, row: mirror_folders.forget(session, row))
         except ItemGone:
             _write(run, folder_id, lambda session, row: folders.mark_gone(session, row))
             return
@@ -308,6 +308,8 @@ def _apply(
     cursor: str | None,
     perform: Callable[[Session, Source, Sequence[Action]], writer.Counts],
 ) -> writer.Counts:
+    if folder.is_excluded:
+        return writer.Counts()  # the rules have changed since this run began
     source = source_of(run.settings, folder.stream.mailbox, folder, run.run_id)
     told = [storable(change) for change in changes]
     linked = writer.link_states(session, source.mailbox_id, [change.remote_id for change in told])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from terracrm.domain import folders as domain
 from terracrm.domain.records import Folder, StreamKind
 from terracrm.errors import Temporary
-from terracrm.models import Link, MirrorFolder, QuarantinedItem, SkippedItem, Stream, utcnow
+from terracrm.models import MirrorFolder, Stream, utcnow
+from terracrm.services.mirror_folders import forget
 
 
 def refresh(session: Session, stream: Stream, found: Iterable[Folder], excluded_names: Iterable[str]) -> None:
@@ -44,20 +45,6 @@ def mark_gone(session: Session, folder: MirrorFolder) -> None:
     if folder.gone_at is None:
         folder.gone_at = utcnow()
         forget(session, folder)
-
-
-def forget(session: Session, folder: MirrorFolder) -> None:
-    """Nothing is known to be in this folder until it is read from the start.
-
-    So what left meanwhile is told from what is still there, whenever the reading is done (S13): each item that is
-    met again is there again.
-    """
-    folder.cursor = None
-    folder.revision += 1
-    session.execute(update(Link).where(Link.folder_id == folder.id, Link.gone_at.is_(None)).values(gone_at=utcnow()))
-    session.execute(delete(QuarantinedItem).where(QuarantinedItem.folder_id == folder.id))
-    session.execute(delete(SkippedItem).where(SkippedItem.folder_id == folder.id))
-    session.flush()
 
 
 def advance(session: Session, folder: MirrorFolder, cursor: str) -> bool:

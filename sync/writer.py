@@ -160,7 +160,8 @@ def _untrack(session: Session, source: Source, remote_id: str, version: str) -> 
     link = links.find(session, source.mailbox_id, remote_id)
     if link is None:
         return False
-    links.untrack(session, source, link, version)
+    link.folder_id, link.version, link.gone_at = source.folder_id, version, None
+    links.untrack(session, link)
     note(session, source, remote_id, "untracked", "category_removed")
     return True
 

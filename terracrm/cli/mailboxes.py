@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from terracrm.cli.invocation import current
+from terracrm.cli.mailbox_rules import owner, rules
 from terracrm.cli.passwords import STDIN, PasswordFile, read_password
 from terracrm.cli.servers import clock_problem, look_round
 from terracrm.domain.records import StreamKind
@@ -18,6 +19,9 @@ from terracrm.secrets import encrypt
 from terracrm.services import mailboxes
 
 app = typer.Typer(help="The Exchange mailboxes under sync.", no_args_is_help=True)
+
+for command in (rules, owner):
+    app.command()(command)
 
 PARTLY = 3
 
@@ -46,7 +50,9 @@ def add(
     user: Annotated[
         str | None, typer.Option(help="Whose it is; without it the user whose e-mail is its address.")
     ] = None,
-    team: Annotated[str | None, typer.Option(help="The team of a shared mailbox.")] = None,
+    team: Annotated[
+        str | None, typer.Option(help="The team of a shared mailbox, instead of a person; made when there is none.")
+    ] = None,
     create_contacts: Annotated[
         str, typer.Option(metavar="off|sent|all", help="Instead of the setting mirror.create_contacts.")
     ] = "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,30 +10,35 @@ from sqlalchemy.orm import Session
 from terracrm.domain.capture import NOTHING, CaptureRules, Known, Mode, answers, message_key, outsiders
 from terracrm.domain.records import MessageRecord, Record
 from terracrm.models import Activity, Message
-from terracrm.services.matching import chunks, match
+from terracrm.services.matching import AMBIGUOUS, Match, chunks, match
 from terracrm.services.sources import lock_directory
-
-AMBIGUOUS = "ambiguous"
 
 
 def lookup(session: Session, rules: CaptureRules, records: Iterable[Record]) -> Known:
-    """What the mode of these rules has to know of these items; nothing where it decides without.
+    """What the mode of these rules has to know of these items, and keep it so until the transaction ends.
 
-    Until the transaction ends nobody becomes known and nothing is sent meanwhile: what this page leaves out for not
-    knowing is told apart from what comes to be known later, and is woken by that.
+    Nobody becomes known and nothing is sent meanwhile: what this page leaves out for not knowing is told apart from
+    what comes to be known later, and is woken by that.
     """
     mails = [record for record in records if isinstance(record, MessageRecord) and not record.is_private]
-    if not mails or rules.mode not in (Mode.KNOWN, Mode.REPLIES):
-        return NOTHING
-    lock_directory(session, for_writing=True)
+    if mails and rules.mode in (Mode.KNOWN, Mode.REPLIES):
+        lock_directory(session, for_writing=True)
+    return of(session, rules, mails)
+
+
+def of(session: Session, rules: CaptureRules, mails: Collection[MessageRecord]) -> Known:
+    """What the CRM knows now of these mails, as far as the mode of the rules depends on it."""
     if rules.mode is Mode.KNOWN:
         people = {address for mail in mails for address in outsiders(mail.participants, rules.policy, rules.address)}
         found = match(session, rules.policy, people)
-        return Known(
-            people=frozenset(a for a, m in found.items() if m.contact_id or m.company_id or m.method == AMBIGUOUS)
-        )
-    keys = {key for mail in mails for key in (message_key(mail), *answers(mail))}
-    return Known(sent=sent_by_us(session, keys))
+        return Known(people=frozenset(address for address, whom in found.items() if _is_client(whom)))
+    if rules.mode is Mode.REPLIES:
+        return Known(sent=sent_by_us(session, {key for mail in mails for key in (message_key(mail), *answers(mail))}))
+    return NOTHING
+
+
+def _is_client(whom: Match) -> bool:
+    return bool(whom.contact_id or whom.company_id) or whom.method == AMBIGUOUS
 
 
 def sent_by_us(session: Session, message_keys: Iterable[str]) -> frozenset[str]:

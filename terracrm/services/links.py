@@ -54,9 +54,9 @@ def mark_gone(session: Session, link: Link) -> None:
     session.flush()
 
 
-def untrack(session: Session, source: Source, link: Link, version: str) -> None:
+def untrack(session: Session, link: Link) -> None:
     """The item is no longer followed; what it told stays (S8)."""
-    link.folder_id, link.version, link.gone_at, link.untracked_at = source.folder_id, version, None, utcnow()
+    link.untracked_at = utcnow()
     session.flush()
 
 

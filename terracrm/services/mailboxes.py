@@ -33,8 +33,8 @@ def add(
 ) -> Mailbox:
     """A new mailbox with its streams, not yet enabled.
 
-    It belongs to `user`, or to the user whose e-mail is its address; or to `team` when it is shared (S16).
-    Raises InvalidInput when something does not fit or the mailbox is there already.
+    It belongs to `user`, or to the user whose e-mail is its address; or to `team` and to nobody in particular when it
+    is shared (S16). Raises InvalidInput when something does not fit or the mailbox is there already.
     """
     normalised = normalise(address)
     if not normalised:
@@ -54,14 +54,28 @@ def add(
         password_file=str(password_file.resolve()) if password_file else "",
         impersonate=impersonate,
         verify_tls=verify_tls,
-        user=_user(session, user, normalised),
-        team=team_named(session, team) if team else None,
         create_contacts=create_contacts,
         streams=[Stream(kind=kind) for kind in _kinds(streams)],
     )
+    if user is None and team is None:
+        mailbox.user = session.scalar(select(User).where(User.email == normalised))
+    else:
+        give(session, mailbox, user=user, team=team)
     session.add(mailbox)
     session.flush()
     return mailbox
+
+
+def give(session: Session, mailbox: Mailbox, *, user: str | None = None, team: str | None = None) -> None:
+    """Say whose it is: a person's, a team's when it is shared (S16), or nobody's; raises InvalidInput.
+
+    It is never both: what a shared mailbox holds is the team's, and the clients found through it are the team's.
+    """
+    if user is not None and team is not None:
+        raise InvalidInput("a mailbox belongs to a person or to a team, not to both")
+    mailbox.user = _user_named(session, user) if user is not None else None
+    mailbox.team = team_named(session, team) if team is not None else None
+    session.flush()
 
 
 def get(session: Session, address: str) -> Mailbox:
@@ -136,9 +150,7 @@ def _kinds(streams: Iterable[str]) -> list[StreamKind]:
     return [StreamKind(name) for name in known if name in names]
 
 
-def _user(session: Session, name: str | None, address: str) -> User | None:
-    if name is None:
-        return session.scalar(select(User).where(User.email == address))
+def _user_named(session: Session, name: str) -> User:
     user = session.scalar(select(User).where(User.name == name))
     if user is None:
         raise InvalidInput(f"there is no user {name}; add it with `terracrm user add {name}`")

@@ -11,7 +11,8 @@ from terracrm.config import Settings
 from terracrm.domain.addresses import DomainPolicy, normalise
 from terracrm.domain.attachments import AttachmentPolicy
 from terracrm.domain.capture import CaptureRules, Detail, Mode
-from terracrm.models import Mailbox, MirrorFolder, Stream
+from terracrm.domain.mailbox_rules import Rules
+from terracrm.models import Mailbox, MirrorFolder
 
 CreateContacts = Literal["off", "sent", "all"]
 MEGABYTE = 1024 * 1024
@@ -65,7 +66,10 @@ def source_of(settings: Settings, mailbox: Mailbox, folder: MirrorFolder, run_id
         mailbox_id=mailbox.id,
         folder_id=folder.id,
         run_id=run_id,
-        rules=replace(rules_of(settings, mailbox, folder.stream), in_sent_items=folder.well_known == SENT_ITEMS),
+        rules=replace(
+            rules_of(settings, mailbox.address, mailbox, folder.stream.only_category),
+            in_sent_items=folder.well_known == SENT_ITEMS,
+        ),
         owner_id=user.id if user else None,
         team_id=mailbox.team_id or (user.team_id if user else None),
         sharing=mailbox.sharing,
@@ -79,16 +83,16 @@ def source_of(settings: Settings, mailbox: Mailbox, folder: MirrorFolder, run_id
     )
 
 
-def rules_of(settings: Settings, mailbox: Mailbox, stream: Stream) -> CaptureRules:
-    """By which rules a stream takes items in: the mailbox's own choice, or else the settings'."""
+def rules_of(settings: Settings, address: str, own: Mailbox | Rules, only_category: str) -> CaptureRules:
+    """By which rules a stream of a mailbox takes items in: the mailbox's own choice, or else the settings'."""
     mirror = settings.mirror
     return CaptureRules(
-        mode=Mode(mailbox.capture or mirror.capture),
-        detail=Detail(mailbox.detail or mirror.detail),
-        tracking_category=mailbox.tracking_category or mirror.tracking_category,
-        only_category=stream.only_category,
+        mode=Mode(own.capture or mirror.capture),
+        detail=Detail(own.detail or mirror.detail),
+        tracking_category=own.tracking_category or mirror.tracking_category,
+        only_category=only_category,
         policy=DomainPolicy.of(mirror.internal_domains, mirror.free_mail_domains),
-        address=normalise(mailbox.address),
+        address=normalise(address),
     )
 
 

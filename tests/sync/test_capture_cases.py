@@ -48,6 +48,8 @@ from terracrm.models import (
 from tests.sync.conftest import Office
 from tests.sync.items import contact, mail, meeting
 
+# What one database is enough for.
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 POLICY = DomainPolicy.of(["office.test"], ["mail.ru"])
 KNOWN = Known(people=frozenset({"olga@lavka.example"}), sent=frozenset({"offer@office.test"}))
 FROM_US = {"sender": "anna@office.test", "to": "petr@opt.example"}
@@ -262,6 +264,7 @@ def test_a_private_item_leaves_nothing_but_a_hash(mirror: Mirror, session: Sessi
     assert session.scalars(select(SkippedAddress)).all() == []
 
 
+@SQLITE
 def test_a_mail_made_private_is_skipped_from_then_on(mirror: Mirror) -> None:
     item = mirror.put("Inbox", mail())
     mirror.office.run("anna", "mail")
@@ -273,6 +276,7 @@ def test_a_mail_made_private_is_skipped_from_then_on(mirror: Mirror) -> None:
     assert (mirror.subjects(), mirror.skipped()) == ({"Цены"}, [])
 
 
+@SQLITE
 @pytest.mark.parametrize("order", list(permutations(["anna contacts", "anna mail", "boris contacts"])))
 def test_mail_of_people_who_become_known_comes_in_whatever_the_order(mirror: Mirror, order: tuple[str, ...]) -> None:
     mirror.rule(capture="known")
@@ -304,7 +308,8 @@ def test_a_stream_whose_skipped_mail_may_come_in_is_due_at_once(mirror: Mirror, 
     assert len(due.all()) == 1
 
 
-@pytest.mark.parametrize("order", list(permutations(["anna", "boris", "anna"])))
+@SQLITE
+@pytest.mark.parametrize("order", [("anna", "boris"), ("boris", "anna"), ("anna", "boris", "anna")])
 @pytest.mark.parametrize("sent_by", ["anna", "boris"])
 def test_replies_come_in_whatever_the_order(mirror: Mirror, order: tuple[str, ...], sent_by: str) -> None:
     mirror.rule(capture="replies")
@@ -339,6 +344,7 @@ def test_a_page_that_fails_stores_what_its_other_items_wait_for(
     assert {"Предложение", "Ответ"} <= mirror.subjects()
 
 
+@SQLITE
 @pytest.mark.parametrize("mode", ["category", "none", "known", "replies"])
 def test_the_tracking_category_tracks_an_item_and_removing_it_untracks_it(
     mirror: Mirror, session: Session, mode: str
@@ -365,6 +371,7 @@ def test_the_tracking_category_tracks_an_item_and_removing_it_untracks_it(
     assert session.scalars(select(Link)).one().untracked_at is None
 
 
+@SQLITE
 def test_removing_the_category_of_mail_that_is_here_anyway_changes_nothing(mirror: Mirror, session: Session) -> None:
     item = mirror.put("Inbox", mail(categories=("TerraCRM",)))
     mirror.office.run("anna", "mail")
@@ -373,6 +380,7 @@ def test_removing_the_category_of_mail_that_is_here_anyway_changes_nothing(mirro
     assert session.scalars(select(Link.untracked_at)).all() == [None]
 
 
+@SQLITE
 def test_an_untracked_item_that_becomes_private_is_withdrawn(mirror: Mirror) -> None:
     mirror.rule(capture="none")
     item = mirror.put("Inbox", mail(categories=("TerraCRM",)))
@@ -383,6 +391,7 @@ def test_an_untracked_item_that_becomes_private_is_withdrawn(mirror: Mirror) -> 
     assert (mirror.subjects(), mirror.skipped()) == (set(), ["private"])
 
 
+@SQLITE
 def test_an_untracked_item_stays_untracked_when_its_folder_is_read_anew(mirror: Mirror, session: Session) -> None:
     mirror.rule(capture="none")
     item = mirror.put("Inbox", mail(categories=("TerraCRM",)))
