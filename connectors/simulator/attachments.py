@@ -85,7 +85,7 @@ class Attachments:
             attachment.name,
             attachment.content_type or None,
             attachment.content_id,
-            None,
+            attachment.content_location,
             attachment.is_inline,
             attachment.is_contact_photo,
             len(content) or len(element or b""),
@@ -98,10 +98,6 @@ class Attachments:
         return self._row(
             self._store.one(f"SELECT {_COLUMNS} FROM attachment WHERE number = ?", number)  # noqa: S608
         )
-
-    def locate(self, row: AttachmentRow, location: str) -> None:
-        """Keep a file attachment's ContentLocation."""
-        self._store.execute("UPDATE attachment SET content_location = ? WHERE number = ?", location, row.number)
 
     def delete(self, row: AttachmentRow) -> None:
         """Take an attachment off its item, with everything in it."""
@@ -155,6 +151,7 @@ class Attachments:
                     row.is_inline,
                     row.is_photo,
                     inner,
+                    row.content_location,
                 )
             )
         return found

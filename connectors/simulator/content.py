@@ -27,6 +27,7 @@ class Attachment:
     is_inline: bool = False
     is_contact_photo: bool = False
     item: Item | None = None
+    content_location: str | None = None
 
 
 @dataclass

@@ -166,8 +166,10 @@ def _attachment(part: Message, kind: str, data: bytes, count: int) -> Attachment
     if not name:
         extension = ".htm" if kind == "text/html" else mimetypes.guess_extension(kind) or ".bin"
         name = f"ATT{count + 1:05}{'.txt' if kind == 'text/plain' else extension}"
-    inline = _disposition(part) == "inline" or (content_id is not None and _disposition(part) == "")
-    return Attachment(name, clean(kind), data, content_id, inline and content_id is not None)
+    location = "".join(clean(unfold(part.get("Content-Location", ""))).split()) or None
+    is_named = content_id is not None or location is not None
+    inline = _disposition(part) == "inline" or (is_named and _disposition(part) == "")
+    return Attachment(name, clean(kind), data, content_id, inline and is_named, content_location=location)
 
 
 def _payload(part: Message) -> bytes:

@@ -114,6 +114,8 @@ def _attachment_part(attachment: Attachment) -> Message:
     part.add_header("Content-Disposition", disposition, filename=name if name.isascii() else ("utf-8", "", name))
     if attachment.content_id and attachment.content_id.isascii():
         part["Content-ID"] = f"<{_line(attachment.content_id)}>"
+    if attachment.content_location and attachment.content_location.isascii():
+        part["Content-Location"] = _line(attachment.content_location)
     return part
 
 

@@ -64,6 +64,7 @@ def content(call: Call, entry: Element, depth: int = 0) -> Attachment:
         is_inline=flag(text_of(entry, "IsInline")),
         is_contact_photo=flag(text_of(entry, "IsContactPhoto")),
         item=inner,
+        content_location=text_of(entry, "ContentLocation") or None,
     )
 
 
@@ -91,9 +92,6 @@ def create_attachment(call: Call) -> Element:
     def serve(entry: Element) -> list[Part]:
         row = targets.item(call, parent_id, "edit")
         made = call.store.attachments.add(row, content(call, entry))
-        location = text_of(entry, "ContentLocation")
-        if location:
-            call.store.attachments.locate(made, location)
         row = call.store.items.attachments_changed(row)
         return [holding("Attachments", only_attachment_id(call, row, made))]
 

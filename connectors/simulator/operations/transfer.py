@@ -50,6 +50,7 @@ def _pack(item: Item) -> dict:
                 "is_inline": one.is_inline,
                 "is_contact_photo": one.is_contact_photo,
                 "item": _pack(one.item) if one.item else None,
+                "content_location": one.content_location,
             }
             for one in item.attachments
         ],
