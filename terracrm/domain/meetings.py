@@ -55,6 +55,11 @@ class Told:
     is_explicit: bool = True
     left_at: datetime | None = None
 
+    @property
+    def is_series(self) -> bool:
+        """Whether it is the series itself, which happens in its occurrences."""
+        return bool(self.record.recurrence)
+
 
 def tell(copies: Iterable[Copy], first: datetime, until: datetime) -> list[Told]:
     """What the copies say: the meeting or series itself first, then its occurrences from `first` to before `until`.

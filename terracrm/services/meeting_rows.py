@@ -60,7 +60,7 @@ def write(session: Session, source: Source, family: Family, told: Sequence[Told]
     for row, one in pairs:
         _fill(row, family, one)
     session.flush()
-    series = next((row for row, one in pairs if one.record.recurrence), None)
+    series = next((row for row, one in pairs if one.is_series), None)
     for row, one in pairs:
         row.series_id = series.id if series is not None and one.is_in_series else None
     kept = _clear(session, family, told, left)
@@ -161,7 +161,9 @@ def _clear(session: Session, family: Family, told: Sequence[Told], left: Sequenc
     gone: list[Meeting] = []
     for row in left:
         is_open = row.occurrence not in private and not row.occurrence.startswith("@")
-        if not is_open or not family.is_history_of(row.source_mailbox_id, teller):
+        # A series that is a single meeting now is that one of its occurrences.
+        is_double = teller is not None and not told[0].is_series and row.start_at == told[0].record.start
+        if not is_open or is_double or not family.is_history_of(row.source_mailbox_id, teller):
             gone.append(row)
         elif row.start_at is not None and row.start_at <= family.now:
             kept.append(row)
@@ -188,7 +190,7 @@ def _write_entries(
     hidden: list[meeting_entries.Pair] = []
     for row, told in pairs:
         # The occurrences of a series are what happens; the series itself stands for them only where it shows none.
-        is_shown = not (told.record.recurrence and has_occurrences) and told.record.start is not None
+        is_shown = not (told.is_series and has_occurrences) and told.record.start is not None
         is_history = is_shown and has_outsiders(told, source.policy, own)
         (shown if is_history else hidden).append((row, told))
     meeting_entries.drop(session, [row for row, _ in hidden])
