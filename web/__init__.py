@@ -31,6 +31,7 @@ from web import (
     security,
     sign_in,
     signed_in,
+    suggestions,
     tray,
     words,
 )
@@ -40,6 +41,7 @@ BLUEPRINTS = (
     home.pages,
     companies.pages,
     contacts.pages,
+    suggestions.pages,
     messages.pages,
     attachments.pages,
     meetings.pages,

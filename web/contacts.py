@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from terracrm.services import contacts, timeline
+from terracrm.services import contacts, suggestions, timeline
 from web import queries
 from web.database import session
 from web.signed_in import viewer
@@ -31,4 +31,7 @@ def show(contact_id: int) -> str:
     if queries.is_fragment():
         return render_template("timeline/more.html", page=page, after=after)
     filtered = queries.is_filtered()
-    return render_template("contacts/show.html", profile=profile, page=page, after=after, is_filtered=filtered)
+    found = suggestions.of_contact(session(), viewer(), contact_id)
+    return render_template(
+        "contacts/show.html", profile=profile, page=page, after=after, is_filtered=filtered, suggestions=found
+    )

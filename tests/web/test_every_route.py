@@ -41,6 +41,8 @@ POST = {
     "/messages/<pictures>/images": ("->", 200, 404, 200, 404),
     "/tray/senders/who@nowhere.example": ("->", 400, 400, 403, 403),
     "/tray/undo/who@nowhere.example": ("->", 404, 404, 403, 403),
+    "/suggestions/1/accept": ("->", 404, 404, 403, 403),
+    "/suggestions/1/dismiss": ("->", 404, 404, 403, 403),
     "/sign-in": (401, 401, 401, 401, 401),
     "/sign-out": ("->", 302, 302, 302, 302),
     "/language": (302, 302, 302, 302, 302),
