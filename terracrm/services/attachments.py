@@ -21,6 +21,7 @@ from terracrm.services.access import Viewer
 from terracrm.services.sources import MEGABYTE
 
 DOWNLOAD = "attachment.download"
+BYTES = "application/octet-stream"
 _AS_THEY_ARE = file_types.SHOWN_IMAGES | {file_types.PDF}
 """What a browser is told of a download; it gets anything else as mere bytes."""
 
@@ -50,6 +51,12 @@ class File:
     requested_at: datetime | None
     is_in_text: bool
     may_be_asked: bool = False
+
+    @property
+    def type(self) -> str:
+        """What its bytes show it to be, else what its sender calls it; "" where nobody says."""
+        declared = "" if self.content_type == BYTES or self.state == mirror.LINK else self.content_type
+        return self.found_type or declared
 
     @property
     def is_shown(self) -> bool:
@@ -117,7 +124,7 @@ def download(session: Session, viewer: Viewer, message_id: int, position: int, *
         raise InvalidInput("This file is flagged: its page says why.")
     detail = f"{rules.shown_name(row.name)} (attachment {position}, sha256 {row.content_hash})"
     audit.record(session, viewer.user_id, DOWNLOAD, "message", message_id, detail)
-    content_type = content.content_type if content.content_type in _AS_THEY_ARE else "application/octet-stream"
+    content_type = content.content_type if content.content_type in _AS_THEY_ARE else BYTES
     return Download(rules.file_name(row.name, _type_of_item(row, content)), content_type, content.data)
 
 
