@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -13,6 +13,7 @@ from typing import Protocol
 import exchangelib
 import pytest
 from exchangelib import items as ews
+from exchangelib.recurrence import DailyPattern, Recurrence
 
 from connectors.base import Account, Connector
 from connectors.exchange_ews import ExchangeEWS
@@ -27,6 +28,7 @@ from terracrm.domain.records import (
     ContactRecord,
     Folder,
     LabelledAddress,
+    MeetingKind,
     MeetingRecord,
     MessageRecord,
     Page,
@@ -39,6 +41,8 @@ from terracrm.errors import AuthFailed, CursorExpired, ItemGone, ItemRejected, T
 ANNA = "anna@example.test"
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TEN = datetime(2026, 3, 2, 10, tzinfo=UTC)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,12 @@ class Office(Protocol):
 
     def add_meeting(self, subject: str) -> None:
         """Anna enters an appointment from nine to ten in UTC."""
+
+    def add_series(self, subject: str) -> None:
+        """Anna enters a daily appointment at nine, moves the second occurrence to noon and deletes the third."""
+
+    def rename_occurrence(self, subject: str, to: str) -> None:
+        """Change the subject of the first occurrence of a series."""
 
     def rename(self, subject: str, to: str) -> None:
         """Change an inbox item's subject."""
@@ -153,6 +163,34 @@ class MemoryOffice:
 
     def add_meeting(self, subject: str) -> None:
         self.server.put(self._calendar, MeetingRecord(subject=subject, start=NINE, end=TEN))
+
+    def add_series(self, subject: str) -> None:
+        moved = MeetingRecord(
+            kind=MeetingKind.EXCEPTION,
+            original_start=NINE + DAY,
+            subject=subject,
+            start=NOON + DAY,
+            end=NOON + DAY + HOUR,
+            is_organizer=True,
+        )
+        series = MeetingRecord(
+            kind=MeetingKind.MASTER,
+            subject=subject,
+            start=NINE,
+            end=TEN,
+            recurrence="FREQ=DAILY",
+            exceptions=(moved,),
+            deleted_occurrences=(NINE + 2 * DAY,),
+            is_organizer=True,
+        )
+        self._ids[subject] = self.server.put(self._calendar, series)
+
+    def rename_occurrence(self, subject: str, to: str) -> None:
+        (change,) = self.connector().get(self._calendar, [self._ids[subject]])
+        assert isinstance(change.record, MeetingRecord)
+        first = replace(change.record.exceptions[0], original_start=NINE, start=NINE, end=TEN, subject=to)
+        series = replace(change.record, exceptions=(first, *change.record.exceptions))
+        self.server.change(self._ids[subject], series)
 
     def rename(self, subject: str, to: str) -> None:
         self._ids[to] = self._ids[subject]
@@ -239,6 +277,24 @@ class ExchangeOffice:
     def add_meeting(self, subject: str) -> None:
         start, end = (exchangelib.EWSDateTime.from_datetime(moment) for moment in (NINE, TEN))
         ews.CalendarItem(account=self._anna, folder=self._anna.calendar, subject=subject, start=start, end=end).save()
+
+    def add_series(self, subject: str) -> None:
+        start, end = (exchangelib.EWSDateTime.from_datetime(moment) for moment in (NINE, TEN))
+        recurrence = Recurrence(pattern=DailyPattern(interval=1), start=start.date())
+        calendar = self._anna.calendar
+        made = ews.CalendarItem(
+            account=self._anna, folder=calendar, subject=subject, start=start, end=end, recurrence=recurrence
+        ).save()
+        moved = made.occurrence(index=2).refresh()
+        moved.start, moved.end = (exchangelib.EWSDateTime.from_datetime(NOON + DAY + more) for more in (0 * HOUR, HOUR))
+        moved.save(update_fields=["start", "end"])
+        made.occurrence(index=3).refresh().delete()
+
+    def rename_occurrence(self, subject: str, to: str) -> None:
+        series = next(item for item in self._anna.calendar.all() if item.subject == subject)
+        first = series.occurrence(index=1).refresh()
+        first.subject = to
+        first.save(update_fields=["subject"])
 
     def rename(self, subject: str, to: str) -> None:
         item = self._item(subject)
@@ -476,6 +532,33 @@ class TestConnector:
         (change,) = changes(office.connector(), folder="calendar")
         assert isinstance(change.record, MeetingRecord)
         assert (change.record.subject, change.record.start, change.record.end) == ("Tasting", NINE, TEN)
+
+    def test_a_series_is_one_item_with_what_differs_in_it(self, office: Office) -> None:
+        office.add_series("Stand-up")
+        (change,) = changes(office.connector(), folder="calendar")
+        series = change.record
+        assert isinstance(series, MeetingRecord)
+        assert (series.kind, series.start, series.recurrence) == (MeetingKind.MASTER, NINE, "FREQ=DAILY")
+        assert series.deleted_occurrences == (NINE + 2 * DAY,)
+        (moved,) = series.exceptions
+        assert (moved.kind, moved.original_start) == (MeetingKind.EXCEPTION, NINE + DAY)
+        assert (moved.subject, moved.start, moved.end) == ("Stand-up", NOON + DAY, NOON + DAY + HOUR)
+        assert series.is_organizer
+        assert moved.is_organizer
+        assert series.original_start is None
+
+    def test_a_change_of_one_occurrence_is_one_of_its_series(self, office: Office) -> None:
+        office.add_series("Stand-up")
+        (page,) = pages(office.connector(), folder="calendar")
+        office.rename_occurrence("Stand-up", "Kick-off")
+        (change,) = changes(office.connector(), page.cursor, "calendar")
+        assert (change.kind, change.remote_id) == (ChangeKind.UPDATED, page.changes[0].remote_id)
+        assert isinstance(change.record, MeetingRecord)
+        assert change.version != page.changes[0].version
+        assert [(each.original_start, each.subject) for each in change.record.exceptions] == [
+            (NINE, "Kick-off"),
+            (NINE + DAY, "Stand-up"),
+        ]
 
     def test_a_forgotten_cursor_has_expired(self, office: Office) -> None:
         office.receive("one")
