@@ -24,7 +24,7 @@ from terracrm.services.sources import Source, source_of
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """An entry that was the loser's: what it said when it went over, None for nothing yet, and its link."""
+    """An entry of one of the two: its link, and what it said when they were merged, None for nothing yet."""
 
     link: Link
     then: Snapshot | None
@@ -36,9 +36,13 @@ class Card:
 
 
 def before(session: Session, winner: Contact, loser: Contact) -> dict[str, Any]:
-    """What a merge has to remember: the winner's own entries, and the addresses that no entry told of the two."""
+    """What a merge has to remember: what the winner had, what its entries say, and addresses that no entry told."""
     return {
-        "links": [link.id for link in links.of(session, ENTITY, winner.id)],
+        "had": {
+            kind.field: sorted(map(str, merge_rows.keys_of(kind, merge_rows.rows_of(session, kind, winner.id))))
+            for kind in merge_rows.LISTS
+        },
+        "cards": {str(link.id): link.base for link in links.of(session, ENTITY, winner.id)},
         KNOWN_OTHERWISE: sorted(
             mirror_contacts.known_otherwise(session, loser) | mirror_contacts.known_otherwise(session, winner)
         ),
@@ -46,31 +50,43 @@ def before(session: Session, winner: Contact, loser: Contact) -> dict[str, Any]:
 
 
 def returning(session: Session, made: Merge) -> list[Card]:
-    """The entries that go back to the loser when the merge is undone."""
-    moves = [(move, session.get(Link, move.row_id)) for move in merge_rows.moves_of(session, made, "link")]
-    return [
-        Card(link, cast("Snapshot | None", (move.before or {}).get("base")))
-        for move, link in moves
+    """The entries that go to the loser when the merge is undone: its own, and those that came since and name it."""
+    moves = [(session.get(Link, move.row_id), move.before or {}) for move in merge_rows.moves_of(session, made, "link")]
+    own = [
+        Card(link, cast("Snapshot | None", before.get("base")))
+        for link, before in moves
         if link is not None and link.local_id == made.winner_id
     ]
+    known = {card.link.id for card in (*own, *staying(session, made))}
+    theirs, others = _addresses(session, made)
+    newcomers = [link for link in links.of(session, ENTITY, made.winner_id) if link.id not in known]
+    named = [(link, _said([cast("Snapshot | None", link.base)])["emails"]) for link in newcomers]
+    return own + [Card(link, None) for link, emails in named if emails & theirs and not emails & others]
 
 
-def said_now(cards: Iterable[Card]) -> dict[str, set[str]]:
-    """What entries say now in each list field."""
-    return _said([card.now for card in cards])
+def staying(session: Session, made: Merge) -> list[Card]:
+    """The entries that were the winner's before the merge."""
+    known = cast("dict[str, Snapshot | None]", made.before["cards"])
+    mine = links.of(session, ENTITY, made.winner_id)
+    return [Card(link, known[str(link.id)]) for link in mine if str(link.id) in known]
 
 
-def came_with(session: Session, winner: Contact, cards: Sequence[Card]) -> set[str]:
-    """The single-valued fields of the winner that say what only these entries came to say since the merge."""
-    mine = {card.link.id for card in cards}
-    others = [link.base or {} for link in links.of(session, ENTITY, winner.id) if link.id not in mine]
+def removed(cards: Iterable[Card]) -> dict[str, set[str]]:
+    """What entries have stopped saying in each list field."""
+    found = list(cards)
+    then, now = _said([card.then for card in found]), _said([card.now for card in found])
+    return {field: then[field] - now[field] for field in LISTS}
+
+
+def came_with(winner: Contact, theirs: Sequence[Card], own: Sequence[Card]) -> tuple[set[str], set[str]]:
+    """The single-valued fields of the winner that say what the loser's entries came to say since the merge, and those
+    that say what the winner's own did."""
     local = mirror_contacts.texts(winner)
-    return {
-        field
-        for card in cards
-        for field in _changed(card, SCALARS)
-        if card.now and card.now[field] == local[field] and local[field] not in [said.get(field) for said in others]
-    }
+    told_by_them, told_by_own = (
+        {field for card in cards for field in _changed(card, SCALARS) if card.now and card.now[field] == local[field]}
+        for cards in (theirs, own)
+    )
+    return told_by_them - told_by_own, told_by_own
 
 
 def forget_changes(session: Session, made: Merge, cards: Sequence[Card]) -> None:
@@ -89,28 +105,28 @@ def forget_changes(session: Session, made: Merge, cards: Sequence[Card]) -> None
 def follow(
     session: Session, settings: Settings, made: Merge, winner: Contact, loser: Contact, cards: Sequence[Card]
 ) -> set[str]:
-    """What the loser's entries came to say since becomes the loser's; the addresses that they added.
-
-    Entries that came since and know only the loser by an address are the loser's, too.
-    """
-    added = _leave(session, winner, cards)
+    """What the loser's entries came to say since becomes the loser's; the addresses that they added."""
+    own = staying(session, made)
+    added = _leave(session, made, winner, cards)
     for card in cards:
+        card.link.local_id = loser.id
         if card.now is not None and card.now != card.then:
             mirror_contacts.apply(session, _source(session, settings, card.link), loser, card.then, card.now)
-    known = {int(str(id_)) for id_ in cast("list[object]", made.before["links"])}
-    for link in links.of(session, ENTITY, winner.id):
-        if link.id not in known and _is_of(cast("Snapshot | None", link.base), loser, winner):
-            link.local_id = loser.id
-            mirror_contacts.apply(session, _source(session, settings, link), loser, None, cast("Snapshot", link.base))
+    for card in own:
+        if card.now is not None and card.now != card.then:
+            _say_again(session, _source(session, settings, card.link), winner, card.now)
     session.flush()
     return added
 
 
-def _leave(session: Session, winner: Contact, cards: Sequence[Card]) -> set[str]:
+def _leave(session: Session, made: Merge, winner: Contact, cards: Sequence[Card]) -> set[str]:
     """Take off the winner the list entries that only the returning entries added; the addresses among them."""
-    then, now = _said([card.then for card in cards]), said_now(cards)
-    others = _said([cast("Snapshot | None", link.base) for link in links.of(session, ENTITY, winner.id)])
-    found = {field: now[field] - then[field] - others[field] for field in LISTS}
+    had = cast("dict[str, list[str]]", made.before["had"])
+    then, now = _said([card.then for card in cards]), _said([card.now for card in cards])
+    mine = {card.link.id for card in cards}
+    others = [link.base for link in links.of(session, ENTITY, winner.id) if link.id not in mine]
+    told = _said(cast("list[Snapshot | None]", others))
+    found = {field: now[field] - then[field] - told[field] - set(had[field]) for field in LISTS}
     for kind in merge_rows.LISTS:
         for row in merge_rows.rows_of(session, kind, winner.id):
             if kind.key and kind.key(row) in found[kind.field]:
@@ -118,6 +134,26 @@ def _leave(session: Session, winner: Contact, cards: Sequence[Card]) -> set[str]
     session.flush()
     session.expire(winner)
     return found["emails"]
+
+
+def _say_again(session: Session, source: Source, winner: Contact, now: Snapshot) -> None:
+    """Give the winner the list entries of its own entry that left it with the loser's rows."""
+    there = {
+        kind.field: merge_rows.keys_of(kind, merge_rows.rows_of(session, kind, winner.id)) for kind in merge_rows.LISTS
+    }
+    kept = {field: [entry for entry in now[field] if identity(field, entry) in there[field]] for field in LISTS}
+    mirror_contacts.apply(session, source, winner, now | kept, now)
+
+
+def _addresses(session: Session, made: Merge) -> tuple[set[str], set[str]]:
+    """The addresses that return to the loser, and those that stay with the winner."""
+    moves = merge_rows.moves_of(session, made, "address")
+    folded = {str(move.before["row"]["address"]) for move in moves if move.before and "row" in move.before}  # type: ignore[index]
+    moved = {move.row_id for move in moves}
+    kind = merge_rows.LISTS[0]
+    rows = merge_rows.rows_of(session, kind, made.winner_id)
+    returning = folded | {row.address for row in rows if row.id in moved}
+    return returning, {row.address for row in rows if row.id not in moved}
 
 
 def _changed(card: Card, fields: Iterable[str]) -> list[str]:
@@ -128,13 +164,6 @@ def _changed(card: Card, fields: Iterable[str]) -> list[str]:
 def _said(snapshots: Iterable[Snapshot | None]) -> dict[str, set[str]]:
     known = [snapshot for snapshot in snapshots if snapshot]
     return {field: {identity(field, entry) for said in known for entry in said[field]} for field in LISTS}
-
-
-def _is_of(base: Snapshot | None, loser: Contact, winner: Contact) -> bool:
-    named = _said([base])["emails"]
-    return bool(named & {entry.address for entry in loser.addresses}) and not named & {
-        entry.address for entry in winner.addresses
-    }
 
 
 def _source(session: Session, settings: Settings, link: Link) -> Source:

@@ -43,12 +43,16 @@ FIELDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "owner": ("owner_id", "team_id"),
     },
 }
-NAMES: Final = {"contact": "display_name", "company": "name"}
 
 
 def entity_of(client: Client) -> Entity:
     """The word for what a client is."""
     return "contact" if isinstance(client, Contact) else "company"
+
+
+def name(client: Client) -> str:
+    """What a client is called."""
+    return client.display_name if isinstance(client, Contact) else client.name
 
 
 def text(client: Client, field: str) -> str:
@@ -114,10 +118,13 @@ def write(client: Client, values: Values) -> None:
         client.name_key = company_key(client.name)
 
 
-def restore(session: Session, winner: Client, before: Values, after: Values, theirs: Collection[str]) -> list[str]:
+def restore(
+    session: Session, winner: Client, before: Values, after: Values, theirs: Collection[str], own: Collection[str]
+) -> list[str]:
     """Give the winner back what the merge replaced; the fields that were changed since, which stay as they are.
 
-    What the loser's own entries changed since (`theirs`) goes with the loser, so that it is the winner's no more.
+    What the loser's own entries changed since (`theirs`) goes with the loser, so that it is the winner's no more; what
+    the winner's own entries came to say (`own`) stays.
     """
     kept = []
     groups = [*FIELDS[entity_of(winner)].items(), ("archived_at", ("archived_at",))]
@@ -127,7 +134,7 @@ def restore(session: Session, winner: Client, before: Values, after: Values, the
             write(winner, _current(session, {column: before[column] for column in columns}))
         elif not mine:
             continue
-        elif _current(session, mine) == _current(session, as_json(winner, mine)):
+        elif field not in own and _current(session, mine) == _current(session, as_json(winner, mine)):
             write(winner, _current(session, {column: before[column] for column in mine}))
         else:
             kept.append(field)

@@ -127,23 +127,23 @@ def give(session: Session, merge: Merge) -> None:
         session.execute(insert(MergeMove), moves)
 
 
-def take_back(session: Session, merge: Merge, said: dict[str, set[str]]) -> set[str]:
+def take_back(session: Session, merge: Merge, removed: dict[str, set[str]]) -> set[str]:
     """Let the loser have its rows again; the list fields of which something has been removed since.
 
-    `said` holds, for each list field, what the loser's own entries in Outlook say now: a row that the winner had, too,
-    returns when the winner still has it or such an entry says it.
+    `removed` is what the loser's own entries in Outlook stopped saying since, for each list field: what the winner had
+    of that before the merge returns to the winner, too.
     """
     kept = set()
     for kind in KINDS[merge.entity]:
         there = keys_of(kind, rows_of(session, kind, merge.winner_id)) if kind.field else set()
         for move in moves_of(session, merge, kind.name):
             before: dict[str, Any] = dict(move.before or {})
-            folded = before.pop("row", None)
-            if folded is None:
-                returned = _return(session, kind, merge, move.row_id, before)
-            else:
-                returned = _unfold(session, kind, folded, there | said.get(kind.field, set()))
-            if kind.field and not returned:
+            if folded := before.pop("row", None):
+                _unfold(session, kind, folded)
+                row = _row(kind, folded | {"id": None, kind.owner: merge.winner_id})
+                if kind.key and kind.key(row) in removed.get(kind.field, set()) - there:
+                    session.add(row)
+            elif not _return(session, kind, merge, move.row_id, before) and kind.field:
                 kept.add(kind.field)
     session.flush()
     return kept
@@ -165,17 +165,18 @@ def _return(session: Session, kind: Kind, merge: Merge, row_id: int, before: dic
     return True
 
 
-def _unfold(session: Session, kind: Kind, folded: dict[str, Any], there: set[Any]) -> bool:
-    """Write a row again that was the winner's, too; under its own id where nothing else has taken that."""
-    row = kind.model(**from_json(kind.model, folded))
-    if kind.key is not None and kind.field and kind.key(row) not in there:
-        return False
+def _unfold(session: Session, kind: Kind, folded: dict[str, Any]) -> None:
+    """Write a row again that said what the winner's did; under its own id where nothing else has taken that."""
+    row = _row(kind, folded)
     if kind.name in ("topic", "suggestion") and _is_gone(session, row):
-        return False
+        return
     if session.get(kind.model, row.id) is not None:
         row.id = None
     session.add(row)
-    return True
+
+
+def _row(kind: Kind, folded: dict[str, Any]) -> Row:
+    return kind.model(**from_json(kind.model, folded))
 
 
 def _is_gone(session: Session, row: Row) -> bool:

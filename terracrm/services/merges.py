@@ -113,7 +113,7 @@ def merge(
 
 def undo(session: Session, settings: Settings, viewer: Viewer | None, merge_id: int) -> Undone:
     """Take a merge back. Raises NotFound, Forbidden, or MergeRefused; the caller then rolls back."""
-    _require_manager(viewer)
+    require_right(viewer)
     lock_directory(session, for_writing=True)
     made = _claim_undo(session, viewer, merge_id)
     model = merged.MODELS[made.entity]
@@ -121,11 +121,10 @@ def undo(session: Session, settings: Settings, viewer: Viewer | None, merge_id: 
     loser = cast(Client, session.get_one(model, made.loser_id, populate_existing=True))
     before, after = _values(made.before["winner"]), _values(made.before["after"])
     loser.merged_into_id = None
-    cards = merge_cards.returning(session, made)
-    theirs = merge_cards.came_with(session, winner, cards) if isinstance(winner, Contact) else set()
-    merge_cards.forget_changes(session, made, cards)
-    kept = set(merge_fields.restore(session, winner, before, after, theirs))
-    kept |= merge_rows.take_back(session, made, merge_cards.said_now(cards))
+    cards = merge_cards.returning(session, made) if isinstance(winner, Contact) else []
+    theirs, own = _told_since(session, made, winner, cards)
+    kept = set(merge_fields.restore(session, winner, before, after, theirs, own))
+    kept |= merge_rows.take_back(session, made, merge_cards.removed(cards))
     _move_domains(session, made, back=True)
     _reload(session, winner, loser)
     policy = DomainPolicy.of(settings.mirror.internal_domains, settings.mirror.free_mail_domains)
@@ -151,7 +150,7 @@ def pair(
     session: Session, viewer: Viewer | None, entity: Entity, winner_id: int, loser_id: int
 ) -> tuple[Client, Client]:
     """The two that are to be merged; raises what `merge` raises."""
-    _require_manager(viewer)
+    require_right(viewer)
     if winner_id == loser_id:
         raise MergeRefused("same")
     return client(session, viewer, entity, winner_id), client(session, viewer, entity, loser_id)
@@ -185,7 +184,8 @@ def may_merge(viewer: Viewer) -> bool:
     return viewer.role == RoleCode.MANAGER
 
 
-def _require_manager(viewer: Viewer | None) -> None:
+def require_right(viewer: Viewer | None) -> None:
+    """Raise Forbidden for a role that merges no clients."""
     if viewer is not None and not may_merge(viewer):
         raise Forbidden("Only client managers merge clients.")
 
@@ -252,6 +252,17 @@ def _has_later(session: Session, made: Merge) -> bool:
         or_(Merge.winner_id == made.winner_id, Merge.loser_id == made.winner_id),
     )
     return bool(session.scalar(select(later)))
+
+
+def _told_since(
+    session: Session, made: Merge, winner: Client, cards: list[merge_cards.Card]
+) -> tuple[set[str], set[str]]:
+    """The fields of the winner that the loser's entries have set since the merge, and those that its own have."""
+    if not isinstance(winner, Contact):
+        return set(), set()
+    told = merge_cards.came_with(winner, cards, merge_cards.staying(session, made))
+    merge_cards.forget_changes(session, made, cards)
+    return told
 
 
 def _reload(session: Session, *clients: Client) -> None:

@@ -241,3 +241,25 @@ def _tables(session: Session) -> list[str]:
     if session.get_bind().dialect.name == "postgresql":
         names = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
     return list(session.scalars(text(names)))
+
+
+@pytest.mark.parametrize("wins", ["known by mail", "known by an entry"])
+def test_an_address_that_either_s_entry_names_meanwhile_is_of_both_afterwards(office: Office, wins: str) -> None:
+    office.server.put(office.folder("anna", "Sent Items"), mail("Привет", "anna@office.test", "olga@home.example"))
+    office.run("anna", "mail")
+    nameless = replace(OLGA, emails=())
+    item = office.server.put(office.folder("anna", "Contacts"), nameless)
+    office.run("anna", "contacts")
+    with office.sessions.begin() as session:
+        olga = session.scalars(select(Link.local_id).where(Link.remote_id == item)).one()
+        other = session.scalars(select(Contact.id).where(Contact.id != olga)).one()
+        pair = (olga, other) if wins == "known by an entry" else (other, olga)
+        made = merges.merge(session, None, "contact", *pair).id
+    office.server.change(item, replace(nameless, emails=TWIN.emails))
+    office.run("anna", "contacts")
+    with office.sessions.begin() as session:
+        merges.undo(session, office.settings, None, made)
+    with office.sessions() as session:
+        assert addresses(session.get_one(Contact, olga)) == addresses(session.get_one(Contact, other))
+        method = select(ParticipantRow.match_method).where(ParticipantRow.address == "olga@home.example")
+        assert list(session.scalars(method)) == ["ambiguous"]
