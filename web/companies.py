@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from flask import Blueprint, render_template
+from werkzeug.wrappers import Response
 
+from terracrm.errors import NotFound
 from terracrm.services import companies, timeline
-from web import queries
+from web import merges, queries
 from web.database import session
 from web.signed_in import viewer
 
@@ -23,12 +25,18 @@ def index() -> str:
 
 
 @pages.get("/<int(max=2147483647):company_id>")
-def show(company_id: int) -> str:
+def show(company_id: int) -> str | Response:
     """The profile of one, with its history; or the next entries of the history."""
-    profile = companies.profile(session(), viewer(), company_id)
+    try:
+        profile = companies.profile(session(), viewer(), company_id)
+    except NotFound:
+        return merges.moved("company", company_id)
     after = queries.cursor()
     page = timeline.of_company(session(), viewer(), company_id, queries.filters(), after)
     if queries.is_fragment():
         return render_template("timeline/more.html", page=page, after=after)
     filtered = queries.is_filtered()
-    return render_template("companies/show.html", profile=profile, page=page, after=after, is_filtered=filtered)
+    shown = merges.of_client("company", company_id)
+    return render_template(
+        "companies/show.html", profile=profile, page=page, after=after, is_filtered=filtered, **shown
+    )

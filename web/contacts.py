@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from flask import Blueprint, render_template
+from werkzeug.wrappers import Response
 
+from terracrm.errors import NotFound
 from terracrm.services import contacts, suggestions, timeline
-from web import queries
+from web import merges, queries
 from web.database import session
 from web.signed_in import viewer
 
@@ -23,15 +25,25 @@ def index() -> str:
 
 
 @pages.get("/<int(max=2147483647):contact_id>")
-def show(contact_id: int) -> str:
+def show(contact_id: int) -> str | Response:
     """The profile of one, with the history; or the next entries of the history."""
-    profile = contacts.profile(session(), viewer(), contact_id)
+    try:
+        profile = contacts.profile(session(), viewer(), contact_id)
+    except NotFound:
+        return merges.moved("contact", contact_id)
     after = queries.cursor()
     page = timeline.of_contact(session(), viewer(), contact_id, queries.filters(), after)
     if queries.is_fragment():
         return render_template("timeline/more.html", page=page, after=after)
     filtered = queries.is_filtered()
+    shown = merges.of_client("contact", contact_id)
     found = suggestions.of_contact(session(), viewer(), contact_id)
     return render_template(
-        "contacts/show.html", profile=profile, page=page, after=after, is_filtered=filtered, suggestions=found
+        "contacts/show.html",
+        profile=profile,
+        page=page,
+        after=after,
+        is_filtered=filtered,
+        suggestions=found,
+        **shown,
     )

@@ -76,14 +76,51 @@ MATCHES: Words = {
 }
 RULES: Words = {
     "mail": lazy_gettext("mail with clients is mirrored"),
+    "known_people": lazy_gettext("it is with a known contact or company"),
+    "sent": lazy_gettext("we sent it"),
+    "reply": lazy_gettext("it answers what we sent"),
+    "tracked": lazy_gettext("somebody gave it the tracking category in Outlook"),
     "calendar": lazy_gettext("meetings with people from outside are mirrored"),
     "contacts": lazy_gettext("it is in the contacts folder"),
     "contacts_folder": lazy_gettext("it is in the contacts folder"),
-    "sent": lazy_gettext("we wrote to this person"),
     "sent_mail": lazy_gettext("we wrote to this person"),
     "contact_company": lazy_gettext("the entry of a contact names it"),
     "mail_domain": lazy_gettext("we wrote to somebody of its domain"),
     "tray": lazy_gettext("somebody took it out of the tray"),
+}
+LEFT_OUT: Words = {
+    "private": lazy_pgettext("left out", "it is private"),
+    "draft": lazy_pgettext("left out", "it is a draft"),
+    "internal_only": lazy_pgettext("left out", "it is among colleagues only"),
+    "unknown_people": lazy_pgettext("left out", "nobody in it is a known contact or of a known company"),
+    "not_a_reply": lazy_pgettext("left out", "it answers nothing that we sent"),
+    "not_tracked": lazy_pgettext("left out", "it does not carry the tracking category"),
+    "capture_off": lazy_pgettext("left out", "no mail of this mailbox is mirrored"),
+    "other_category": lazy_pgettext("left out", "it does not carry the category that this stream asks for"),
+    "folder_left_out": lazy_pgettext("left out", "its folder is not mirrored"),
+    "untracked": lazy_pgettext("left out", "its category was removed, or a rule asked for another one"),
+}
+CAPTURE: Words = {
+    "all": lazy_gettext("all mail with people outside"),
+    "known": lazy_gettext("mail with known contacts and companies"),
+    "replies": lazy_gettext("what we sent, and the replies to it"),
+    "category": lazy_gettext("what carries the tracking category"),
+    "none": lazy_gettext("no mail"),
+}
+DETAIL: Words = {
+    "full": lazy_gettext("all of it"),
+    "headers": lazy_gettext("only who wrote to whom, and when"),
+}
+CREATE_CONTACTS: Words = {
+    "off": lazy_gettext("nobody"),
+    "sent": lazy_gettext("whom we wrote to"),
+    "all": lazy_gettext("everybody who writes to us, too"),
+}
+RULE_NAMES: Words = {
+    "capture": lazy_gettext("Which mail is mirrored"),
+    "detail": lazy_gettext("What is kept of a mail"),
+    "create_contacts": lazy_gettext("Whom mail makes a contact"),
+    "tracking_category": lazy_gettext("Tracking category"),
 }
 SHARING: Words = {
     str(int(Sharing.PRIVATE)): lazy_gettext("only for those whose mailboxes hold it"),
@@ -172,6 +209,11 @@ LIKENESS: Words = {
     "domain": lazy_pgettext("both", "people write from the other's domain"),
 }
 GROUPS = {
+    "left_out": LEFT_OUT,
+    "capture": CAPTURE,
+    "detail": DETAIL,
+    "create_contacts": CREATE_CONTACTS,
+    "rule_name": RULE_NAMES,
     "danger": DANGERS,
     "danger_help": DANGER_HELP,
     "kind": KINDS,
