@@ -43,6 +43,7 @@ _ORIGINAL = (
     "|Messaggio inoltrato|Oorspronkelijk bericht|Wiadomość oryginalna|Původní zpráva"
 )
 _SEPARATOR = re.compile(rf"^\s*-{{2,}}\s*(?:{_ORIGINAL})\s*-*\s*$", re.IGNORECASE)
+_FORWARD_END = re.compile(r"^.{0,40}-{5,}\s*$")
 _FORWARD_START = re.compile(r"^\s*-{5,}\s*(?:Forwarded by|Переслано|Направлено|Переадресовано)\b", re.IGNORECASE)
 # Lotus iNotes: "-----Ivan Petrov <ivan@x> wrote: -----"
 _NOTES_WROTE = re.compile(r"^\s*-{4,}.{2,200}\b(?:wrote|написал(?:\(а\)|а)?|написано)\s*:\s*-{4,}\s*$", re.IGNORECASE)
@@ -75,7 +76,11 @@ _CERTAIN = re.compile(
     re.IGNORECASE,
 )
 
-_NOTES_DATE = re.compile(r"^\s*\d{1,2}[/.]\d{1,2}[/.]\d{2,4}\s+\d{1,2}:\d\d(?::\d\d)?(?:\s*[AP]M)?\s*$", re.IGNORECASE)
+_DATE_AND_TIME = r"\d{1,2}[/.]\d{1,2}[/.]\d{2,4}\s+\d{1,2}:\d\d(?::\d\d)?(?:\s*[AP]M)?\s*$"
+_NOTES_DATE = re.compile(r"^\s*" + _DATE_AND_TIME, re.IGNORECASE)
+# "Ivan Petrov <ivan@x> on 02/03/2026 10:15:35 AM"
+_NOTES_ON = re.compile(r"^\s*\S.{1,120}\son\s+" + _DATE_AND_TIME, re.IGNORECASE)
+_NOTES_SENT_BY = re.compile(r"^\s*Sent by:", re.IGNORECASE)
 _NOTES_TO = re.compile(r"^\s*(?:To|cc|Кому|Копия):", re.IGNORECASE)
 PICTURE = "\ufffc"
 """What stands for an image on a line without text."""
@@ -86,6 +91,8 @@ _NEAR = 4
 _LONGEST = 400
 
 _QUOTE_MARK = re.compile(r"^\s{0,3}>")
+# Lines that a mail program broke anew without a mark: once may be an answer, thrice is none.
+_BROKEN_ABOVE, _BROKEN_OFF, _OFTEN = 60, 25, 3
 _LONE_FIGURE = re.compile(r"^\s*>\s*\d")
 # The Bat! quotes with the initials of whom it quotes: "IP> Добрый день"
 _INITIALS_MARK = re.compile(r"^\s{0,3}([A-ZА-ЯЁ]{1,3})>{1,9}(?:\s|$)")
@@ -115,7 +122,16 @@ def text_lines(texts: Sequence[str]) -> list[Line]:
     ]
     if sum(marked) == 1 and _LONE_FIGURE.match(texts[marked.index(True)]):  # "> 100 pieces: 5 % off"
         marked = [False] * len(marked)
+    broken = [at for at in range(1, len(texts) - 1) if marked[at - 1] and marked[at + 1] and _is_broken(texts, at)]
+    for at in broken if len(broken) >= _OFTEN else ():
+        marked[at] = True
     return [Line(text, quoted) for text, quoted in zip(texts, marked, strict=True)]
+
+
+def _is_broken(texts: Sequence[str], at: int) -> bool:
+    """Whether a line looks like the end of the quoted line above, which was broken once more on its way."""
+    above, text = texts[at - 1].rstrip(), texts[at].strip()
+    return len(above) >= _BROKEN_ABOVE and above[-1] not in ".?!:;" and 0 < len(text) <= _BROKEN_OFF
 
 
 def written(lines: Sequence[Line]) -> list[bool]:
@@ -160,19 +176,23 @@ def own(lines: Sequence[Line]) -> list[bool]:
 def heading_end(lines: Sequence[Line], index: int) -> int:
     """The line after the separator and the headers of a quoted mail that begins at `index`; `index` without them."""
     plain = [visible(line.text) for line in lines[index : index + _LONGEST_HEADING]]
-    at, labels = 0, 0
-    while at < len(plain):
-        text = plain[at]
-        if _LABEL.match(text) or (labels and text[:1].isspace() and text.strip()):
-            labels += 1
-        elif not text.strip() and labels:
-            break
-        elif text.strip() and not (_RULE.match(text) or _begins_mail(text) or _is_notes_heading(plain, at)):
-            if not (length := _attribution(plain, at)):
-                break
-            at += length - 1
-        at += 1
-    return index + at if labels or any(_RULE.match(text) or _begins_mail(text) for text in plain[:at]) else index
+    if not (_begins_mail(plain[0]) or _RULE.match(plain[0]) or _LABEL.match(plain[0]) or _NOTES_ON.match(plain[0])):
+        return index + _attribution(plain, 0)
+    last = max((at for at in range(len(plain)) if _is_heading(plain, at)), default=0)
+    while last + 1 < len(plain) and plain[last + 1][:1].isspace() and plain[last + 1].strip():
+        last += 1  # a header goes on
+    return index + last + 1
+
+
+def _is_heading(plain: list[str], at: int) -> bool:
+    """Whether the line is a header of the mail that begins at the first one: no paragraph of text is above it."""
+    if not (_LABEL.match(plain[at]) or (at < _NEAR and (_begins_mail(plain[at]) or _FORWARD_END.match(plain[at])))):
+        return False
+    first = next((place for place in range(at) if _LABEL.match(plain[place])), at)
+    return not any(
+        plain[place].strip() and not plain[place - 1].strip() and not _LABEL.match(plain[place])
+        for place in range(first + 1, at)
+    )
 
 
 def visible(text: str) -> str:
@@ -186,19 +206,15 @@ def _cut_at(lines: Sequence[Line], plain: list[str], index: int) -> int | None:
     begins = lines[index].boundary or _begins_mail(text) or _is_header_block(plain, index)
     if begins:
         return _with_rule_before(plain, index)
+    if _NOTES_ON.match(text) and _notes_header(plain, index):
+        return index
     if _NOTES_DATE.match(text) and _notes_header(plain, index):
-        before = index - 1
-        return before if before >= 0 and plain[before].strip() else index
+        return _with_name_before(plain, index)
     return None
 
 
 def _begins_mail(text: str) -> bool:
     return any(rule.match(text) for rule in (_SEPARATOR, _FORWARD_START, _NOTES_WROTE, _BEGIN_FORWARDED))
-
-
-def _is_notes_heading(plain: list[str], index: int) -> bool:
-    """A name of Lotus Notes above its date, or that date."""
-    return any(_NOTES_DATE.match(text) for text in plain[index : index + 2])
 
 
 def _is_header_block(plain: list[str], index: int) -> bool:
@@ -219,6 +235,14 @@ def _with_rule_before(plain: list[str], index: int) -> int:
     while before >= 0 and not plain[before].strip():
         before -= 1
     return before if before >= 0 and _RULE.match(plain[before]) else index
+
+
+def _with_name_before(plain: list[str], index: int) -> int:
+    """Lotus Notes writes the name above the date, and between them perhaps who sent it in that name."""
+    before = index - 1
+    if before >= 1 and _NOTES_SENT_BY.match(plain[before]):
+        before -= 1
+    return before if before >= 0 and plain[before].strip() else index
 
 
 def _notes_header(plain: list[str], index: int) -> bool:

@@ -61,6 +61,7 @@ _PHONE_WORD = re.compile(
     r"|[тмфtmfdpcoтмф])\b[.:)/\s]{0,4}\s*[+(]?\d|(?<!\w)\+\d[\d\s()-]{8,}|(?<!\d)8[\s(-]{1,2}\d{3}[\s)-]{1,2}\d",
     re.IGNORECASE,
 )
+_BARE_NUMBER = re.compile(r"^\s*\+?(?:[().\s-]{0,3}\d){7,15}\s*$")
 _SEPARATORS = re.compile(r"[|•·;│\t]|\s{3,}|\s/\s|\s[–—]\s")
 # Numbers that are no phone numbers, however much they look like ones, and phones of others.
 _NO_PHONES = re.compile(
@@ -132,7 +133,7 @@ def is_contact_line(line: str) -> bool:
     """Whether a line gives contact data: a phone, an address, a website, a company or a position."""
     if len(line) > MAX_POSITION * 3:
         return False
-    if _PHONE_WORD.search(line) or _EMAIL.search(line) or _SITE.search(line):
+    if _BARE_NUMBER.match(line) or _PHONE_WORD.search(line) or _EMAIL.search(line) or _SITE.search(line):
         return True
     return len(line) <= MAX_POSITION and (any(rule.search(line) for rule in _COMPANIES) or _is_position(line))
 
