@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from terracrm.cli import config, database, mailboxes, simulator, sync, tray, users
+from terracrm.cli import config, database, mailboxes, merge, simulator, sync, tray, users
 from terracrm.cli.daemon import daemon
 from terracrm.cli.demo import demo
 from terracrm.cli.doctor import doctor
@@ -29,6 +29,7 @@ app.add_typer(users.app, name="user")
 app.add_typer(mailboxes.app, name="mailbox")
 app.add_typer(sync.app, name="sync")
 app.add_typer(tray.app, name="tray")
+app.add_typer(merge.app, name="merge")
 app.add_typer(simulator.app, name="simulator")
 for command in (daemon, web, demo, doctor, stats):
     app.command()(command)
