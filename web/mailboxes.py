@@ -5,7 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from terracrm.models import utcnow
-from terracrm.services import mailbox_health
+from terracrm.services import capture_rules, mailbox_health
+from web.configured import settings
 from web.database import session
 from web.signed_in import viewer
 
@@ -24,4 +25,6 @@ def index() -> str:
 def show(mailbox_id: int) -> str:
     """One mailbox with its last runs."""
     page = mailbox_health.page(session(), viewer(), mailbox_id, utcnow())
-    return render_template("mailboxes/show.html", page=page)
+    own = capture_rules.of(page.health.mailbox)
+    rules = capture_rules.in_force(settings(), own)
+    return render_template("mailboxes/show.html", page=page, rules=rules, streams=own.streams)

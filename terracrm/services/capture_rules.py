@@ -16,8 +16,10 @@ from terracrm.config import Settings
 from terracrm.db import begin_write
 from terracrm.domain.folders import below
 from terracrm.domain.mailbox_rules import Rules, StreamRules, checked
+from terracrm.errors import Forbidden, NotFound
 from terracrm.models import Mailbox, Stream
-from terracrm.services import audit, rule_effects
+from terracrm.services import access, audit, rule_effects
+from terracrm.services.access import Viewer
 from terracrm.services.rule_effects import Preview
 
 NAMES = ("capture", "detail", "tracking_category", "create_contacts")
@@ -30,6 +32,16 @@ class InForce:
     name: str
     value: str
     is_own: bool
+
+
+def to_configure(session: Session, viewer: Viewer, mailbox_id: int) -> Mailbox:
+    """A mailbox whose rules this viewer may change; NotFound where there is none, Forbidden for other roles."""
+    mailbox = session.scalar(select(Mailbox).where(Mailbox.id == mailbox_id, access.mailboxes(viewer)))
+    if mailbox is None:
+        raise NotFound("There is no such mailbox.")
+    if not viewer.configures:
+        raise Forbidden("Only an administrator changes the rules of a mailbox.")
+    return mailbox
 
 
 def of(mailbox: Mailbox) -> Rules:

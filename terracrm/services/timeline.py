@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, Select, exists, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from terracrm.domain.capture import Detail
 from terracrm.errors import InvalidInput
-from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Meeting
+from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Meeting, Message
 from terracrm.services import access
 from terracrm.services.access import Viewer
 from terracrm.services.people import SPEAKERS, Person, people_of
@@ -68,7 +69,10 @@ class MeetingFacts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the history. Where `is_readable` is false, only its kind and time are told."""
+    """One entry of the history. Where `is_readable` is false, only its kind and time are told.
+
+    `only_headers`: of this mail no more than who wrote to whom and when is kept (S6).
+    """
 
     id: int
     kind: str
@@ -80,6 +84,7 @@ class Entry:
     has_attachments: bool = False
     people: list[Person] = field(default_factory=list)
     meeting: MeetingFacts | None = None
+    only_headers: bool = False
 
     @property
     def speaker(self) -> Person | None:
@@ -178,6 +183,7 @@ def _entries(session: Session, viewer: Viewer, rows: Sequence[Activity]) -> list
         return [Entry(row.id, row.kind, row.occurred_at, is_readable=False) for row in rows]
     ids = [row.id for row in rows]
     people = people_of(session, viewer, ids)
+    bare = _of_headers_only(session, [row.id for row in rows if row.kind == ActivityKind.MAIL and not row.subject])
     meetings = _meetings(session, [row.id for row in rows if row.kind == ActivityKind.MEETING])
     return [
         Entry(
@@ -191,9 +197,17 @@ def _entries(session: Session, viewer: Viewer, rows: Sequence[Activity]) -> list
             has_attachments=row.has_attachments,
             people=people.get(row.id, []),
             meeting=meetings.get(row.id),
+            only_headers=row.id in bare,
         )
         for row in rows
     ]
+
+
+def _of_headers_only(session: Session, activity_ids: list[int]) -> set[int]:
+    if not activity_ids:
+        return set()
+    bare = select(Message.activity_id).where(Message.activity_id.in_(activity_ids), Message.detail == Detail.HEADERS)
+    return set(session.scalars(bare))
 
 
 def _meetings(session: Session, activity_ids: list[int]) -> dict[int, MeetingFacts]:
