@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from connectors.simulator.charsets import decode
 from connectors.simulator.content import Attachment, Item
 from connectors.simulator.elements import clean
-from connectors.simulator.mime_headers import decoded, unfold
+from connectors.simulator.mime_headers import decoded, raw, unfold
 
 _T = TypeVar("_T")
 # Deeper nesting is no mail that a person wrote; it is kept as a file instead of followed.
@@ -225,8 +225,19 @@ def _disposition(part: Message) -> str:
 
 
 def _filename(part: Message) -> str:
-    name = attempt(lambda: part.get_filename() or "", "")
+    name = attempt(lambda: _named(part).get_filename() or "", "")
     return re.sub(r"\s+", " ", decoded(unfold(name))).strip()[:255]
+
+
+def _named(part: Message) -> Message:
+    """The part, or what its headers say where they name it in bytes beyond ASCII, which no standard allows."""
+    headers = {name: raw(part, name) for name in ("Content-Disposition", "Content-Type")}
+    if all(value.isascii() for value in headers.values()):
+        return part
+    readable = Message()
+    for name, value in headers.items():
+        readable[name] = value
+    return readable
 
 
 def _parameter(part: Message, name: str) -> str:

@@ -252,6 +252,28 @@ def test_an_attached_mail_is_an_item_of_its_own() -> None:
     assert b"Subject: Inner\r\n" in attachment.content
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        'filename="договор.pdf"'.encode(),
+        'filename="договор.pdf"'.encode("cp1251"),
+        b"filename*=UTF-8''%D0%B4%D0%BE%D0%B3%D0%BE%D0%B2%D0%BE%D1%80.pdf",
+        b"filename*0*=UTF-8''%D0%B4%D0%BE%D0%B3;\n filename*1*=%D0%BE%D0%B2%D0%BE%D1%80.pdf",
+        b'filename="=?koi8-r?B?xM/Hz9fP0g==?=.pdf"',
+    ],
+)
+def test_the_name_of_a_file_however_it_is_written(name: bytes) -> None:
+    head = b"--b\nContent-Type: application/pdf\nContent-Disposition: attachment; "
+    (attachment,) = mail("Content-Type: multipart/mixed; boundary=b", head + name + b"\n\nx\n--b--").attachments
+    assert (attachment.name, attachment.is_inline) == ("договор.pdf", False)
+
+
+def test_a_picture_that_the_text_calls_by_its_location() -> None:
+    head = b"--b\nContent-Type: image/png\nContent-Location: pics/\n a.png\nContent-Disposition: inline"
+    (picture,) = mail("Content-Type: multipart/mixed; boundary=b", head + b"\n\nx\n--b--").attachments
+    assert (picture.content_location, picture.content_id, picture.is_inline) == ("pics/a.png", None, True)
+
+
 def test_text_around_a_picture_is_one_body() -> None:
     parts = b"--b\n\nbefore\n--b\nContent-Type: image/gif\n\nGIF8\n--b\nContent-Type: text/plain\n\nafter\n--b--"
     item = mail("Content-Type: multipart/mixed; boundary=b", parts)
