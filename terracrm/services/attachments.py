@@ -54,9 +54,13 @@ class File:
 
     @property
     def type(self) -> str:
-        """What its bytes show it to be, else what its sender calls it; "" where nobody says."""
+        """What its bytes show it to be, else what its sender calls it; "" where nobody says.
+
+        Of an Office document the bytes show only the envelope: that the sender knows better, unless it is flagged.
+        """
         declared = "" if self.content_type == BYTES or self.state == mirror.LINK else self.content_type
-        return self.found_type or declared
+        is_envelope = self.found_type in (file_types.ZIP, file_types.OLE) and not self.danger
+        return declared if is_envelope and declared else self.found_type or declared
 
     @property
     def is_shown(self) -> bool:
