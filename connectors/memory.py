@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from connectors import memory_contacts, refusals
+from connectors import memory_contacts, outlook_limits
 from connectors.base import Account, Capabilities, Version
 from terracrm.domain.records import (
     AttachmentInfo,
@@ -80,7 +80,7 @@ class _Folder:
 
 
 class MemoryServer:
-    """Mailboxes with folders and items. `sign_ins` and `requests` count what the connectors did, `writes` what changed.
+    """Mailboxes with folders and items. `sign_ins`, `requests` and `writes` count what the connectors did.
 
     `second_change` lets an item change its version once more right after a connector has written it.
     """
@@ -297,7 +297,7 @@ class MemoryConnector:
 
     def ensure_folder(self, parent: str, name: str, kind: StreamKind) -> Folder:
         """A folder in a well-known one."""
-        refusals.check_text("name of the folder", name)
+        outlook_limits.check_text("name of the folder", name)
         folders = self.folders()
         above = next((each.path for each in folders if each.well_known == parent), None)
         if above is None and parent != "msgfolderroot":
@@ -312,10 +312,11 @@ class MemoryConnector:
 
     def create(self, folder: Folder, record: ContactRecord, key: str) -> Version:
         """A new contact."""
-        refusals.check(record)
-        refusals.check_text("key", key)
+        outlook_limits.check(record)
+        outlook_limits.check_text("key", key)
         self._open(folder)
-        return self._server.written(self._server.put(folder, memory_contacts.created(record), key))
+        contact = memory_contacts.created(outlook_limits.trimmed(record))
+        return self._server.written(self._server.put(folder, contact, key))
 
     def find_by_key(self, folder: Folder, key: str) -> Version | None:
         """What was created with this key."""
@@ -330,11 +331,11 @@ class MemoryConnector:
 
     def update(self, remote_id: str, record: ContactRecord, fields: Collection[str], version: str) -> Version:
         """Write these fields of a contact."""
-        refusals.check(record, fields)
+        outlook_limits.check(record, fields)
         item, now = self._contact(remote_id)
         if item.version != version:
             raise VersionConflict("The item has changed in the mailbox since it was read.")
-        wanted = memory_contacts.written(now, record, fields)
+        wanted = memory_contacts.written(now, outlook_limits.trimmed(record), fields)
         if wanted == now:
             return Version(remote_id, version)
         self._server.change(remote_id, wanted)

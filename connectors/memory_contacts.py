@@ -19,7 +19,9 @@ def created(record: ContactRecord) -> ContactRecord:
 def written(now: ContactRecord, wanted: ContactRecord, fields: Collection[str]) -> ContactRecord:
     """A contact after these fields were written; the same one where nothing differs."""
     record = replace(now, **{name: getattr(wanted, name) for name in fields if name != "notes"})
-    return _holding(record, body_of(wanted)) if "notes" in fields and body_of(wanted) != body_of(now) else record
+    if "notes" not in fields or (wanted.body is None and wanted.notes.strip() == now.notes):
+        return record
+    return _holding(record, body_of(wanted)) if body_of(wanted) != body_of(now) else record
 
 
 def body_of(record: ContactRecord) -> Body:

@@ -67,10 +67,15 @@ def new_contact(record: ContactRecord, key: str) -> Element:
 
 
 def differences(now: ContactRecord, wanted: ContactRecord, fields: Collection[str]) -> list[Setting]:
-    """What must be written so that these fields of a contact become as they are wanted."""
+    """What must be written so that these fields of a contact become as they are wanted.
+
+    Notes as plain text are the same as those that read so, whatever space is around them and whatever their form.
+    """
     wanted = replace(wanted, emails=tuple(_named_as_now(wanted.emails, now.emails)))
     found = []
     for name in (name for name in FIELDS if name in fields):
+        if name == "notes" and wanted.body is None and wanted.notes.strip() == now.notes:
+            continue
         before = {each.path: _text(each.value) for each in FIELDS[name](now)}
         found += [each for each in FIELDS[name](wanted) if before.get(each.path) != _text(each.value)]
     return found

@@ -9,7 +9,7 @@ import exchangelib
 from exchangelib.errors import ErrorFolderExists
 from lxml.etree import _Element as Element
 
-from connectors import refusals
+from connectors import outlook_limits
 from connectors.base import Version
 from connectors.exchange_ews import contacts, errors, named
 from connectors.exchange_ews.contact_settings import NAMES, differences, new_contact, refiled
@@ -38,7 +38,7 @@ _CHILD = Shape((field("folder:DisplayName"), field("folder:FolderClass"), field(
 
 def ensure_folder(account: exchangelib.Account, parent: str, name: str, kind: StreamKind) -> Folder:
     """The folder of that name in a well-known folder, made when there is none."""
-    refusals.check_text("name of the folder", name)
+    outlook_limits.check_text("name of the folder", name)
     (found,) = GetFolders(account=account).call([parent], Shape((field("folder:DisplayName"),)))
     if found is None:
         raise ItemGone(f"The mailbox has no folder {parent!r}.")
@@ -63,9 +63,10 @@ def ensure_folder(account: exchangelib.Account, parent: str, name: str, kind: St
 
 def create(account: exchangelib.Account, folder: Folder, record: ContactRecord, key: str) -> Version:
     """A new contact."""
-    refusals.check(record)
-    refusals.check_text("key", key)
-    return _version(CreateItem(account=account).call(folder.remote_id, new_contact(record, key)))
+    outlook_limits.check(record)
+    outlook_limits.check_text("key", key)
+    contact = new_contact(outlook_limits.trimmed(record), key)
+    return _version(CreateItem(account=account).call(folder.remote_id, contact))
 
 
 def find_by_key(account: exchangelib.Account, folder: Folder, key: str) -> Version | None:
@@ -84,14 +85,15 @@ def update(
     account: exchangelib.Account, remote_id: str, record: ContactRecord, fields: Collection[str], change_key: str
 ) -> Version:
     """Write what differs; reading the contact first is what keeps the rest of its lists as it is."""
-    refusals.check(record, fields)
+    outlook_limits.check(record, fields)
     current = _current(account, remote_id, "notes" in fields, record.body is not None)
     if current.version.change_key != change_key:
         raise VersionConflict(errors.CHANGED_SINCE)
+    record = outlook_limits.trimmed(record)
     settings = differences(current.record, record, fields)
-    if settings and not NAMES.isdisjoint(fields):
-        wanted = replace(current.record, **{name: getattr(record, name) for name in NAMES.intersection(fields)})
-        settings += refiled(current.record, wanted, current.file_as, current.mapping)
+    named_now = replace(current.record, **{name: getattr(record, name) for name in NAMES.intersection(fields)})
+    if named_now != current.record:
+        settings += refiled(current.record, named_now, current.file_as, current.mapping)
     if not settings:
         return current.version
     return _version(UpdateItem(account=account).call(remote_id, change_key, "Contact", settings))

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import exchangelib
 import pytest
 from exchangelib import items as ews
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
 from connectors.base import Account, Connector, Version
@@ -19,7 +21,7 @@ from connectors.exchange_ews.connect import connect
 from connectors.exchange_ews.contact_settings import FIELDS as WRITTEN
 from connectors.exchange_ews.contacts import PHONES, phone_label
 from connectors.memory import MemoryConnector, MemoryServer
-from connectors.refusals import FIELDS, PHONE_LABELS
+from connectors.outlook_limits import FIELDS, PHONE_LABELS, trimmed
 from connectors.simulator.simulator import Simulator
 from terracrm.domain import history_block
 from terracrm.domain.records import (
@@ -436,6 +438,8 @@ class TestUpdate:
         office.rename(version.remote_id, "Owner")
         with pytest.raises(VersionConflict):
             connector.update(version.remote_id, OTHER, {"notes"}, version.change_key)
+        with pytest.raises(VersionConflict):
+            connector.update(version.remote_id, VERA, {"notes"}, version.change_key)
         now = read(connector, version.remote_id)
         assert now.record == replace(VERA, job_title="Owner")
         written = connector.update(version.remote_id, OTHER, {"notes"}, now.version)
@@ -642,3 +646,53 @@ class TestFolders:
 def test_every_field_of_a_record_can_be_written() -> None:
     assert set(WRITTEN) == FIELDS == {field.name for field in fields(ContactRecord)} - {"body"}
     assert {phone_label(key) for key in PHONES} == set(PHONE_LABELS)
+
+
+LINE = st.text(st.characters(codec="utf-8", exclude_categories=("Cc",)), max_size=12)
+MOMENTS = st.datetimes(timezones=st.just(UTC)).filter(lambda moment: 1700 < moment.year < 3000)
+RECORDS = st.builds(
+    ContactRecord,
+    display_name=LINE,
+    given_name=LINE,
+    surname=LINE,
+    company_name=LINE,
+    job_title=LINE,
+    emails=st.lists(
+        st.builds(LabelledAddress, st.sampled_from("123"), st.sampled_from(["", "a@b.test", "c@d.test"]), LINE),
+        max_size=3,
+        unique_by=lambda entry: entry.label,
+    ).map(tuple),
+    phones=st.lists(
+        st.builds(Phone, st.sampled_from(PHONE_LABELS), LINE), max_size=4, unique_by=lambda entry: entry.label
+    ).map(tuple),
+    postal_addresses=st.lists(
+        st.builds(PostalAddress, st.sampled_from(["business", "home", "other"]), LINE, LINE, LINE, LINE, LINE),
+        max_size=3,
+        unique_by=lambda entry: entry.label,
+    ).map(tuple),
+    birthday=st.none() | st.dates(date(1601, 1, 1)),
+    notes=st.text(st.characters(codec="utf-8", exclude_categories=("Cc",)) | st.sampled_from("\r\n\t "), max_size=40),
+    categories=st.lists(LINE, max_size=3).map(tuple),
+    card=st.builds(ClientCard, LINE, LINE, last_contact=st.none() | MOMENTS),
+)
+
+
+def as_read(record: ContactRecord) -> ContactRecord:
+    """The record without what a server may fill in: names."""
+    emails = tuple(replace(entry, name="") for entry in record.emails)
+    return replace(record, display_name="", emails=emails, notes=record.notes.strip())
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(RECORDS, RECORDS, st.sets(st.sampled_from(sorted(FIELDS))))
+def test_whatever_is_written_reads_so_and_is_not_written_again(
+    office: Office, first: ContactRecord, second: ContactRecord, names: set[str]
+) -> None:
+    connector = office.connector()
+    version = create(connector, first)
+    version = connector.update(version.remote_id, second, names, version.change_key)
+    found = record_of(connector, version)
+    wanted = replace(first, **{name: getattr(second, name) for name in names})
+    assert as_read(found) == as_read(trimmed(wanted))
+    assert connector.update(version.remote_id, second, names, version.change_key) == version
+    assert connector.update(version.remote_id, found, FIELDS, version.change_key) == version

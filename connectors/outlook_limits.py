@@ -1,4 +1,4 @@
-"""What no contact of Outlook can keep, refused before anything is sent; the same whatever system is written to."""
+"""What a contact of Outlook can keep: the rest is trimmed or refused before anything is sent, whatever the system."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import fields as dataclass_fields
-from dataclasses import is_dataclass
-from datetime import date
+from dataclasses import is_dataclass, replace
+from datetime import UTC, date
 from typing import Any, Final
 
 from terracrm.domain.records import ContactRecord
@@ -27,6 +27,8 @@ FIRST_DAY: Final = date(1601, 1, 1)
 _UNSENDABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What XML 1.0 has no form for, and no Exchange would take."""
 _LABELS = (("emails", EMAIL_LABELS), ("phones", PHONE_LABELS), ("postal_addresses", ADDRESS_LABELS))
+_SAYING = ("address", "number", "street", "city", "region", "postal_code", "country")
+_TEXTS = ("display_name", "given_name", "middle_name", "surname", "company_name", "department", "job_title", "website")
 
 
 def check(record: ContactRecord, fields: Collection[str] = FIELDS) -> None:
@@ -49,6 +51,20 @@ def check(record: ContactRecord, fields: Collection[str] = FIELDS) -> None:
         raise ItemRejected(f"Outlook knows no birthday before {FIRST_DAY.year}: correct it or take it out.")
 
 
+def trimmed(record: ContactRecord) -> ContactRecord:
+    """The record as it reads after it was written: no space around values, no empty entries, times to the second."""
+    last = record.card.last_contact
+    return replace(
+        record,
+        **{name: getattr(record, name).strip() for name in _TEXTS},
+        **{name: _entries(getattr(record, name), allowed) for name, allowed in _LABELS},
+        categories=tuple(dict.fromkeys(name for category in record.categories if (name := category.strip()))),
+        card=replace(
+            _stripped(record.card), last_contact=last.astimezone(UTC).replace(microsecond=0) if last else None
+        ),
+    )
+
+
 def check_text(name: str, text: str) -> None:
     """Raise ItemRejected when a text has a character that cannot be sent; `name` says where, for the user."""
     found = _UNSENDABLE.search(text)
@@ -67,6 +83,19 @@ def _texts(value: Any) -> Iterator[str]:
     elif is_dataclass(value) and not isinstance(value, type):
         for field in dataclass_fields(value):
             yield from _texts(getattr(value, field.name))
+
+
+def _entries(entries: tuple[Any, ...], labels: tuple[str, ...]) -> tuple[Any, ...]:
+    """The entries of a list that say anything, in the order of their labels."""
+    stripped = [_stripped(entry) for entry in entries]
+    said = [entry for entry in stripped if any(getattr(entry, name, "") for name in _SAYING)]
+    return tuple(sorted(said, key=lambda entry: labels.index(entry.label) if entry.label in labels else len(labels)))
+
+
+def _stripped(entry: Any) -> Any:
+    """The same data without space around its texts."""
+    values = {field.name: getattr(entry, field.name) for field in dataclass_fields(entry)}
+    return replace(entry, **{name: text.strip() for name, text in values.items() if isinstance(text, str)})
 
 
 def _check_labels(name: str, labels: list[str], allowed: Iterable[str]) -> None:
