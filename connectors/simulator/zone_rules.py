@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-from dateutil.relativedelta import relativedelta, weekday
-from dateutil.tz import tzrange
+from terracrm.domain.zones import find_zone
 
 # In the order of datetime.weekday().
 DAY_NAMES = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
@@ -26,16 +26,16 @@ class Change:
     nth: int
     at: timedelta
 
-    def _delta(self, shift: timedelta = timedelta()) -> relativedelta:
-        hours = (self.at - shift).total_seconds() / 3600
-        whole = timedelta(hours=hours)
-        if self.weekday is None:
-            day = relativedelta(month=self.month, day=max(1, min(self.nth, 31)))
-        elif self.nth < 0 or self.nth > 4:
-            day = relativedelta(month=self.month, day=31, weekday=weekday(self.weekday)(-1))
-        else:
-            day = relativedelta(month=self.month, day=1, weekday=weekday(self.weekday)(max(1, self.nth)))
-        return day + relativedelta(seconds=int(whole.total_seconds()))
+    def posix(self) -> str:
+        """The change as a POSIX TZ string says it; 29 February is not counted."""
+        seconds = int(self.at.total_seconds())
+        at = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        if self.weekday is not None:
+            week = self.nth if 1 <= self.nth <= 4 else 5
+            return f"M{self.month}.{week}.{(self.weekday + 1) % 7}/{at}"
+        month = min(max(self.month, 1), 12)
+        day = min(max(self.nth, 1), monthrange(2001, month)[1])
+        return f"J{date(2001, month, day).timetuple().tm_yday}/{at}"
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,22 @@ class YearRule:
     def tzinfo(self) -> tzinfo:
         """The zone in which every year goes by this rule."""
         if self.daylight is None or self.to_daylight is None or self.to_standard is None:
-            return tzrange("Standard", self.standard)
-        return tzrange(
-            "Standard",
-            self.standard,
-            "Daylight",
-            self.daylight,
-            start=self.to_daylight._delta(),
-            # tzrange counts the end of summer time in standard time, Exchange in the time before the change.
-            end=self.to_standard._delta(self.daylight - self.standard),
-        )
+            return _fixed(self.standard)
+        offsets = f"STD{_posix_offset(self.standard)}DST{_posix_offset(self.daylight)}"
+        rule = f"{offsets},{self.to_daylight.posix()},{self.to_standard.posix()}"
+        return find_zone("", rule) or _fixed(self.standard)
+
+
+def _fixed(east: timedelta) -> tzinfo:
+    """A zone without summer time; no offset is a day or more."""
+    most = timedelta(hours=23, minutes=59)
+    return timezone(min(max(east, -most), most))
+
+
+def _posix_offset(east: timedelta) -> str:
+    """An offset as POSIX writes it: west of Greenwich is positive."""
+    minutes = int(east.total_seconds()) // 60
+    return f"{'-' if minutes >= 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ def test_every_definition_can_be_read_by_exchangelib(name: str) -> None:
         "UTC",
         "Newfoundland Standard Time",
         "GMT Standard Time",
+        "Egypt Standard Time",
+        "Pacific SA Standard Time",
     ],
 )
 def test_the_rules_of_a_definition_tell_the_same_time_as_the_zone(name: str) -> None:
