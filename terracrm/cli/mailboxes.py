@@ -16,7 +16,7 @@ from terracrm.domain.records import StreamKind
 from terracrm.errors import InvalidInput, TerraCRMError
 from terracrm.models import Mailbox, Stream
 from terracrm.secrets import encrypt
-from terracrm.services import mailboxes
+from terracrm.services import mailboxes, mirror_attachments
 
 app = typer.Typer(help="The Exchange mailboxes under sync.", no_args_is_help=True)
 
@@ -172,6 +172,31 @@ def password(address: Address, password_file: PasswordFile, keep_in_file: KeepIn
         mailboxes.set_password(session, mailbox, password_encrypted=encrypted, password_file=file)
     typer.echo(f"{address} has a new password.")
     _warn_unless_it_opens(address)
+
+
+@app.command()
+def attachments(
+    address: Address,
+    policy: Annotated[
+        str, typer.Argument(metavar="[on_demand|all|none|default]", help="What is fetched by itself; without it: show.")
+    ] = "",
+) -> None:
+    """Say which attachments of a mailbox are fetched, also of the mail that is here already.
+
+    on_demand: the images in the text, and any other when somebody asks for it; all; none, not even when asked for;
+    default: what the setting mirror.attachments says. Nothing that was fetched is removed.
+
+    Example: terracrm mailbox attachments anna@romashka.example all
+    """
+    mirror = current().settings.mirror
+    with current().transaction() as session:
+        mailbox = mailboxes.get(session, address)
+        wanted = mirror_attachments.set_policy(session, mirror, mailbox, policy) if policy else 0
+        address, in_force = mailbox.address, mirror_attachments.policy_of(mirror, mailbox)
+        source = "its own choice" if mailbox.attachments else "the setting mirror.attachments"
+    typer.echo(f"{address} fetches attachments: {in_force} ({source}).")
+    if wanted:
+        typer.echo(f"To be fetched with its next runs, of the mail that is here: {wanted}.")
 
 
 def _password(path: Path, keep_in_file: bool) -> tuple[str, Path | None]:

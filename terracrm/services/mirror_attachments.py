@@ -9,15 +9,17 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.config.settings import Mirror
 from terracrm.domain import file_danger
-from terracrm.domain.attachments import is_small_image, names_in_text
+from terracrm.domain.attachments import AttachmentPolicy, is_small_image, names_in_text
 from terracrm.domain.file_types import sniff
 from terracrm.domain.records import Folder, MessageRecord, StreamKind
+from terracrm.errors import InvalidInput
 from terracrm.models import (
     AttachmentContent,
     Link,
@@ -28,8 +30,11 @@ from terracrm.models import (
     StreamState,
     utcnow,
 )
+from terracrm.services import audit
 from terracrm.services.sources import MEGABYTE, Source
 
+POLICIES: tuple[str, ...] = get_args(AttachmentPolicy)
+DEFAULT = "default"
 WANTED, STORED, FAILED, TOO_LARGE, GONE, LINK = "wanted", "stored", "failed", "too_large", "gone", "link"
 # A stream in one of these states is opened by nobody before a person has mended it.
 _CLOSED = (StreamState.CREDENTIALS, StreamState.PAUSED)
@@ -102,11 +107,15 @@ def want(session: Session, source: Source, message_ids: Collection[int]) -> None
 
 
 def set_policy(session: Session, mirror: Mirror, mailbox: Mailbox, policy: str) -> int:
-    """Another policy for a mailbox ("" for that of the settings), also for what is here; how many are now wanted.
+    """Another policy for a mailbox, "default" for that of the settings; how many of its attachments are now wanted.
 
-    What it alone holds, and nobody has asked for, is waited for no more unless the new policy wants it.
+    It holds also for the mail that is here: what the mailbox alone holds and nobody has asked for waits no more,
+    unless the new policy wants it. Raises InvalidInput for a policy that there is not.
     """
-    mailbox.attachments = policy
+    if policy not in (*POLICIES, DEFAULT):
+        raise InvalidInput(f"an attachment policy is one of {', '.join(POLICIES)} or {DEFAULT}; not {policy}")
+    mailbox.attachments = "" if policy == DEFAULT else policy
+    audit.record(session, None, "rules.change", "mailbox", mailbox.id, f"attachments of {mailbox.address}: {policy}")
     elsewhere = exists().where(_is_live(), Link.mailbox_id != mailbox.id)
     unasked = and_(MessageAttachment.state == WANTED, MessageAttachment.requested_at.is_(None))
     session.execute(update(MessageAttachment).where(unasked, _held(mailbox.id), ~elsewhere).values(state=""))
