@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from connectors.outlook_limits import reads_the_same
 from terracrm.domain.names import display_name
 from terracrm.domain.records import Body, ContactRecord
 from terracrm.domain.texts import html_to_text
@@ -19,7 +20,7 @@ def created(record: ContactRecord) -> ContactRecord:
 def written(now: ContactRecord, wanted: ContactRecord, fields: Collection[str]) -> ContactRecord:
     """A contact after these fields were written; the same one where nothing differs."""
     record = replace(now, **{name: getattr(wanted, name) for name in fields if name != "notes"})
-    if "notes" not in fields or (wanted.body is None and wanted.notes.strip() == now.notes):
+    if "notes" not in fields or (wanted.body is None and reads_the_same(wanted.notes, now.notes)):
         return record
     return _holding(record, body_of(wanted)) if body_of(wanted) != body_of(now) else record
 

@@ -65,6 +65,11 @@ def trimmed(record: ContactRecord) -> ContactRecord:
     )
 
 
+def reads_the_same(one: str, other: str) -> bool:
+    """Whether two plain texts differ at most in their line ends, which Exchange changes, and the space around them."""
+    return one.replace("\r\n", "\n").strip() == other.replace("\r\n", "\n").strip()
+
+
 def check_text(name: str, text: str) -> None:
     """Raise ItemRejected when a text has a character that cannot be sent; `name` says where, for the user."""
     found = _UNSENDABLE.search(text)

@@ -19,6 +19,7 @@ from connectors.exchange_ews.contacts import ADDRESS_PARTS, ADDRESSES, EMAILS, P
 from connectors.exchange_ews.elements import T
 from connectors.exchange_ews.services import Path, element, field, numbered
 from connectors.exchange_ews.write_services import Setting
+from connectors.outlook_limits import reads_the_same
 from terracrm.domain.names import display_name
 from terracrm.domain.records import Body, ContactRecord, LabelledAddress
 
@@ -69,12 +70,12 @@ def new_contact(record: ContactRecord, key: str) -> Element:
 def differences(now: ContactRecord, wanted: ContactRecord, fields: Collection[str]) -> list[Setting]:
     """What must be written so that these fields of a contact become as they are wanted.
 
-    Notes as plain text are the same as those that read so, whatever space is around them and whatever their form.
+    Notes that are given as plain text and read the same already are left in the form that they have.
     """
     wanted = replace(wanted, emails=tuple(_named_as_now(wanted.emails, now.emails)))
     found = []
     for name in (name for name in FIELDS if name in fields):
-        if name == "notes" and wanted.body is None and wanted.notes.strip() == now.notes:
+        if name == "notes" and wanted.body is None and reads_the_same(wanted.notes, now.notes):
             continue
         before = {each.path: _text(each.value) for each in FIELDS[name](now)}
         found += [each for each in FIELDS[name](wanted) if before.get(each.path) != _text(each.value)]

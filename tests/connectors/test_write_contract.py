@@ -39,7 +39,7 @@ from terracrm.domain.records import (
 from terracrm.errors import ItemGone, ItemRejected, Temporary, VersionConflict
 from tests.connectors.simulator.soap_client import Validator, schema
 
-ANNA, BORIS = "anna@example.test", "boris@example.test"
+ANNA, BORIS, SERVICE = "anna@example.test", "boris@example.test", "service@example.test"
 KEY = "client 7 <&> «ключ»"
 VERA = ContactRecord(
     display_name="Вера Петровна Орлова",
@@ -92,7 +92,8 @@ OTHER = ContactRecord(
 class Office(Protocol):
     """A server with the mailboxes of Anna and Boris, and Anna at work in hers."""
 
-    def connector(self) -> Connector: ...
+    def connector(self, *, service: bool = False) -> Connector:
+        """A connector to Anna's mailbox, as herself or as the account that may impersonate everybody."""
 
     def everything(self, remote_id: str) -> Any:
         """All that the server keeps of an item but when and by whom it was changed."""
@@ -105,6 +106,9 @@ class Office(Protocol):
 
     def copy(self, remote_id: str) -> None:
         """Anna copies an item within its folder."""
+
+    def remove(self, folder: Folder) -> None:
+        """Anna deletes a folder for good."""
 
     def lose_the_answer(self, operation: str) -> None:
         """The next request of this kind is carried out, and its answer gets lost."""
@@ -123,9 +127,11 @@ class MemoryOffice:
         self.server = MemoryServer()
         self.server.add_mailbox(ANNA)
         self.server.add_mailbox(BORIS)
+        self.server.add_service(SERVICE)
 
-    def connector(self) -> Connector:
-        return MemoryConnector(Account(ANNA, "memory:", ANNA, "secret"), self.server)
+    def connector(self, *, service: bool = False) -> Connector:
+        user = SERVICE if service else ANNA
+        return MemoryConnector(Account(ANNA, "memory:", user, "secret", impersonate=service), self.server)
 
     def everything(self, remote_id: str) -> Any:
         record = self.server._item(remote_id).record
@@ -141,6 +147,9 @@ class MemoryOffice:
 
     def copy(self, remote_id: str) -> None:
         self.server.copy(remote_id, folder_of(self.connector()))
+
+    def remove(self, folder: Folder) -> None:
+        self.server.remove_folder(folder)
 
     def lose_the_answer(self, operation: str) -> None:
         self.server.lose_answers()
@@ -162,8 +171,9 @@ class ExchangeOffice:
         simulator.add_mailbox(BORIS, "Boris")
         self.anna = connect(Account(ANNA, simulator.url, ANNA, "secret"))
 
-    def connector(self) -> Connector:
-        return ExchangeEWS(Account(ANNA, self.simulator.url, ANNA, "secret"))
+    def connector(self, *, service: bool = False) -> Connector:
+        user = SERVICE if service else ANNA
+        return ExchangeEWS(Account(ANNA, self.simulator.url, user, "secret", impersonate=service))
 
     def everything(self, remote_id: str) -> Any:
         """By element; entries of lists and named properties each on their own."""
@@ -189,6 +199,9 @@ class ExchangeOffice:
 
     def copy(self, remote_id: str) -> None:
         self._item(remote_id).copy(self.anna.contacts)
+
+    def remove(self, folder: Folder) -> None:
+        (self.anna.contacts // folder.path.partition("/")[2]).delete()
 
     def lose_the_answer(self, operation: str) -> None:
         self.simulator.fault("cut", operation=operation, count=1)
@@ -300,8 +313,20 @@ class TestCreate:
     def test_a_folder_that_is_gone_is_item_gone(self, office: Office) -> None:
         connector = office.connector()
         gone = connector.ensure_folder("contacts", "Gone", StreamKind.CONTACTS)
-        with pytest.raises((ItemGone, ItemRejected)):
-            connector.create(replace(gone, remote_id=gone.remote_id[:-8] + "AAAAAAA="), VERA, KEY)
+        office.remove(gone)
+        with pytest.raises(ItemGone):
+            connector.create(gone, VERA, KEY)
+        with pytest.raises(ItemGone):
+            connector.find_by_key(gone, KEY)
+
+    def test_the_service_account_writes_in_the_name_of_the_mailbox(self, office: Office) -> None:
+        service = office.connector(service=True)
+        folder = service.ensure_folder("contacts", "Clients", StreamKind.CONTACTS)
+        version = service.create(folder, VERA, KEY)
+        version = service.update(version.remote_id, OTHER, FIELDS, version.change_key)
+        assert office.connector().find_by_key(folder, KEY) == version
+        service.delete(version.remote_id, version.change_key)
+        assert folder_of(office.connector(), "deleteditems").item_count == 1
 
     @pytest.mark.parametrize(
         ("record", "words"),
@@ -404,6 +429,8 @@ class TestUpdate:
         version = create(connector)
         assert connector.update(version.remote_id, VERA, FIELDS, version.change_key) == version
         assert connector.update(version.remote_id, VERA, (), version.change_key) == version
+        spaced = replace(VERA, notes=VERA.notes.replace("\n", "\r\n") + "\r\n", display_name=f" {VERA.display_name} ")
+        assert connector.update(version.remote_id, spaced, FIELDS, version.change_key) == version
         assert record_of(connector, version) == VERA
 
     def test_one_entry_of_a_list_changes_and_the_others_are_not_touched(self, office: Office) -> None:
