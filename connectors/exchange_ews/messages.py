@@ -7,6 +7,7 @@ import re
 from connectors.exchange_ews.attachments import attachment_info
 from connectors.exchange_ews.elements import Item, participant
 from connectors.exchange_ews.services import Shape, field, tagged
+from terracrm.domain.automatic import is_automatic
 from terracrm.domain.records import MessageRecord, Participant, Role
 
 TYPES = frozenset(
@@ -52,7 +53,6 @@ SHAPE = Shape(
 
 _RECIPIENTS = (("ToRecipients", Role.TO), ("CcRecipients", Role.CC), ("BccRecipients", Role.BCC))
 _ID = re.compile(r"<[^<>\s]+>")
-_NO_REPLY = re.compile(r"(?:^|[._+-])(?:no|do[._-]?not)[._-]?reply", re.IGNORECASE)
 
 
 def message(item: Item) -> MessageRecord:
@@ -106,14 +106,6 @@ def _ids(text: str) -> list[str]:
 
 
 def _is_bulk(item: Item, participants: tuple[Participant, ...]) -> bool:
-    """Whether a machine or a mailing list wrote it, as its headers or its author's address say."""
-    for header in item.elements("InternetMessageHeaders"):
-        name, value = (header.get("HeaderName") or "").lower(), (header.text or "").strip().lower()
-        if name in ("list-unsubscribe", "list-id", "x-auto-response-suppress"):
-            return True
-        if name == "precedence" and value in ("bulk", "list", "junk"):
-            return True
-        if name == "auto-submitted" and value.partition(";")[0].strip() != "no":
-            return True
-    local_parts = (each.address.partition("@")[0] for each in participants if each.role is Role.FROM)
-    return any(_NO_REPLY.search(local_part) for local_part in local_parts)
+    headers = ((each.get("HeaderName") or "", each.text or "") for each in item.elements("InternetMessageHeaders"))
+    author = next((each.address for each in participants if each.role is Role.FROM), "")
+    return is_automatic(headers, item.text("ItemClass"), author)

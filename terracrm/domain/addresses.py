@@ -11,10 +11,16 @@ from publicsuffixlist import PublicSuffixList
 
 MAX_ADDRESS = 320  # RFC 3696: 64 characters before the @ and 255 after it
 _SUFFIXES = PublicSuffixList(accept_unknown=True)
-_NO_REPLY = re.compile(
-    r"^(no-?_?reply|do-?_?not-?_?reply|noreply.*|mailer-daemon|postmaster|bounces?|notifications?|newsletter|robot)"
-    r"([-+._].*)?$"
+# Nobody reads it, wherever in the name it says so.
+_NO_REPLY = re.compile(r"(^|[._+=-])(no|do[._-]?not|not)[._-]?reply|(^|[._+=-])auto[._-]?(reply|respond|confirm)")
+# A machine, when the name begins with it.
+_MACHINE = re.compile(
+    r"(mailer-?daemon|postmaster|bounces?|notif(y|ications?|ier)|newsletters?|robot|listserv|listmaster|majordomo"
+    r"|mailman|owner(?=-))([-+._=].*)?$"
 )
+# What mailing lists name their helpers and themselves.
+_OF_LIST = re.compile(r"-(request|bounces?|owner|subscribe|unsubscribe)([-+._=].*)?$")
+_LIST_HOST = re.compile(r"(lists?\.[^.]+\..+|([^.]+\.)?(googlegroups\.com|groups\.io|yahoogroups\.com))$")
 
 
 @lru_cache(maxsize=20_000)
@@ -46,8 +52,9 @@ def registrable(domain: str) -> str:
 
 
 def is_no_reply(address: str) -> bool:
-    """Whether nobody reads what is sent to this normalised address (S7)."""
-    return bool(_NO_REPLY.match(address.rpartition("@")[0]))
+    """Whether no person is behind this normalised address: nobody reads it, a machine does, or it is a list's (S7)."""
+    name, _, domain = address.rpartition("@")
+    return bool(_NO_REPLY.search(name) or _MACHINE.match(name) or _OF_LIST.search(name) or _LIST_HOST.match(domain))
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,7 @@ class TestMessages:
             ("Auto-Submitted", "auto-replied; owner", True),
             ("Auto-Submitted", "no", False),
             ("X-Auto-Response-Suppress", "All", True),
+            ("X-Auto-Response-Suppress", "DR, OOF, AutoReply", False),
             ("X-Mailer", "Outlook", False),
         ],
     )
