@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response as AnyResponse
 
-from terracrm.services import letters, messages
+from terracrm.services import letters, messages, topics
 from web import attachments, mail_html, mail_text, queries
 from web.database import session
 from web.security import mail_policy
@@ -72,6 +72,8 @@ def _page(message_id: int, images: str) -> str:
         as_sent=_as_sent(),
         remote_images=remote_images,
         images=images,
+        topics=topics.of_activity(session(), viewer(), message_id),
+        may_set=viewer().decides,
         **attachments.box(message_id, files),
     )
 

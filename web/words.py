@@ -74,6 +74,13 @@ MATCHES: Words = {
     "ambiguous": lazy_gettext("several people have the address"),
     "": lazy_gettext("not known"),
 }
+TOPICS: Words = {
+    "manual": lazy_pgettext("topic", "set by hand"),
+    "token": lazy_pgettext("topic", "the subject names it by a token of ours"),
+    "reply": lazy_pgettext("topic", "it belongs to the mail that it answers"),
+    "conversation": lazy_pgettext("topic", "the mail server counts it to that conversation"),
+    "subject": lazy_pgettext("topic", "it answers by the subject alone"),
+}
 RULES: Words = {
     "mail": lazy_gettext("mail with clients is mirrored"),
     "known_people": lazy_gettext("it is with a known contact or company"),
@@ -225,6 +232,7 @@ GROUPS = {
     "part": PART,
     "response": RESPONSES,
     "match": MATCHES,
+    "topic": TOPICS,
     "rule": RULES,
     "reason": REASONS,
     "sharing": SHARING,

@@ -5,17 +5,17 @@ What is set on one message of a conversation is that of the whole conversation (
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from terracrm.domain.topics import COMPANY, CONTACT, MANUAL, OWN
 from terracrm.errors import Forbidden, InvalidInput, NotFound
-from terracrm.models import Activity, ActivityTopic, Company, Contact, User
-from terracrm.services import access, audit, history
+from terracrm.models import Activity, ActivityTopic, Company, Contact, Message, User
+from terracrm.services import access, audit, history, topic_tokens
 from terracrm.services.access import Viewer
 
 
@@ -38,14 +38,13 @@ class TopicRow:
     may_remove: bool
 
 
-def set_topic(session: Session, viewer: Viewer, activity_id: int, entity: str, entity_id: int) -> None:
+def set_topic(session: Session, viewer: Viewer, activity_id: int, entity: str, entity_id: int) -> Activity:
     """Say that an activity, and the conversation that it is part of, is about a company or contact.
 
     Raises Forbidden for a role that changes nothing, NotFound for an activity or client that the viewer does not see.
     """
-    _require(session, viewer, activity_id)
-    name = _names(session, viewer, {(entity, entity_id)}).get((entity, entity_id))
-    if name is None:
+    activity = to_be_linked(session, viewer, activity_id)
+    if not _names(session, viewer, {(entity, entity_id)}):
         raise NotFound("There is no such client.")
     same = (
         ActivityTopic.activity_id == activity_id,
@@ -53,15 +52,16 @@ def set_topic(session: Session, viewer: Viewer, activity_id: int, entity: str, e
         ActivityTopic.entity_id == entity_id,
     )
     if session.scalar(select(ActivityTopic.id).where(*same, ActivityTopic.method == MANUAL)) is not None:
-        return
+        return activity
     session.execute(delete(ActivityTopic).where(*same))
     row = {"activity_id": activity_id, "entity": entity, "entity_id": entity_id, "method": MANUAL}
     session.execute(insert(ActivityTopic).values(row | {"user_id": viewer.signs_as}))
     audit.record(session, viewer.signs_as, "topic.set", "activity", activity_id, f"{entity}:{entity_id}")
     history.refresh(session, [activity_id])
+    return activity
 
 
-def remove(session: Session, viewer: Viewer, topic_id: int) -> int:
+def remove(session: Session, viewer: Viewer, topic_id: int) -> Activity:
     """Take away a topic that was set by hand, with what others inherited of it; the activity that had it.
 
     Raises InvalidInput for one that was not set by hand: that goes when what it comes from goes.
@@ -69,7 +69,7 @@ def remove(session: Session, viewer: Viewer, topic_id: int) -> int:
     row = session.execute(select(ActivityTopic.__table__).where(ActivityTopic.id == topic_id)).first()
     if row is None:
         raise NotFound("There is no such link.")
-    _require(session, viewer, row.activity_id)
+    activity = to_be_linked(session, viewer, row.activity_id)
     if not _names(session, viewer, {(row.entity, row.entity_id)}):
         raise NotFound("There is no such link.")
     if row.method != MANUAL:
@@ -78,28 +78,47 @@ def remove(session: Session, viewer: Viewer, topic_id: int) -> int:
     detail = f"{row.entity}:{row.entity_id}"
     audit.record(session, viewer.signs_as, "topic.remove", "activity", row.activity_id, detail)
     history.refresh(session, [row.activity_id])
-    return int(row.activity_id)
+    topic_tokens.read(session, {activity.id: activity.subject})
+    return activity
+
+
+def to_be_linked(session: Session, viewer: Viewer, activity_id: int) -> Activity:
+    """An activity of which this viewer may say what it is about; raises as `set_topic` does."""
+    if not viewer.decides:
+        raise Forbidden("This role changes nothing.")
+    readable = select(Activity).where(Activity.id == activity_id, access.readable_activities(viewer))
+    activity = session.scalar(readable)
+    if activity is None:
+        raise NotFound("There is no such entry.")
+    return activity
 
 
 def of_activity(session: Session, viewer: Viewer, activity_id: int) -> list[TopicRow]:
     """What an activity that the viewer reads is about, as far as the viewer sees these clients."""
-    return _rows(session, viewer, [activity_id])
+    return _rows(session, viewer, ActivityTopic.activity_id == activity_id)
 
 
-def of_conversation(session: Session, viewer: Viewer, activity_ids: Sequence[int]) -> list[TopicRow]:
-    """What these messages of one conversation are about: what they have of their own, else how they came by it."""
-    rows = _rows(session, viewer, activity_ids)
-    own = [row for row in rows if row.method in OWN]
-    said = {(row.entity, row.entity_id) for row in own}
-    rest = {(row.entity, row.entity_id): row for row in reversed(rows) if (row.entity, row.entity_id) not in said}
-    return own + list(rest.values())
+def of_conversation(session: Session, viewer: Viewer, message_id: int) -> list[TopicRow]:
+    """What the messages of a conversation that the viewer reads are about: each topic of their own, others once."""
+    thread = select(Message.thread_id).where(Message.activity_id == message_id).scalar_subquery()
+    mine = (
+        select(Message.activity_id)
+        .join(Activity, Activity.id == Message.activity_id)
+        .where(Message.thread_id == thread, access.readable_activities(viewer))
+    )
+    once = select(func.min(ActivityTopic.id)).where(ActivityTopic.activity_id.in_(mine))
+    once = once.group_by(ActivityTopic.entity, ActivityTopic.entity_id)
+    own = and_(ActivityTopic.activity_id.in_(mine), ActivityTopic.method.in_(OWN))
+    rows = _rows(session, viewer, or_(own, ActivityTopic.id.in_(once)))
+    said = {(row.entity, row.entity_id) for row in rows if row.method in OWN}
+    return [row for row in rows if row.method in OWN or (row.entity, row.entity_id) not in said]
 
 
-def _rows(session: Session, viewer: Viewer, activity_ids: Collection[int]) -> list[TopicRow]:
+def _rows(session: Session, viewer: Viewer, which: ColumnElement[bool]) -> list[TopicRow]:
     found = session.execute(
         select(ActivityTopic, User.full_name, User.name)
         .outerjoin(User, User.id == ActivityTopic.user_id)
-        .where(ActivityTopic.activity_id.in_(activity_ids))
+        .where(which)
         .order_by(ActivityTopic.entity.desc(), ActivityTopic.id)
         .execution_options(populate_existing=True)
     ).all()
@@ -124,14 +143,6 @@ def _rows(session: Session, viewer: Viewer, activity_ids: Collection[int]) -> li
         for topic, full_name, name in found
         if (topic.entity, topic.entity_id) in names
     ]
-
-
-def _require(session: Session, viewer: Viewer, activity_id: int) -> None:
-    if not viewer.decides:
-        raise Forbidden("This role changes nothing.")
-    readable = select(Activity.id).where(Activity.id == activity_id, access.readable_activities(viewer))
-    if session.scalar(readable) is None:
-        raise NotFound("There is no such entry.")
 
 
 def _names(session: Session, viewer: Viewer, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], str]:
