@@ -33,18 +33,27 @@ _THANKS = re.compile(
     r"|(?:many\s+)?thanks(?:\s+(?:in\s+advance|again|a\s+lot|so\s+much))?|thank\s+you(?:\s+(?:in\s+advance|very\s+much))?|thx)[\s,.!*_]*$",
     re.IGNORECASE,
 )
+# What phones and mail programs sign with; only these, for things are sent by many other ways that people tell of.
+_PROGRAMS = (
+    r"(?:i(?:phone|pad|pod|os)|айфон\w*|android|андроид\w*|blackberry|samsung|galaxy|huawei|honor|xiaomi|redmi|nokia|htc|sony|lg"
+    r"|outlook|microsoft|windows|gmail|yahoo|proton\w*|spark|my\s?mail|mailbird|airmail|bluemail|typeapp|aquamail|thunderbird|zoho"
+    r"|mail\.ru|mail\s+(?:for|app|\.?ru)|apple\s+mail|yandex|яндекс\w*|rambler|рамблер\w*|sparrow|the\s+bat|em\s+client)"
+)
+_DEVICES = r"(?:мобильн\w+|смартфон\w*|телефон\w*|планшет\w*|коммуникатор\w*|устройств\w*|почты|приложения)"
 _BY_MACHINE = re.compile(
-    r"^[\s*_]*(?:"
-    r"sent\s+(?:from|with|via|by)\s+(?:(?:my|the|a|an)\s+)?(?:\w+\s+){0,3}?(?:iphone|ipad|ipod|android|blackberry|galaxy|samsung|huawei|xiaomi|nokia|htc"
-    r"|sony|lg|mobile|phone|smartphone|tablet|device|outlook|mail|gmail|yahoo|proton\w*|spark|mymail|mailbird|airmail|windows|handheld)\b.{0,80}"
-    r"|(?:get|download)\s+outlook\s+for\s+.{2,40}|sent\s+from\s+my\s+\w+.{0,40}"
-    r"|(?:отправлено|послано|надіслано|написано)\s+(?:с|со|из|через|от|з|із|при\s+помощи|c)\s+.{2,80}"
-    r"|(?:скачать|скачайте|загрузить|получите|получить)\s+outlook\s+для\s+.{2,40}"
-    r"|von\s+meinem\s+(?:iphone|ipad|android|samsung).{0,40}gesendet.{0,20}|gesendet\s+von\s+(?:mail|meinem|outlook).{0,50}"
-    r"|envoyé\s+de(?:puis)?\s+mon\s+.{2,40}|enviado\s+desde\s+mi\s+.{2,40}|inviato\s+da(?:l)?\s+(?:mio\s+)?.{2,40}"
-    r"|virus-?free\.?(?:\s*www\..{2,40})?|без\s+вирусов\.?(?:\s*www\..{2,40})?"
-    r"|(?:это\s+(?:сообщение|письмо)|this\s+e-?mail)\s+(?:проверено|has\s+been\s+(?:checked|scanned)).{0,120}"
-    r")[\s.]*$",
+    rf"^[\s*_]*(?:"
+    rf"sent\s+from\s+(?:my|a|the)\s+(?:\w+\s+){{0,3}}?(?:{_PROGRAMS}|phone|smartphone|mobile|tablet|device|handheld)\b.{{0,80}}"
+    rf"|sent\s+(?:from|with|via|using)\s+(?:\w+\s+){{0,2}}?{_PROGRAMS}(?!\w).{{0,80}}|sent\s+from\s+mail[\s.]*"
+    rf"|(?:get|download)\s+outlook\s+for\s+.{{2,60}}"
+    rf"|(?:отправлено|послано|написано|надіслано)\s+(?:с|со|c|из|от|з|із|через|при\s+помощи|с\s+помощью)\s+"
+    rf"(?:(?:моего|моей|мого|приложения|приложение|мобильн\w+|веб-версии|нового|новой)\s+){{0,2}}[\"«]?{_PROGRAMS}.{{0,60}}"
+    rf"|(?:отправлено|послано|написано|надіслано)\s+(?:с|со|c|из|з|із)\s+(?:моего\s+|моей\s+|мого\s+)?{_DEVICES}(?!\w).{{0,60}}"
+    rf"|(?:скачать|скачайте|загрузить|получите|получить)\s+outlook\s+для\s+.{{2,60}}"
+    rf"|von\s+meinem\s+(?:iphone|ipad|android|samsung).{{0,40}}gesendet.{{0,20}}|gesendet\s+von\s+(?:mail|meinem|outlook).{{0,50}}"
+    rf"|envoyé\s+de(?:puis)?\s+mon\s+.{{2,40}}|enviado\s+desde\s+mi\s+.{{2,40}}|inviato\s+da(?:l)?\s+mio\s+.{{2,40}}"
+    rf"|virus-?free\.?(?:\s*www\..{{2,40}})?|без\s+вирусов\.?(?:\s*www\..{{2,40}})?"
+    rf"|(?:это\s+(?:сообщение|письмо)|this\s+e-?mail)\s+(?:проверено|has\s+been\s+(?:checked|scanned)).{{0,120}}"
+    rf")[\s.]*$",
     re.IGNORECASE,
 )
 _NOTICE = re.compile(

@@ -70,7 +70,7 @@ _DATED = re.compile(r"^(?=.*(?:\d{1,2}[./]\d{1,2}[./]\d{2,4}|\b(?:19|20)\d\d\b|\
 _HAS_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\b(?:19|20)\d\d\b|\d:\d\d|@")
 # What follows such a line is taken for a quotation even where nothing marks it as one.
 _CERTAIN = re.compile(
-    r"^(?:\d|On\s|Am\s|Le\s|El\s|Il\s|Op\s|Em\s|W dniu\s|Dne\s|В\s|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*\b"
+    r"^(?:\d|In a message\s|On\s|Am\s|Le\s|El\s|Il\s|Op\s|Em\s|W dniu\s|Dne\s|В\s|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*\b"
     r"|(?:пн|вт|ср|чт|пт|сб|вс|нд)\b|понедельник|вторник|сред[ау]|четверг|пятниц[ау]|суббот[ау]|воскресенье"
     r"|Вы\s|You\s)|<[^<>\s@]+@[^<>\s@]+>",
     re.IGNORECASE,
@@ -197,7 +197,7 @@ def _is_heading(plain: list[str], at: int) -> bool:
 
 def visible(text: str) -> str:
     """The text without the marks of direction and width that mail programs put around names and dates."""
-    return _INVISIBLE.sub("", text).replace("\xa0", " ").replace("\u202f", " ")
+    return text if text.isascii() else _INVISIBLE.sub("", text).replace("\xa0", " ").replace("\u202f", " ")
 
 
 def _cut_at(lines: Sequence[Line], plain: list[str], index: int) -> int | None:

@@ -22,16 +22,15 @@ def signature(texts: Sequence[str], sender: Sequence[str] = ()) -> tuple[int, in
     `sender` are the words of the sender's names (`signatures.name_words`). What follows a signature as a postscript
     is no part of it.
     """
-    seen = [index for index, text in enumerate(texts) if text.strip()]
-    for place in range(max(0, len(seen) - _WINDOW), len(seen)):
-        first = seen[place]
-        rest = [texts[index] for index in seen[place + 1 :]]
-        after = next((offset for offset, text in enumerate(rest) if is_postscript(text)), len(rest))
-        end = seen[place + 1 + after] if after < len(rest) else len(texts)
-        below = rest[:after]
-        if _begins(texts[first], below, sender):
+    seen = [index for index, text in enumerate(texts) if text.strip()][-_WINDOW:]
+    lines = [texts[index] for index in seen]
+    postscripts = [place for place, text in enumerate(lines) if is_postscript(text)]
+    for place, first in enumerate(seen):
+        after = next((each for each in postscripts if each > place), len(seen))
+        end = seen[after] if after < len(seen) else len(texts)
+        if _begins(lines[place], lines[place + 1 : after], sender):
             return first, end
-        if is_by_machine(texts[first]):
+        if is_by_machine(lines[place]):
             return first, first + 1
     return None
 

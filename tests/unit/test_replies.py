@@ -365,9 +365,9 @@ def test_a_forward_is_known_by_its_subject(subject: str, forward: bool) -> None:
     ],
 )
 def test_the_time_grows_with_the_length_and_no_faster(trap: str) -> None:
-    long = trap * (100_000 // len(trap))
+    long = trap * (40_000 // len(trap))
     began = time.process_time()
     split_text(long, ["Иван Петров"])
     split_html(long.replace("\n", "<br>"), ["Иван Петров"])
-    split_html("<div><blockquote>" * 3000 + "x" + "<b>y</b>" * 3000)
-    assert time.process_time() - began < 10  # it takes one; quadratic, it would take minutes
+    split_html("<div><blockquote>" * 1000 + "x" + "<b>y</b>" * 1000)
+    assert time.process_time() - began < 5  # it takes half a second; quadratic, it would take half a minute
