@@ -95,7 +95,7 @@ def undo(merge_id: int) -> Response | tuple[str, int]:
 def likely(kind: str) -> str:
     """Who is likely there twice."""
     found = duplicates.pairs(session(), viewer(), ENTITIES[kind])
-    may_merge = merges.may_merge(viewer())
+    may_merge = viewer().decides
     return render_template("merges/duplicates.html", kind=kind, pairs=found, may_merge=may_merge)
 
 
@@ -114,7 +114,7 @@ def of_client(entity: Entity, client_id: int) -> dict[str, object]:
     return {
         "merges": rows,
         "just_merged": next((row for row in rows if row.id == just_now), None),
-        "may_merge": merges.may_merge(viewer()),
+        "may_merge": viewer().decides,
     }
 
 

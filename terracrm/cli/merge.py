@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from terracrm.cli.invocation import current
-from terracrm.services import merge_fields, merge_list, merge_preview, merges
+from terracrm.services import access, merge_fields, merge_list, merge_preview, merges
 from terracrm.services.merged import Entity
 
 app = typer.Typer(help="Make one of contacts or companies that are there twice.", no_args_is_help=True)
@@ -56,7 +56,7 @@ def undo(
     Example: terracrm merge undo 4
     """
     with current().transaction() as session:
-        undone = merges.undo(session, current().settings, None, number)
+        undone = merges.undo(session, current().settings, access.operator(), number)
         made, kept = undone.merge, undone.kept
         entity, winner_id, loser_id = made.entity, made.winner_id, made.loser_id
     typer.echo(f"{entity.capitalize()} {loser_id} is no longer part of {winner_id}.")
@@ -71,7 +71,7 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="One JSON object o
     Example: terracrm merge list
     """
     with current().transaction() as session:
-        rows = merge_list.every(session)
+        rows = merge_list.every(session, access.operator())
     for row in rows:
         if as_json:
             typer.echo(json.dumps(asdict(row), default=lambda when: when.isoformat(), ensure_ascii=False))
@@ -85,9 +85,9 @@ def _merge(entity: Entity, winner_id: int, loser_id: int, take: list[str], apply
     choices = dict.fromkeys(take, "loser")
     merge_fields.check(entity, choices)
     with current().transaction() as session:
-        found = merge_preview.preview(session, None, entity, winner_id, loser_id)
+        found = merge_preview.preview(session, access.operator(), entity, winner_id, loser_id)
         _describe(found, choices)
-        made = merges.merge(session, None, entity, winner_id, loser_id, choices).id if apply else None
+        made = merges.merge(session, access.operator(), entity, winner_id, loser_id, choices).id if apply else None
     if made is None:
         typer.echo("Nothing was changed; --apply does it.")
     else:

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import and_, exists, insert, or_, select, update
+from sqlalchemy import and_, delete, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import DomainPolicy
+from terracrm.domain.topics import OWN, TOKEN, tokens
 from terracrm.models import Activity, ActivityTopic, Company, CompanyDomain, Contact, ContactAddress, Merge, MergeMove
 from terracrm.models import Participant as P
 from terracrm.services import history, merged
 from terracrm.services.matching import chunks
 
 
-def give(session: Session, merge: Merge, company_changed: bool) -> None:
+def forget_inherited(session: Session, merge: Merge) -> set[int]:
+    """The activities that are about either of the two. What they inherited is forgotten: `give` and `take_back` have
+    it worked out anew (M3)."""
+    both = and_(ActivityTopic.entity == merge.entity, ActivityTopic.entity_id.in_([merge.winner_id, merge.loser_id]))
+    about = set(session.scalars(select(ActivityTopic.activity_id).where(both)))
+    session.execute(delete(ActivityTopic).where(both, ActivityTopic.method.not_in(OWN)))
+    return about
+
+
+def give(session: Session, merge: Merge, about: set[int], company_changed: bool) -> None:
     """Let the winner have the history of the loser, with what was nobody's because both have the address."""
     mine = P.company_id == merge.loser_id if merge.entity == "company" else P.contact_id == merge.loser_id
     if company_changed:
@@ -33,10 +43,12 @@ def give(session: Session, merge: Merge, company_changed: bool) -> None:
             session.execute(update(P).where(P.contact_id == merge.winner_id).values(company_id=company_id))
     for addresses in chunks(_addresses(session, merge.entity, merge.winner_id)):
         history.unlink_addresses(session, addresses)
-    refresh(session, merge)
+    _refresh(session, merge, about)
 
 
-def take_back(session: Session, policy: DomainPolicy, merge: Merge, given_since: Iterable[str]) -> None:
+def take_back(
+    session: Session, policy: DomainPolicy, merge: Merge, about: set[int], given_since: Iterable[str]
+) -> None:
     """Let the loser have its history again, and match anew what came to the winner since.
 
     `given_since` are addresses of the loser's that came after the merge: all mail that they brought goes along.
@@ -61,20 +73,30 @@ def take_back(session: Session, policy: DomainPolicy, merge: Merge, given_since:
     for client_id in (merge.winner_id, merge.loser_id):
         for addresses in chunks(_addresses(session, merge.entity, client_id)):
             history.link_addresses(session, addresses)
-    refresh(session, merge)
+    _move_later_tokens(session, merge)
+    _refresh(session, merge, about)
 
 
-def refresh(session: Session, merge: Merge) -> None:
-    """Write the timelines anew of all that a merge moved."""
-    participants = select(MergeMove.row_id).where(MergeMove.merge_id == merge.id, MergeMove.kind == "participant")
-    topics = (
-        select(ActivityTopic.activity_id)
-        .join(MergeMove, and_(MergeMove.row_id == ActivityTopic.id, MergeMove.kind == "topic"))
-        .where(MergeMove.merge_id == merge.id)
-    )
-    ids = set(session.scalars(participants.distinct())) | set(session.scalars(topics.distinct()))
-    for some in chunks(sorted(ids)):
+def _refresh(session: Session, merge: Merge, about: set[int]) -> None:
+    """Write the timelines anew of all that a merge moved, and of what is about the two."""
+    moved = select(MergeMove.row_id).where(MergeMove.merge_id == merge.id, MergeMove.kind == "participant")
+    for some in chunks(sorted(about.union(session.scalars(moved.distinct())))):
         history.refresh(session, some)
+
+
+def _move_later_tokens(session: Session, merge: Merge) -> None:
+    """A mail that came since and names the loser in its subject is about the loser."""
+    later = (
+        select(ActivityTopic, Activity.subject)
+        .join(Activity, Activity.id == ActivityTopic.activity_id)
+        .where(ActivityTopic.entity == merge.entity, ActivityTopic.entity_id == merge.winner_id)
+        .where(ActivityTopic.method == TOKEN, Activity.created_at >= merge.merged_at)
+    )
+    for topic, subject in session.execute(later).all():
+        named = tokens(subject)
+        if (merge.entity, merge.loser_id) in named and (merge.entity, merge.winner_id) not in named:
+            topic.entity_id = merge.loser_id
+    session.flush()
 
 
 def _addresses(session: Session, entity: str, client_id: int) -> list[str]:

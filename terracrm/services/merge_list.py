@@ -45,17 +45,16 @@ def page(session: Session, viewer: Viewer, merge_id: int) -> MergeRow:
     return _row(session, viewer, merges.visible(session, viewer, merge_id))
 
 
-def every(session: Session, limit: int = MOST) -> list[MergeRow]:
+def every(session: Session, viewer: Viewer, limit: int = MOST) -> list[MergeRow]:
     """The newest merges of all clients, for the command line."""
     return [
-        _row(session, None, found) for found in session.scalars(select(Merge).order_by(Merge.id.desc()).limit(limit))
+        _row(session, viewer, found) for found in session.scalars(select(Merge).order_by(Merge.id.desc()).limit(limit))
     ]
 
 
-def _row(session: Session, viewer: Viewer | None, made: Merge) -> MergeRow:
+def _row(session: Session, viewer: Viewer, made: Merge) -> MergeRow:
     names = _names(session, made)
     user = session.get(User, made.user_id) if made.user_id else None
-    allowed = viewer is None or merges.may_merge(viewer)
     return MergeRow(
         id=made.id,
         entity=cast(Entity, made.entity),
@@ -66,7 +65,7 @@ def _row(session: Session, viewer: Viewer | None, made: Merge) -> MergeRow:
         who=(user.full_name or user.name) if user else "",
         merged_at=made.merged_at,
         undone_at=made.undone_at,
-        can_be_undone=allowed and merges.can_be_undone(session, made),
+        can_be_undone=viewer.decides and merges.can_be_undone(session, made),
         kept=[str(field) for field in cast("list[object]", made.before.get("kept", []))],
     )
 

@@ -60,7 +60,7 @@ class Preview:
     warnings: list[str] = field(default_factory=list)
 
 
-def preview(session: Session, viewer: Viewer | None, entity: Entity, winner_id: int, loser_id: int) -> Preview:
+def preview(session: Session, viewer: Viewer, entity: Entity, winner_id: int, loser_id: int) -> Preview:
     """What the merge would do; raises what `merges.merge` raises."""
     winner, loser = merges.pair(session, viewer, entity, winner_id, loser_id)
     lines = [
@@ -106,19 +106,18 @@ def _lists(session: Session, winner: Client, loser: Client) -> dict[str, list[st
     return found
 
 
-def _history(session: Session, viewer: Viewer | None, entity: Entity, client_id: int) -> int:
+def _history(session: Session, viewer: Viewer, entity: Entity, client_id: int) -> int:
     table, owner = (
         (ContactTimeline, ContactTimeline.contact_id)
         if entity == "contact"
         else (CompanyTimeline, CompanyTimeline.company_id)
     )
     entries = select(Activity.id).join(table, table.activity_id == Activity.id).where(owner == client_id)
-    return _count(session, entries.where(access.activities_of_client(viewer)) if viewer else entries)
+    return _count(session, entries.where(access.activities_of_client(viewer)))
 
 
-def _people(session: Session, viewer: Viewer | None, company_id: int) -> int:
-    seen = access.contacts(viewer) if viewer else access.is_live(Contact)
-    return _count(session, select(Contact.id).where(Contact.company_id == company_id, seen))
+def _people(session: Session, viewer: Viewer, company_id: int) -> int:
+    return _count(session, select(Contact.id).where(Contact.company_id == company_id, access.contacts(viewer)))
 
 
 def _warnings(winner: Client, loser: Client, lines: list[FieldLine]) -> list[str]:

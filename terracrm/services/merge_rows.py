@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.orm import Session
 
 from terracrm.domain.contact_merge import identity
+from terracrm.domain.topics import OWN
 from terracrm.models import (
     Activity,
     ActivityTopic,
@@ -40,7 +41,8 @@ class Kind:
     """A table whose rows name a client in the column `owner`.
 
     `key` tells which rows say the same; None where each is a thing of its own. `keeps` are the columns that are
-    noted beside the move. `entity` is set where the table is not for one kind of client alone.
+    noted beside the move. `entity` is set where the table is not for one kind of client alone; `methods` where only
+    the rows with one of these are moved: a topic that a message inherited follows from what the others are about.
     """
 
     name: str
@@ -49,16 +51,21 @@ class Kind:
     key: Callable[[Row], Hashable] | None = None
     keeps: tuple[str, ...] = ()
     entity: str = ""
+    methods: tuple[str, ...] = ()
     field: str = ""
 
     def of(self, client_id: int) -> list[ColumnElement[bool]]:
         """The condition that holds for a client's rows."""
         mine = [getattr(self.model, self.owner) == client_id]
-        return [*mine, self.model.entity == self.entity] if self.entity else mine
+        if self.entity:
+            mine.append(self.model.entity == self.entity)
+        if self.methods:
+            mine.append(self.model.method.in_(self.methods))
+        return mine
 
 
 def _topic(entity: str) -> Kind:
-    return Kind("topic", ActivityTopic, "entity_id", lambda row: row.activity_id, entity=entity)
+    return Kind("topic", ActivityTopic, "entity_id", lambda row: row.activity_id, entity=entity, methods=OWN)
 
 
 KINDS: Final[dict[str, tuple[Kind, ...]]] = {

@@ -40,7 +40,7 @@ from terracrm.services import (
     mirror_contacts,
     search,
 )
-from terracrm.services.access import RoleCode, Viewer
+from terracrm.services.access import Viewer
 from terracrm.services.merge_fields import Client
 from terracrm.services.merged import Entity
 from terracrm.services.sources import lock_directory
@@ -72,7 +72,7 @@ class Undone:
 
 def merge(
     session: Session,
-    viewer: Viewer | None,
+    viewer: Viewer,
     entity: Entity,
     winner_id: int,
     loser_id: int,
@@ -81,14 +81,14 @@ def merge(
     """Make the loser part of the winner. `choices` are "winner" or "loser" by field; the winner's value stays where
     nothing is chosen, unless it is empty.
 
-    `viewer` None is the command line. Raises NotFound, Forbidden, or MergeRefused; the caller then rolls back.
+    Raises NotFound, Forbidden, or MergeRefused; the caller then rolls back.
     """
     lock_directory(session, for_writing=True)
     winner, loser = pair(session, viewer, entity, winner_id, loser_id)
     merge_fields.check(entity, choices or {})
     _claim(session, winner, loser)
     sides = merge_fields.decide(winner, loser, choices or {})
-    made = Merge(entity=entity, winner_id=winner_id, loser_id=loser_id, user_id=viewer.user_id if viewer else None)
+    made = Merge(entity=entity, winner_id=winner_id, loser_id=loser_id, user_id=viewer.signs_as)
     after = merge_fields.taken(winner, loser, sides)
     made.before = {
         "winner": merge_fields.snapshot(winner),
@@ -99,9 +99,10 @@ def merge(
     session.flush()
     said = merge_log.said(session, winner)
     merge_fields.write(winner, after)
+    about = merge_history.forget_inherited(session, made)
     merge_rows.give(session, made)
     _move_domains(session, made)
-    merge_history.give(session, made, company_changed="company_id" in after)
+    merge_history.give(session, made, about, company_changed="company_id" in after)
     _reload(session, winner, loser)
     search.remove(session, "contact_search" if entity == "contact" else "company_search", [loser_id])
     _index(session, winner)
@@ -111,7 +112,7 @@ def merge(
     return made
 
 
-def undo(session: Session, settings: Settings, viewer: Viewer | None, merge_id: int) -> Undone:
+def undo(session: Session, settings: Settings, viewer: Viewer, merge_id: int) -> Undone:
     """Take a merge back. Raises NotFound, Forbidden, or MergeRefused; the caller then rolls back."""
     require_right(viewer)
     lock_directory(session, for_writing=True)
@@ -124,6 +125,7 @@ def undo(session: Session, settings: Settings, viewer: Viewer | None, merge_id: 
     cards = merge_cards.returning(session, made) if isinstance(winner, Contact) else []
     theirs, own = _told_since(session, made, winner, cards)
     kept = set(merge_fields.restore(session, winner, before, after, theirs, own))
+    about = merge_history.forget_inherited(session, made)
     kept |= merge_rows.take_back(session, made, merge_cards.removed(cards))
     _move_domains(session, made, back=True)
     _reload(session, winner, loser)
@@ -134,7 +136,7 @@ def undo(session: Session, settings: Settings, viewer: Viewer | None, merge_id: 
         given_since = merge_cards.follow(session, settings, made, winner, loser, cards)
     elif isinstance(winner, Company) and isinstance(loser, Company):
         _move_newcomers(session, made, winner, loser)
-    merge_history.take_back(session, policy, made, given_since)
+    merge_history.take_back(session, policy, made, about, given_since)
     _reload(session, winner, loser)
     for client in (winner, loser):
         _index(session, client)
@@ -146,9 +148,7 @@ def undo(session: Session, settings: Settings, viewer: Viewer | None, merge_id: 
     return Undone(made, sorted(kept))
 
 
-def pair(
-    session: Session, viewer: Viewer | None, entity: Entity, winner_id: int, loser_id: int
-) -> tuple[Client, Client]:
+def pair(session: Session, viewer: Viewer, entity: Entity, winner_id: int, loser_id: int) -> tuple[Client, Client]:
     """The two that are to be merged; raises what `merge` raises."""
     require_right(viewer)
     if winner_id == loser_id:
@@ -156,14 +156,14 @@ def pair(
     return client(session, viewer, entity, winner_id), client(session, viewer, entity, loser_id)
 
 
-def client(session: Session, viewer: Viewer | None, entity: Entity, client_id: int) -> Client:
+def client(session: Session, viewer: Viewer, entity: Entity, client_id: int) -> Client:
     """A contact or company that the viewer sees; NotFound for any other, and for one that was merged."""
     found: Client | None
     if entity == "contact":
-        seen = access.contacts(viewer) if viewer else access.is_live(Contact)
+        seen = access.contacts(viewer)
         found = session.scalar(_fresh(select(Contact).where(Contact.id == client_id, seen)))
     else:
-        seen = access.companies(viewer) if viewer else access.is_live(Company)
+        seen = access.companies(viewer)
         found = session.scalar(_fresh(select(Company).where(Company.id == client_id, seen)))
     if found is None:
         raise NotFound(f"There is no such {entity}: {client_id}.")
@@ -179,14 +179,9 @@ def survivor_of(session: Session, viewer: Viewer, entity: Entity, client_id: int
     return session.scalar(select(model.id).where(model.id == now, seen))
 
 
-def may_merge(viewer: Viewer) -> bool:
-    """Whether this role merges clients: controllers change nothing, and administrators no clients."""
-    return viewer.role == RoleCode.MANAGER
-
-
-def require_right(viewer: Viewer | None) -> None:
+def require_right(viewer: Viewer) -> None:
     """Raise Forbidden for a role that merges no clients."""
-    if viewer is not None and not may_merge(viewer):
+    if not viewer.decides:
         raise Forbidden("Only client managers merge clients.")
 
 
@@ -206,10 +201,10 @@ def _claim(session: Session, winner: Client, loser: Client) -> None:
         raise MergeRefused("merged")
 
 
-def _claim_undo(session: Session, viewer: Viewer | None, merge_id: int) -> Merge:
+def _claim_undo(session: Session, viewer: Viewer, merge_id: int) -> Merge:
     found = visible(session, viewer, merge_id)
     _require_undoable(session, found)
-    now, who = utcnow(), viewer.user_id if viewer else None
+    now, who = utcnow(), viewer.signs_as
     mark = update(Merge).where(Merge.id == merge_id, Merge.undone_at.is_(None)).values(undone_at=now, undone_by=who)
     if cast("CursorResult[Any]", session.execute(mark)).rowcount == 0:
         raise MergeRefused("undone")
@@ -225,7 +220,7 @@ def _require_undoable(session: Session, made: Merge) -> None:
         raise MergeRefused("forgotten")
 
 
-def visible(session: Session, viewer: Viewer | None, merge_id: int) -> Merge:
+def visible(session: Session, viewer: Viewer, merge_id: int) -> Merge:
     """A merge of a client that the viewer sees; NotFound for any other."""
     found = session.get(Merge, merge_id, populate_existing=True)
     if found is None:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from threading import Barrier, Thread
+
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm.config import Settings
 from terracrm.errors import Forbidden, InvalidInput, NotFound
-from terracrm.models import AuditEntry, Company, Contact, ContactAddress, FieldChange, Merge, Participant
-from terracrm.services import companies, contacts, matching, merge_list, merge_preview, merges, search, stats, timeline
+from terracrm.models import ActivityTopic, AuditEntry, Company, Contact, ContactAddress, FieldChange, Merge, Participant
+from terracrm.services import (
+    companies,
+    contacts,
+    matching,
+    merge_list,
+    merge_preview,
+    merged,
+    merges,
+    search,
+    stats,
+    timeline,
+    topics,
+)
+from terracrm.services.access import operator
+from terracrm.services.merged import Entity
 from terracrm.services.merges import MergeRefused
 from tests.office import OURS, Office
 from tests.services.conftest import Viewers
@@ -137,8 +154,8 @@ def test_who_merges_sees_both(office: Office, viewer: Viewers, twin: Contact) ->
 
 
 def test_the_command_line_merges_and_says_so(office: Office, twin: Contact) -> None:
-    made = merges.merge(office.session, None, "contact", maria(office).id, twin.id)
-    merges.undo(office.session, SETTINGS, None, made.id)
+    made = merges.merge(office.session, operator(), "contact", maria(office).id, twin.id)
+    merges.undo(office.session, SETTINGS, operator(), made.id)
     entries = office.session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
     assert [(entry.action, entry.user_id) for entry in entries] == [("merge", None), ("merge.undo", None)]
     assert all("command line" in entry.detail and "Maria" not in entry.detail for entry in entries)
@@ -253,3 +270,58 @@ def test_nothing_of_a_merge_stays_in_its_record_once_it_is_undone(
     merges.undo(office.session, SETTINGS, viewer("anna"), made.id)
     assert office.session.get_one(Merge, made.id).before == {"kept": []}
     assert office.session.scalar(select(Company.id).where(Company.merged_into_id.is_not(None))) is None
+
+
+@pytest.mark.parametrize("entity", ["contact", "company"])
+def test_what_is_about_the_loser_is_about_the_winner_until_it_is_undone(
+    office: Office, viewer: Viewers, twin: Contact, entity: Entity
+) -> None:
+    anna = viewer("anna")
+    pair = (maria(office).id, twin.id)
+    if entity == "company":
+        pair = (office.companies["market.example"].id, office.companies["harbour.example"].id)
+    topics.set_topic(office.session, anna, office.activities["question"].id, entity, pair[1])
+    before = about(office)
+    assert len(before) == 2  # the answer inherits it
+    made = merges.merge(office.session, anna, entity, *pair)
+    assert {entity_id for _, entity_id, _ in about(office)} == {pair[0]}
+    merges.undo(office.session, SETTINGS, anna, made.id)
+    assert about(office) == before
+
+
+def about(office: Office) -> list[tuple[int, int, str]]:
+    rows = select(ActivityTopic.activity_id, ActivityTopic.entity_id, ActivityTopic.method)
+    return sorted(map(tuple, office.session.execute(rows)))
+
+
+def test_of_those_who_merge_the_same_at_once_none_breaks_a_chain(sessions: sessionmaker[Session]) -> None:
+    with sessions.begin() as session:
+        made = [Contact(display_name=name, name_key=name) for name in ("one", "two", "three")]
+        session.add_all(made)
+        session.flush()
+        one, two, three = (contact.id for contact in made)
+    start = Barrier(3)
+    outcomes: list[str] = []
+
+    def merge(winner: int, loser: int) -> None:
+        start.wait()
+        try:
+            with sessions.begin() as session:
+                merges.merge(session, operator(), "contact", winner, loser)
+            outcomes.append("merged")
+        except (MergeRefused, NotFound):
+            outcomes.append("refused")
+
+    threads = [Thread(target=merge, args=pair) for pair in ((one, two), (two, one), (three, two))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "merged" in outcomes
+    with sessions() as session:
+        for contact in session.scalars(select(Contact)):
+            survivor = merged.survivor(session, contact)
+            assert survivor is not None
+            assert survivor.merged_into_id is None
+        assert len(outcomes) == 3
+        assert session.query(Merge).count() == outcomes.count("merged")

@@ -12,6 +12,7 @@ from terracrm.domain.records import ContactRecord, LabelledAddress, MessageRecor
 from terracrm.models import Company, Contact, Link
 from terracrm.models import Participant as ParticipantRow
 from terracrm.services import company_records, merges
+from terracrm.services.access import operator
 from tests.sync.conftest import Office
 from tests.sync.items import contact, mail
 
@@ -56,11 +57,11 @@ class Pair:
             if entity == "company":
                 people = (session.get_one(Contact, self.olga), session.get_one(Contact, self.twin))
                 ids = (people[0].company_id or 0, people[1].company_id or 0)
-            return merges.merge(session, None, entity, *ids, choices).id
+            return merges.merge(session, operator(), entity, *ids, choices).id
 
     def undo(self, merge_id: int) -> list[str]:
         with self.office.sessions.begin() as session:
-            return merges.undo(session, self.office.settings, None, merge_id).kept
+            return merges.undo(session, self.office.settings, operator(), merge_id).kept
 
     def contact_of(self, name: str) -> int:
         with self.office.sessions() as session:
@@ -179,7 +180,7 @@ def test_making_the_loser_s_entry_private_takes_all_that_only_it_said(pair: Pair
         assert winner.job_title == "Закупщик"
         if then == "private":
             with pytest.raises(merges.MergeRefused, match="made private"):
-                merges.undo(session, pair.office.settings, None, made)
+                merges.undo(session, pair.office.settings, operator(), made)
 
 
 def test_making_the_winner_s_entry_private_leaves_what_mail_told_of_the_loser(office: Office) -> None:
@@ -189,7 +190,7 @@ def test_making_the_winner_s_entry_private_leaves_what_mail_told_of_the_loser(of
     office.run("anna", "contacts")
     with office.sessions.begin() as session:
         petr, olga = session.scalars(select(Contact.id).order_by(Contact.id)).all()
-        merges.merge(session, None, "contact", olga, petr)
+        merges.merge(session, operator(), "contact", olga, petr)
     office.server.change(item, replace(OLGA, is_private=True))
     office.run("anna", "contacts")
     with office.sessions() as session:
@@ -221,7 +222,7 @@ def test_a_company_that_is_absorbed_hands_over_what_was_merged_into_it(office: O
     office.run("anna", "mail")
     with office.sessions.begin() as session:
         one, two = session.scalars(select(Company.id).order_by(Company.id)).all()
-        made = merges.merge(session, None, "company", one, two).id
+        made = merges.merge(session, operator(), "company", one, two).id
     entry = contact("Иван", "ivan@three.example", company_name="Третья", phones=())
     item = office.server.put(office.folder("anna", "Contacts"), entry)
     office.run("anna", "contacts")
@@ -232,7 +233,7 @@ def test_a_company_that_is_absorbed_hands_over_what_was_merged_into_it(office: O
         named = session.scalars(select(Company).where(Company.name == "Третья")).one()
         assert session.get_one(Company, two).merged_into_id == named.id
         assert not company_records.is_named_by_domain(named)
-        merges.undo(session, office.settings, None, made)
+        merges.undo(session, office.settings, operator(), made)
         assert [owned.domain for owned in session.get_one(Company, two).domains] == ["two.example"]
 
 
@@ -254,11 +255,11 @@ def test_an_address_that_either_s_entry_names_meanwhile_is_of_both_afterwards(of
         olga = session.scalars(select(Link.local_id).where(Link.remote_id == item)).one()
         other = session.scalars(select(Contact.id).where(Contact.id != olga)).one()
         pair = (olga, other) if wins == "known by an entry" else (other, olga)
-        made = merges.merge(session, None, "contact", *pair).id
+        made = merges.merge(session, operator(), "contact", *pair).id
     office.server.change(item, replace(nameless, emails=TWIN.emails))
     office.run("anna", "contacts")
     with office.sessions.begin() as session:
-        merges.undo(session, office.settings, None, made)
+        merges.undo(session, office.settings, operator(), made)
     with office.sessions() as session:
         assert addresses(session.get_one(Contact, olga)) == addresses(session.get_one(Contact, other))
         method = select(ParticipantRow.match_method).where(ParticipantRow.address == "olga@home.example")
