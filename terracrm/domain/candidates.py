@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from terracrm.domain.addresses import domain_of
 from terracrm.domain.names import company_key
-from terracrm.domain.transliteration import is_initial_of, likeness, skeletons, spellings, words
+from terracrm.domain.transliteration import is_initial_of, likeness, skeletons, sounds, spellings, words
 
 SHOWN = 5
 LEAST = 40  # a candidate of less is a guess that wastes the reader's time
@@ -165,7 +165,7 @@ class NameIndex:
     def __init__(self, names: Iterable[tuple[int, str]]) -> None:
         self._by_sound: dict[str, list[int]] = defaultdict(list)
         for id_, name in names:
-            for sound in {sound for word in words(name) if len(word) > 1 for sound in skeletons(word)}:
+            for sound in sounds(name):
                 self._by_sound[sound].append(id_)
 
     def near(self, stranger: Stranger, limit: int) -> list[int]:

@@ -47,6 +47,12 @@ def skeletons(word: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=200_000)
+def sounds(name: str) -> frozenset[str]:
+    """The skeletons of the words of a name, initials aside."""
+    return frozenset(sound for word in words(name) if len(word) > 1 for sound in skeletons(word))
+
+
+@lru_cache(maxsize=200_000)
 def likeness(one: str, other: str) -> float:
     """How alike two words of names are, from 0 to 1, whatever their alphabets; the same either way round."""
     pairs = ((a, b) for a in spellings(one) for b in spellings(other))

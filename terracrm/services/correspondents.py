@@ -58,8 +58,8 @@ def is_known_to(session: Session, viewer: Viewer, address: str) -> bool:
     return session.scalar(activities(viewer, address).limit(1)) is not None
 
 
-def names(session: Session, viewer: Viewer, addresses: Sequence[str] | None = None) -> dict[str, list[str]]:
-    """The names that each of these addresses used, or that all of them did; the most used first."""
+def names(session: Session, viewer: Viewer, addresses: Sequence[str]) -> dict[str, list[str]]:
+    """The names that each of these addresses used, the most used first."""
     often = func.count()
     rows = (
         select(Participant.address, Participant.name)
@@ -69,8 +69,8 @@ def names(session: Session, viewer: Viewer, addresses: Sequence[str] | None = No
         .order_by(Participant.address, often.desc(), Participant.name)
     )
     found: dict[str, list[str]] = defaultdict(list)
-    for some in chunks(addresses) if addresses is not None else [None]:
-        for address, name in session.execute(rows.where(Participant.address.in_(some)) if some is not None else rows):
+    for some in chunks(addresses):
+        for address, name in session.execute(rows.where(Participant.address.in_(some))):
             if name.strip().casefold() not in (address, *(known.casefold() for known in found[address])):
                 found[address].append(name.strip())
     return found

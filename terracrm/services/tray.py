@@ -175,7 +175,8 @@ def _entries(session: Session, viewer: Viewer, senders: Sequence[Sender]) -> lis
 
 
 def _with_text(session: Session, viewer: Viewer, senders: Sequence[Sender], text: str) -> list[Sender]:
-    names, wanted, key = correspondents.names(session, viewer), text.casefold(), name_key(text)
+    names = correspondents.names(session, viewer, [sender.address for sender in senders])
+    wanted, key = text.casefold(), name_key(text)
     return [
         sender
         for sender in senders
