@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from connectors.base import Connector
 from terracrm.config import Settings
 from terracrm.domain.attachments import find_same
-from terracrm.domain.records import MessageRecord
+from terracrm.domain.records import AttachmentInfo, MessageRecord
 from terracrm.errors import ConnectorError, ItemGone, ItemRejected, Temporary, TooLarge
 from terracrm.models import Mailbox, utcnow
 from terracrm.services import mirror_attachments
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 # A first mirror has much to fetch: other streams get their turn in between.
 FILES_PER_RUN = 500
-SECONDS_PER_RUN = 60.0
+SECONDS_PER_RUN = 20.0
 RETRY = timedelta(hours=1)
 UNEXPECTED = "an unexpected error: the log has the details"
 ENOUGH_FAILURES = 3  # in a row: it is the server that is ill
@@ -51,6 +51,7 @@ class Fetcher:
     transaction: Callable[[], AbstractContextManager[Session]]
     progress: Callable[[int, int], None]
     _others: dict[int, Connector | None] = field(default_factory=dict)
+    _last: tuple[Copy, tuple[AttachmentInfo, ...]] | None = None
 
     def run(self) -> None:
         """Fetch what waits, up to the limits of a run; what is left over waits for the next one.
@@ -131,16 +132,22 @@ class Fetcher:
         raise ItemGone("No mailbox holds this attachment any more.")
 
     def _read(self, connector: Connector, copy: Copy, wanted: Waiting) -> bytes:
-        (change,) = connector.get(copy.folder, [copy.remote_id])
-        if change.error:
-            raise ItemRejected(change.error)
-        record = change.record
-        if not isinstance(record, MessageRecord) or record.is_private:  # what became private is read no more (S4)
-            raise ItemGone("The mail is no longer there.")
-        found = find_same(wanted.name, wanted.size, wanted.position, record.attachments)
+        found = find_same(wanted.name, wanted.size, wanted.position, self._listed(connector, copy))
         if found is None:
             raise ItemGone("The attachment is no longer there.")
         return connector.attachment(found, self.settings.mirror.attachment_max_mb * MEGABYTE)
+
+    def _listed(self, connector: Connector, copy: Copy) -> tuple[AttachmentInfo, ...]:
+        """What the item of a copy has attached now; asked once for all that is wanted of it."""
+        if self._last is None or self._last[0] != copy:
+            (change,) = connector.get(copy.folder, [copy.remote_id])
+            if change.error:
+                raise ItemRejected(change.error)
+            record = change.record
+            if not isinstance(record, MessageRecord) or record.is_private:  # what became private is read no more (S4)
+                raise ItemGone("The mail is no longer there.")
+            self._last = copy, record.attachments
+        return self._last[1]
 
     def _copies(self, message_id: int) -> Iterator[Copy]:
         """The copies of a mail, those of this mailbox first."""

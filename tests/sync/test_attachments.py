@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from connectors.base import Account, Connector
 from connectors.memory import MemoryConnector
 from sync import attachments as fetching
-from terracrm.domain.records import AttachmentInfo
+from terracrm.domain.records import AttachmentInfo, Change, Folder
 from terracrm.errors import AuthFailed, ConnectorError, InvalidInput, ItemRejected, Temporary, TooLarge
 from terracrm.models import AttachmentContent, Mailbox, MessageAttachment, Stream, User, utcnow
 from terracrm.services import attachments, mailboxes, mirror_attachments
@@ -317,6 +318,24 @@ def test_what_somebody_asked_for_comes_before_what_the_policy_wants(
     monkeypatch.setattr(fetching, "FILES_PER_RUN", 1)
     office.run("anna", "mail")
     assert states(office) == ["stored", "wanted", "wanted"]
+
+
+def test_all_that_is_wanted_of_a_mail_is_listed_once(office: Office) -> None:
+    office.settings.mirror.attachments = "all"
+    remote_id = receive(office, "anna")
+    for number in range(3):
+        info = AttachmentInfo("", f"{number}.pdf", "application/pdf", 6)
+        office.server.attach(remote_id, info, f"%PDF {number}".encode())
+    asked: list[int] = []
+
+    class Counting(MemoryConnector):
+        def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
+            asked.append(len(remote_ids))
+            return super().get(folder, remote_ids)
+
+    office.run("anna", "mail", lambda account: Counting(account, office.server))
+    assert (states(office), asked) == (["stored"] * 4, [1])
+    assert sorted(contents(office)) == sorted([PDF, b"%PDF 0", b"%PDF 1", b"%PDF 2"])
 
 
 def test_a_request_that_comes_while_a_run_ends_is_not_lost(office: Office) -> None:
