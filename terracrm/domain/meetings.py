@@ -194,6 +194,8 @@ class _Series:
     """The masters of a family, the one that decides first, and the items of single occurrences."""
 
     def __init__(self, wholes: Sequence[Copy], parts: Sequence[Copy]) -> None:
+        # A single item of the family was written before it was a series: of the occurrences it knows nothing.
+        wholes = [copy for copy in wholes if copy.record.recurrence]
         self._master = wholes[0].record
         self._copies = wholes
         self._parts = parts
@@ -260,7 +262,8 @@ class _Series:
         if chief.is_deleted:
             record = replace(record, is_cancelled=True, changed_at=None)
         told = replace(_said(words, record, chief.copy), copies=frozenset(part.key for part in parts))
-        is_explicit = bool(parts) or chief.is_deleted or chief.record is not None
+        is_usual = chief.copy is views[0].copy and chief.record is None and not chief.is_deleted
+        is_explicit = bool(parts) or not is_usual
         yield replace(self._occurrence(original, told), is_explicit=is_explicit)
 
     @staticmethod
