@@ -16,7 +16,7 @@ from terracrm.cli.invocation import current, stderr
 from terracrm.domain.records import StreamKind
 from terracrm.errors import InvalidInput
 from terracrm.models import Stream, StreamState
-from terracrm.services import mailboxes
+from terracrm.services import mailboxes, skipped
 
 if TYPE_CHECKING:
     from sync import engine
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Read the mailboxes.", no_args_is_help=True)
 
 FAILED, PARTLY = 1, 3
+MORE_ROUNDS = 3
 COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched")
 
 
@@ -59,19 +60,29 @@ def run(
         typer.echo("There is nothing to run: terracrm mailbox add or enable a mailbox first.", err=True)
     done: list[engine.Summary] = []
     with _bars() as bars:
-        for stream_id in chosen:
+
+        def run_one(stream_id: int) -> None:
             task = bars.add_task("", total=None)
 
-            def show(path: str, items: int, expected: int | None, task: object = task) -> None:
-                bars.update(task, description=path, completed=items, total=expected)  # type: ignore[arg-type]
+            def show(path: str, items: int, expected: int | None) -> None:
+                bars.update(task, description=path, completed=items, total=expected)
 
             summary = run_stream(invocation.settings, sessions, stream_id, connect, show)
             bars.remove_task(task)
             if summary is None:
                 typer.echo("Warning: a stream is run by another worker just now", err=True)
-                continue
+                return
             done.append(summary)
             _say(summary, as_json)
+
+        for stream_id in chosen:
+            run_one(stream_id)
+        # What one mailbox brought may be what another one's mail waited for: its people, or the mail that it answers.
+        for _ in range(MORE_ROUNDS):
+            with sessions() as session:
+                woken = skipped.woken(session, chosen)
+            for stream_id in woken:
+                run_one(stream_id)
     failed = len(waiting) + sum(bool(summary.error) for summary in done)
     if failed:
         raise typer.Exit(PARTLY if any(not summary.error for summary in done) else FAILED)

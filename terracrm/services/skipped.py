@@ -107,6 +107,19 @@ def due(session: Session, folder_id: int, limit: int) -> list[str]:
     return list(session.scalars(mine.order_by(SkippedItem.id).limit(limit)))
 
 
+def woken(session: Session, stream_ids: Collection[int]) -> list[int]:
+    """Those of these streams that have items to be read again and are in order, in the same order."""
+    found = set(
+        session.scalars(
+            select(MirrorFolder.stream_id)
+            .join(Stream, Stream.id == MirrorFolder.stream_id)
+            .join(SkippedItem, SkippedItem.folder_id == MirrorFolder.id)
+            .where(Stream.id.in_(stream_ids), Stream.failures == 0, MirrorFolder.gone_at.is_(None), SkippedItem.is_due)
+        )
+    )
+    return [stream_id for stream_id in stream_ids if stream_id in found]
+
+
 def has_due(session: Session, stream_id: int) -> bool:
     """Whether a stream has items to be read again."""
     folders = select(MirrorFolder.id).where(MirrorFolder.stream_id == stream_id, MirrorFolder.gone_at.is_(None))
