@@ -66,8 +66,10 @@ class MessageAttachment(Base):
     """What a message had attached (S12).
 
     `state` is "" while the content stays in the mailbox, then "wanted", "stored" (`content_hash` names it), "failed",
-    "too_large" or "gone"; `error` says why. `danger` is "" or why the file is flagged: "program", "macro",
-    "disguised"...
+    "too_large" or "gone"; `error` says why. "link" is a link into the cloud: it has no content, and `content_id` is
+    its address; of others that is what the text may call them, Content-ID and Content-Location, a line each.
+    `requested_at` is when somebody asked for it, of a failed one when it is tried again. `danger` is "" or why the
+    file is flagged: "program", "macro", "disguised"... (`terracrm.domain.file_danger`).
     """
 
     __tablename__ = "message_attachments"
