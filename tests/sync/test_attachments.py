@@ -16,7 +16,7 @@ from sync import attachments as fetching
 from terracrm.domain.records import AttachmentInfo, Change, Folder
 from terracrm.errors import AuthFailed, ConnectorError, InvalidInput, ItemRejected, Temporary, TooLarge
 from terracrm.models import AttachmentContent, Mailbox, MessageAttachment, Stream, User, utcnow
-from terracrm.services import attachments, mailboxes, mirror_attachments
+from terracrm.services import attachments, mailboxes, mirror_attachments, mirror_mail
 from terracrm.services.access import RoleCode, Viewer
 from tests.sync.conftest import DOMAIN, Office
 from tests.sync.items import mail
@@ -228,6 +228,23 @@ def test_withdrawing_a_message_drops_the_content_that_it_alone_had(office: Offic
         office.server.change(remote_id, replace(change.record, is_private=True))
         office.run("anna", "mail")
         assert contents(office) == left
+
+
+def test_keeping_only_the_headers_drops_the_content_too(office: Office) -> None:
+    office.settings.mirror.attachments = "all"
+    receive(office, "anna")
+    office.run("anna", "mail")
+    with office.sessions.begin() as session:
+        mirror_mail.cut(session, [rows(office)[0].activity_id])
+    assert (rows(office), contents(office)) == ([], [])
+
+
+def test_a_mail_of_which_only_the_headers_are_kept_has_no_attachments(office: Office) -> None:
+    office.settings.mirror.attachments = "all"
+    office.settings.mirror.detail = "headers"
+    receive(office, "anna")
+    office.run("anna", "mail")
+    assert (rows(office), contents(office)) == ([], [])
 
 
 @pytest.mark.parametrize(
