@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -32,6 +34,21 @@ def test_a_preview_says_what_would_change_and_changes_nothing(signed_in: SignIn,
     assert "Договор" not in said
     assert '<option value="none" selected>' in said
     assert rows.scalars(select(Mailbox.capture).where(Mailbox.address == ANNA)).one() == ""
+
+
+def test_the_button_of_a_preview_puts_in_force_what_was_previewed(signed_in: SignIn, rules: str, rows: Session) -> None:
+    admin = signed_in("admin")
+    form = filled(admin, rules, detail="headers", mail_include="Inbox\r\nSent", calendar_category="Клиенты")
+    shown = admin.post(f"{rules}/preview", data=form).get_data(as_text=True)
+    card = shown[shown.index('class="form-actions"') : shown.index("Put these rules in force")]
+    values = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', card))
+    assert admin.post(rules, data=values).status_code == 302
+    mailbox = rows.scalars(select(Mailbox).where(Mailbox.address == ANNA)).one()
+    assert (mailbox.detail, mailbox.capture) == ("headers", "")
+    assert {s.kind: (s.include_folders, s.only_category) for s in mailbox.streams} == {
+        "mail": (["Inbox", "Sent"], ""),
+        "calendar": ([], "Клиенты"),
+    }
 
 
 def test_what_was_previewed_is_put_in_force(signed_in: SignIn, rules: str, rows: Session) -> None:
