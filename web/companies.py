@@ -6,7 +6,7 @@ from flask import Blueprint, render_template
 from werkzeug.wrappers import Response
 
 from terracrm.errors import NotFound
-from terracrm.services import companies, timeline
+from terracrm.services import companies, timeline, why
 from web import merges, queries
 from web.database import session
 from web.signed_in import viewer
@@ -38,5 +38,11 @@ def show(company_id: int) -> str | Response:
     filtered = queries.is_filtered()
     shown = merges.of_client("company", company_id)
     return render_template(
-        "companies/show.html", profile=profile, page=page, after=after, is_filtered=filtered, **shown
+        "companies/show.html",
+        profile=profile,
+        page=page,
+        after=after,
+        is_filtered=filtered,
+        why=why.client(session(), viewer(), "company", company_id),
+        **shown,
     )

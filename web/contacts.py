@@ -6,7 +6,7 @@ from flask import Blueprint, render_template
 from werkzeug.wrappers import Response
 
 from terracrm.errors import NotFound
-from terracrm.services import contacts, suggestions, timeline
+from terracrm.services import contacts, suggestions, timeline, why
 from web import merges, queries
 from web.database import session
 from web.signed_in import viewer
@@ -45,5 +45,6 @@ def show(contact_id: int) -> str | Response:
         after=after,
         is_filtered=filtered,
         suggestions=found,
+        why=why.client(session(), viewer(), "contact", contact_id),
         **shown,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from terracrm.services import meetings, topics
+from terracrm.services import meetings, topics, why
 from web.database import session
 from web.signed_in import viewer
 
@@ -19,4 +19,5 @@ def show(activity_id: int) -> str:
         page=meetings.page(session(), viewer(), activity_id),
         topics=topics.of_activity(session(), viewer(), activity_id),
         may_set=viewer().decides,
+        why=why.activity(session(), viewer(), activity_id),
     )

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.wrappers import Response as AnyResponse
 
-from terracrm.services import letters, messages, topics
+from terracrm.services import letters, messages, topics, why
 from web import attachments, mail_html, mail_text, queries
 from web.database import session
 from web.security import mail_policy
@@ -74,6 +74,7 @@ def _page(message_id: int, images: str) -> str:
         images=images,
         topics=topics.of_activity(session(), viewer(), message_id),
         may_set=viewer().decides,
+        why=why.activity(session(), viewer(), message_id),
         **attachments.box(message_id, files),
     )
 

@@ -34,6 +34,7 @@ def choose(activity_id: int) -> str:
 @pages.post(ACTIVITY)
 def set_topic(activity_id: int) -> Response:
     """It is about this client."""
+    topics.to_be_linked(session(), viewer(), activity_id)
     entity, id_ = request.form.get("entity", ""), queries.whole(request.form.get("id", ""))
     return redirect(_page(topics.set_topic(session(), viewer(), activity_id, entity, id_)))
 

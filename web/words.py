@@ -81,6 +81,14 @@ TOPICS: Words = {
     "conversation": lazy_pgettext("topic", "the mail server counts it to that conversation"),
     "subject": lazy_pgettext("topic", "it answers by the subject alone"),
 }
+SAME_ITEM: Words = {
+    "message_id": lazy_pgettext("the same", "the same by its Message-ID"),
+    "hash": lazy_pgettext("the same", "the same by its content, since it has no Message-ID"),
+    "uid": lazy_pgettext("the same", "the same by its number in calendars"),
+    "item": lazy_pgettext("the same", "only this item, since it has no number in calendars"),
+    "address": lazy_pgettext("the same", "the same person by an address"),
+    "content": lazy_pgettext("the same", "the same entry by its content"),
+}
 RULES: Words = {
     "mail": lazy_gettext("mail with clients is mirrored"),
     "known_people": lazy_gettext("it is with a known contact or company"),
@@ -233,6 +241,7 @@ GROUPS = {
     "response": RESPONSES,
     "match": MATCHES,
     "topic": TOPICS,
+    "same_item": SAME_ITEM,
     "rule": RULES,
     "reason": REASONS,
     "sharing": SHARING,

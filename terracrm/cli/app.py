@@ -15,6 +15,7 @@ from terracrm.cli.doctor import doctor
 from terracrm.cli.invocation import begin
 from terracrm.cli.portal import web
 from terracrm.cli.stats import stats
+from terracrm.cli.why import why
 
 app = typer.Typer(
     name="terracrm",
@@ -31,7 +32,7 @@ app.add_typer(sync.app, name="sync")
 app.add_typer(tray.app, name="tray")
 app.add_typer(merge.app, name="merge")
 app.add_typer(simulator.app, name="simulator")
-for command in (daemon, web, demo, doctor, stats):
+for command in (daemon, web, demo, doctor, stats, why):
     app.command()(command)
 
 

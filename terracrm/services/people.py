@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from terracrm.models import Contact, Mailbox, Participant
 from terracrm.services import access
-from terracrm.services.access import RoleCode, Viewer
+from terracrm.services.access import Viewer
 from terracrm.services.matching import INTERNAL
 
 SPEAKERS = ("from", "organizer")
@@ -87,6 +87,6 @@ def _own_addresses(session: Session, viewer: Viewer) -> frozenset[str]:
 
 
 def _without_blind_copies(viewer: Viewer, own: frozenset[str], found: list[Participant]) -> list[Participant]:
-    if viewer.role == RoleCode.CONTROLLER or any(row.role in SPEAKERS and row.address in own for row in found):
+    if viewer.sees_all or any(row.role in SPEAKERS and row.address in own for row in found):
         return found
     return [row for row in found if row.role != BLIND_COPY or row.address in own]

@@ -66,6 +66,7 @@ def remove(session: Session, viewer: Viewer, topic_id: int) -> Activity:
 
     Raises InvalidInput for one that was not set by hand: that goes when what it comes from goes.
     """
+    _require_right(viewer)
     row = session.execute(select(ActivityTopic.__table__).where(ActivityTopic.id == topic_id)).first()
     if row is None:
         raise NotFound("There is no such link.")
@@ -84,8 +85,7 @@ def remove(session: Session, viewer: Viewer, topic_id: int) -> Activity:
 
 def to_be_linked(session: Session, viewer: Viewer, activity_id: int) -> Activity:
     """An activity of which this viewer may say what it is about; raises as `set_topic` does."""
-    if not viewer.decides:
-        raise Forbidden("This role changes nothing.")
+    _require_right(viewer)
     readable = select(Activity).where(Activity.id == activity_id, access.readable_activities(viewer))
     activity = session.scalar(readable)
     if activity is None:
@@ -112,6 +112,11 @@ def of_conversation(session: Session, viewer: Viewer, message_id: int) -> list[T
     rows = _rows(session, viewer, or_(own, ActivityTopic.id.in_(once)))
     said = {(row.entity, row.entity_id) for row in rows if row.method in OWN}
     return [row for row in rows if row.method in OWN or (row.entity, row.entity_id) not in said]
+
+
+def _require_right(viewer: Viewer) -> None:
+    if not viewer.decides:
+        raise Forbidden("This role changes nothing.")
 
 
 def _rows(session: Session, viewer: Viewer, which: ColumnElement[bool]) -> list[TopicRow]:
