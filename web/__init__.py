@@ -30,6 +30,7 @@ from web import (
     merges,
     messages,
     queries,
+    recurrences,
     search,
     security,
     sign_in,
@@ -88,7 +89,7 @@ def create_app(settings: Settings) -> Flask:
     signed_in.init(app)
     languages.init(app, settings)
     security.init(app, is_https)
-    for part in (assets, errors, formats, queries, words):
+    for part in (assets, errors, formats, queries, recurrences, words):
         part.init(app)
     for pages in BLUEPRINTS:
         app.register_blueprint(pages)

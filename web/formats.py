@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
+from itertools import groupby, takewhile
 from urllib.parse import quote, urlsplit
 from zlib import crc32
 
@@ -16,14 +16,15 @@ from terracrm.domain.names import company_key
 from terracrm.services.timeline import Cursor, Entry
 
 HUES = 8
+SHOWN_AHEAD = 2
 KILO = 1024
 
 
 def init(app: Flask) -> None:
     """Give the templates these filters."""
     filters = (
-        company_initials, day, day_and_time, day_heading, days, file_size, hue, initials, local_day, moment, number,
-        site_url, span, tel_url, time_of_day,
+        ahead, company_initials, day, day_and_time, day_heading, days, file_size, hue, initials, local_day, moment,
+        number, site_url, span, tel_url, time_of_day,
     )  # fmt: skip
     for function in filters:
         app.jinja_env.filters[function.__name__] = function
@@ -88,6 +89,13 @@ def days(entries: Iterable[Entry], after: Cursor | None = None) -> list[tuple[da
     shown = local_day(after.occurred_at) if after else None
     grouped = groupby(entries, key=lambda entry: local_day(entry.occurred_at))
     return [(None if that_day == shown else that_day, list(found)) for that_day, found in grouped]
+
+
+def ahead(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries of days to come at the beginning of a page; none where they are so few that they hide nothing."""
+    today = _today()
+    found = list(takewhile(lambda entry: local_day(entry.occurred_at) > today, entries))
+    return found if len(found) > SHOWN_AHEAD else []
 
 
 def number(value: int) -> str:

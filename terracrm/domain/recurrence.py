@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
 from dateutil.rrule import rrule, rruleset, rrulestr
@@ -12,6 +13,7 @@ from terracrm.domain.zones import from_wall_clock, wall_clock
 
 _DAY = timedelta(days=1)
 _FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _BEGIN_OF_TIME = datetime(1, 1, 3)  # noqa: DTZ001 - wall clocks have no zone
 _END_OF_TIME = datetime(9999, 12, 29)  # noqa: DTZ001
 
@@ -114,3 +116,64 @@ def _moved_up(parts: dict[str, str], begin: datetime, near: datetime) -> datetim
         return begin
     year, month = divmod(begin.year * 12 + begin.month - 1 + skipped, 12)
     return begin.replace(year=year, month=month + 1, day=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What a rule says, for people: every `interval` units of `frequency`, on these days.
+
+    `weekdays` count from Monday = 0; with `position` (1 to 4, -1 for the last) they are that one of the month.
+    `day` is one of the month, 31 the last of it. `count` or `until` is where it ends, if it does.
+    """
+
+    frequency: str
+    interval: int = 1
+    weekdays: tuple[int, ...] = ()
+    position: int | None = None
+    day: int | None = None
+    month: int | None = None
+    count: int | None = None
+    until: date | None = None
+
+
+def pattern_of(rule: str, start: datetime, zone: tzinfo) -> Pattern | None:
+    """The pattern of a rule; None for one that cannot be read, or says more than a pattern does."""
+    parts = _parts(rule)
+    begin = wall_clock(start, zone)
+    try:
+        position, weekdays = _weekdays(parts)
+        days = [int(day) for day in parts.get("BYMONTHDAY", "").split(",") if day]
+        end = _local_end(parts["UNTIL"], zone)[:8] if "UNTIL" in parts else ""
+        found = Pattern(
+            frequency=parts["FREQ"],
+            interval=int(parts.get("INTERVAL", "1")),
+            weekdays=weekdays,
+            position=position,
+            day=days[-1] if days else None,
+            month=int(parts["BYMONTH"]) if "BYMONTH" in parts else None,
+            count=int(parts["COUNT"]) if "COUNT" in parts else None,
+            until=datetime.strptime(end, "%Y%m%d").date() if end else None,  # noqa: DTZ007 - a date
+        )
+    except (KeyError, ValueError):
+        return None
+    return _with_start(found, begin.date())
+
+
+def _weekdays(parts: dict[str, str]) -> tuple[int | None, tuple[int, ...]]:
+    """Which of the month, and the days: "-1FR" and "MO,TU;BYSETPOS=1" say it in two ways."""
+    days = [day for day in parts.get("BYDAY", "").split(",") if day]
+    if len(days) == 1 and len(days[0]) > len(_WEEKDAYS[0]):
+        return int(days[0][:-2]), (_WEEKDAYS.index(days[0][-2:]),)
+    position = int(parts["BYSETPOS"]) if days and "BYSETPOS" in parts else None
+    return position, tuple(sorted(_WEEKDAYS.index(day) for day in days))
+
+
+def _with_start(pattern: Pattern, first: date) -> Pattern:
+    """The pattern with the days that it takes from the first occurrence."""
+    if pattern.frequency == "WEEKLY" and not pattern.weekdays:
+        return replace(pattern, weekdays=(first.weekday(),))
+    if pattern.frequency == "YEARLY" and pattern.month is None:
+        pattern = replace(pattern, month=first.month)
+    if pattern.frequency in ("MONTHLY", "YEARLY") and not pattern.weekdays and pattern.day is None:
+        return replace(pattern, day=first.day)
+    return pattern

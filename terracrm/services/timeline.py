@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, exists, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
 from terracrm.domain.capture import Detail
+from terracrm.domain.records import MeetingKind
 from terracrm.errors import InvalidInput
 from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Meeting, Message
 from terracrm.services import access
@@ -59,12 +60,21 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class MeetingFacts:
-    """What the history shows of a meeting besides its subject."""
+    """What the history shows of a meeting besides its subject; `is_changed` when it differs from its series."""
 
     end_at: datetime | None
     is_all_day: bool
     is_cancelled: bool
     location: str
+    start_date: date | None
+    end_date: date | None
+    is_recurring: bool
+    is_changed: bool
+
+    @property
+    def lasts_days(self) -> bool:
+        """Whether it is an event of several whole days."""
+        return bool(self.start_date and self.end_date and (self.end_date - self.start_date).days > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +223,20 @@ def _of_headers_only(session: Session, activity_ids: list[int]) -> set[int]:
 def _meetings(session: Session, activity_ids: list[int]) -> dict[int, MeetingFacts]:
     if not activity_ids:
         return {}
-    rows = session.execute(
-        select(Meeting.activity_id, Meeting.end_at, Meeting.is_all_day, Meeting.is_cancelled, Meeting.location).where(
-            Meeting.activity_id.in_(activity_ids)
-        )
+    rows = session.scalars(
+        select(Meeting).where(Meeting.activity_id.in_(activity_ids)).options(defer(Meeting.body_text))
     )
-    return {row.activity_id: MeetingFacts(*row[1:]) for row in rows if row.activity_id is not None}
+    return {
+        row.activity_id: MeetingFacts(
+            end_at=row.end_at,
+            is_all_day=row.is_all_day,
+            is_cancelled=row.is_cancelled,
+            location=row.location,
+            start_date=row.start_date,
+            end_date=row.end_date,
+            is_recurring=row.series_id is not None or bool(row.recurrence),
+            is_changed=row.series_id is not None and row.kind == MeetingKind.EXCEPTION,
+        )
+        for row in rows
+        if row.activity_id is not None
+    }
