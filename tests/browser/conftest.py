@@ -45,19 +45,25 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def address(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a portal over an office with a long history."""
+def settings(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of a portal over an office with a long history."""
     folder = tmp_path_factory.mktemp("portal")
     path = folder / "office.db"
     shutil.copy(migrated_sqlite, path)
-    settings = Settings(
+    made = Settings(
         database={"url": f"sqlite:///{path}"}, paths={"data_dir": folder}, security={"secret_key": "k" * 40}
     )
-    engine = db.make_engine(settings.database.url)
+    engine = db.make_engine(made.database.url)
     with db.session_factory(engine)() as session:
         add_long_history(make_office(session), 75)
         session.commit()
     engine.dispose()
+    return made
+
+
+@pytest.fixture(scope="session")
+def address(settings: Settings) -> Iterator[str]:
+    """The address of that portal."""
     server = make_server("127.0.0.1", 0, create_app(settings), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
