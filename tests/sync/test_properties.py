@@ -287,7 +287,6 @@ class OfficeMachine(RuleBasedStateMachine):
     @rule(owner=names, kind=kinds)
     def run(self, owner: str, kind: str) -> None:
         assert self.office.run(owner, kind).state in ("ok", "degraded")
-        self.note_loose()
 
     @rule()
     def run_everything(self) -> None:
@@ -326,7 +325,7 @@ class OfficeMachine(RuleBasedStateMachine):
                     self.run(owner, kind)
 
     def holds_matches(self, session: Session) -> None:
-        """Each participant is whom a fresh match finds, but for addresses that two people had or one gave up."""
+        """Each participant is whom a fresh match finds, but for addresses that somebody gave up."""
         policy = DomainPolicy.of([DOMAIN], self.office.settings.mirror.free_mail_domains)
         rows = [row for row in session.scalars(select(ParticipantRow)) if "@" in row.address]
         fresh = match(session, policy, {row.address for row in rows})
@@ -427,12 +426,6 @@ class OfficeMachine(RuleBasedStateMachine):
     def leave_addresses(self, record: ContactRecord, emails: tuple[LabelledAddress, ...]) -> None:
         """An address that a person gave up still names the person in what was written with it."""
         self.loose |= {entry.address.lower() for entry in set(record.emails) - set(emails)}
-
-    def note_loose(self) -> None:
-        """An address of two people is the first one's that came."""
-        with self.office.sessions() as session:
-            shared = select(ContactAddress.address).group_by(ContactAddress.address).having(func.count() > 1)
-            self.loose |= set(session.scalars(shared))
 
     def remote(self, owner: str) -> Iterator[tuple[str, Record]]:
         connector = MemoryConnector(Account(f"{owner}@{DOMAIN}", "", f"{owner}@{DOMAIN}", "secret"), self.office.server)
