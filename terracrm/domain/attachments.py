@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from terracrm.domain.file_types import CALENDAR, MAIL, VCARD, ending, is_image
+from terracrm.domain.file_types import CALENDAR, GIF, JPEG, MAIL, PDF, PNG, VCARD, ending, is_image
 from terracrm.domain.records import AttachmentInfo, MessageRecord
 from terracrm.domain.texts import storable
 
@@ -20,8 +20,7 @@ AttachmentPolicy = Literal["on_demand", "all", "none"]
 INLINE_IMAGE_BYTES = 2 * 1024 * 1024
 MAX_NAME = 150
 NO_NAME = "attachment"
-_ENDINGS = {MAIL: ("eml", "msg"), VCARD: ("vcf",), CALENDAR: ("ics",)}
-_ENDING_OF_IMAGE = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "application/pdf": "pdf"}
+_ENDINGS = {MAIL: "eml", VCARD: "vcf", CALENDAR: "ics", PDF: "pdf", PNG: "png", JPEG: "jpg", GIF: "gif"}
 _UNUSABLE = re.compile(r'[/\\:*?"<>|]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _SOURCE = re.compile(r"""\b(?:src|background)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
@@ -41,18 +40,23 @@ def shown_name(name: str) -> str:
 def file_name(name: str, content_type: str = "") -> str:
     """The name under which a download is saved: none that leads elsewhere, means a device or is too long.
 
-    What hangs on a mail as an item has its subject for a name: it gets the ending of its kind.
+    A mail inside the mail has its subject for a name: it gets an ending whatever that looks like.
     """
-    clean = _UNUSABLE.sub("_", shown_name(name)).strip(" .")
-    endings = _ENDINGS.get(content_type.partition(";")[0].strip().lower(), ())
-    if endings and ending(clean) not in endings:
-        clean = f"{clean or NO_NAME}.{endings[0]}"
-    if not clean:
-        last = _ENDING_OF_IMAGE.get(content_type.lower())
-        clean = f"{NO_NAME}.{last}" if last else NO_NAME
+    media_type = content_type.partition(";")[0].strip().lower()
+    clean = _UNUSABLE.sub("_", shown_name(name)).strip(" .") or NO_NAME
+    last = ending(clean)
+    if media_type in _ENDINGS and (not last or (media_type == MAIL and last not in ("eml", "msg"))):
+        clean = f"{clean}.{_ENDINGS[media_type]}"
     if _DEVICES.match(clean):
         clean = f"_{clean}"
     return clean if len(clean) <= MAX_NAME else _shortened(clean)
+
+
+def item_name(subject: str, found_type: str) -> str:
+    """The name of an item inside the item: its subject, with the ending of what the server made of it."""
+    if found_type in (VCARD, CALENDAR):
+        return file_name(f"{subject}.{_ENDINGS[found_type]}")
+    return file_name(subject, MAIL)
 
 
 def references(body_html: str) -> frozenset[str]:

@@ -129,7 +129,9 @@ def download(session: Session, viewer: Viewer, message_id: int, position: int, *
     detail = f"{rules.shown_name(row.name)} (attachment {position}, sha256 {row.content_hash})"
     audit.record(session, viewer.user_id, DOWNLOAD, "message", message_id, detail)
     content_type = content.content_type if content.content_type in _AS_THEY_ARE else BYTES
-    return Download(rules.file_name(row.name, _type_of_item(row, content)), content_type, content.data)
+    is_item = row.content_type == file_types.MAIL
+    name = rules.item_name(row.name, content.content_type) if is_item else rules.file_name(row.name, row.content_type)
+    return Download(name, content_type, content.data)
 
 
 def image(session: Session, viewer: Viewer, message_id: int, position: int) -> Download:
@@ -193,12 +195,6 @@ def _where(row: MessageAttachment, settings: Settings, *, is_held: bool, is_aska
 def _danger(row: MessageAttachment) -> str:
     """Why it is flagged; by its name also where it was listed before there were flags."""
     return row.danger or file_danger.of_name(row.name, row.content_type)
-
-
-def _type_of_item(row: MessageAttachment, content: AttachmentContent) -> str:
-    """What Exchange made of an item inside the item: its bytes tell a card and an appointment from a mail."""
-    is_item = row.content_type == file_types.MAIL
-    return content.content_type if is_item and content.content_type else row.content_type
 
 
 def _stored(

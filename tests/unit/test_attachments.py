@@ -158,12 +158,23 @@ def test_no_content_breaks_the_rules(name: str, data: bytes) -> None:
         ("", "message/rfc822", "attachment.eml"),
         ("Re: Цены", "message/rfc822", "Re_ Цены.eml"),
         ("card", "text/vcard", "card.vcf"),
+        ("card.txt", "text/vcard", "card.txt"),
+        ("", "text/calendar; method=REQUEST", "attachment.ics"),
+        ("letter.msg", "message/rfc822", "letter.msg"),
         ("ы" * 400 + ".docx", "", "ы" * 145 + ".docx"),
         ("x" * 400, "", "x" * 150),
     ],
 )
 def test_a_download_gets_a_name_that_every_disk_takes(name: str, content_type: str, saved_as: str) -> None:
     assert file_name(name, content_type) == saved_as
+
+
+@pytest.mark.parametrize(
+    ("found_type", "saved_as"),
+    [("", "Visit a.com.eml"), ("text/calendar", "Visit a.com.ics"), ("text/vcard", "Visit a.com.vcf")],
+)
+def test_an_item_inside_a_mail_is_saved_as_what_the_server_made_of_it(found_type: str, saved_as: str) -> None:
+    assert attachments.item_name("Visit a.com", found_type) == saved_as
 
 
 @given(st.text(max_size=400), st.sampled_from(["", "image/png", "message/rfc822"]))
