@@ -90,7 +90,7 @@ def of_message(record: MessageRecord) -> Reply:
     What Exchange calls the unique body may be empty, or all of the body, and always has the signature in it.
     """
     sender = [name for p in record.participants if p.role is Role.FROM for name in (p.name, p.address)]
-    whole = split_html(record.body_html, sender) if record.body_html else split_text(record.body_text, sender)
+    whole = split(record.body_text, record.body_html, sender)
     unique = record.unique_text
     if not unique.strip() or "".join(unique.split()) == "".join(whole.text.split()):
         return whole
@@ -108,6 +108,11 @@ def _signed(lines: list[Line], known: str) -> list[Line]:
             break
         lines[index] = replace(lines[index], signature=bool(text))
     return lines
+
+
+def split(text: str, html: str, sender: Iterable[str] = ()) -> Reply:
+    """The parts of a body, whichever form it has."""
+    return split_html(html, sender) if html else split_text(text, sender)
 
 
 def kinds(lines: Sequence[Line], sender: Iterable[str] = ()) -> list[Kind]:

@@ -44,7 +44,6 @@ from terracrm.services.activities import Entry, add_entries, participant_rows
 from terracrm.services.matching import Match, chunks, match
 from terracrm.services.mirror_contacts import add_from_mail
 from terracrm.services.sources import Source, lock_directory
-from terracrm.services.suggestions import Signed
 
 ENTITY = "message"
 CLOCK_SKEW = timedelta(days=1)
@@ -278,8 +277,8 @@ def _add_content(session: Session, source: Source, arrivals: Mapping[int, Arriva
             for activity_id, arrival in arrivals.items()
         ],
     )
-    signed = {activity_id: Signed(arrival.record, arrival.reply.signature) for activity_id, arrival in arrivals.items()}
-    suggestions.collect(session, source, signed)
+    signatures = {activity_id: arrival.reply.signature for activity_id, arrival in arrivals.items()}
+    suggestions.collect(session, source.policy, signatures)
 
 
 def _fill(session: Session, source: Source, arrivals: Mapping[int, Arrival]) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from terracrm.domain.addresses import DomainPolicy, normalise
 from terracrm.errors import Forbidden, InvalidInput, NotFound
 from terracrm.models import AuditEntry, Company, Contact, SenderDecision, User
-from terracrm.services import access, audit, correspondents, history
+from terracrm.services import access, audit, correspondents, history, suggestions
 from terracrm.services import sender_effects as effects
 from terracrm.services.access import Viewer
 from terracrm.services.matching import BY_ADDRESS, BY_DECISION, IGNORE, match
@@ -105,6 +105,7 @@ def decide(session: Session, policy: DomainPolicy, viewer: Viewer, address: str,
         done.added_address = effects.give_address(session, policy, viewer, done.contact_id, address)
     session.flush()
     history.link_addresses(session, [address])
+    suggestions.collect_past(session, policy, address)
     audit.record(session, viewer.signs_as, DECIDED, ENTITY, made.id, f"{address} {json.dumps(asdict(done))}")
     return _decided(session, viewer, SenderDecision.id == made.id)[0]
 

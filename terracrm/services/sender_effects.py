@@ -24,7 +24,7 @@ from terracrm.models import (
     Participant,
     SenderDecision,
 )
-from terracrm.services import access, company_records, history, mirror_contacts, search
+from terracrm.services import access, company_records, history, mirror_contacts, search, suggestions
 from terracrm.services.access import Viewer
 from terracrm.services.field_history import forget_changes
 from terracrm.services.matching import is_live, match_outside
@@ -196,7 +196,9 @@ def drop_contact(session: Session, contact_id: int) -> None:
         select(Link.id).where(Link.entity == "contact", Link.local_id == contact_id),
         select(Participant.activity_id).where(Participant.contact_id == contact_id),
         select(SenderDecision.id).where(SenderDecision.contact_id == contact_id),
-        select(ContactSuggestion.id).where(ContactSuggestion.contact_id == contact_id),
+        select(ContactSuggestion.id).where(
+            ContactSuggestion.contact_id == contact_id, ContactSuggestion.state != suggestions.OPEN
+        ),
         select(ActivityTopic.id).where(ActivityTopic.entity == "contact", ActivityTopic.entity_id == contact_id),
         _merges("contact", contact_id),
     )

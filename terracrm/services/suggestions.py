@@ -9,20 +9,31 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from terracrm.config import Settings
 from terracrm.domain import signatures
-from terracrm.domain.addresses import DomainPolicy, is_no_reply, normalise
+from terracrm.domain.addresses import DomainPolicy, is_no_reply
 from terracrm.domain.contact_merge import snapshot
 from terracrm.domain.names import company_key, e164, is_same_company, name_key
-from terracrm.domain.records import ContactRecord, MessageRecord, Participant, Phone, Role
+from terracrm.domain.records import ContactRecord, Phone, Role
+from terracrm.domain.replies import split
 from terracrm.domain.signatures import Facts
 from terracrm.errors import Forbidden, NotFound
-from terracrm.models import Activity, Contact, ContactSuggestion, Link, Mailbox, MirrorFolder, utcnow
-from terracrm.models import Participant as ParticipantRow
+from terracrm.models import (
+    Activity,
+    Contact,
+    ContactSuggestion,
+    Link,
+    Mailbox,
+    Message,
+    MessageBody,
+    MirrorFolder,
+    Participant,
+    utcnow,
+)
 from terracrm.services import access, audit, mirror_contacts
 from terracrm.services.access import Viewer
 from terracrm.services.matching import is_live
@@ -32,14 +43,8 @@ OPEN, ACCEPTED, DISMISSED = "open", "accepted", "dismissed"
 PHONES = "phones"
 SINGLE = ("job_title", "company_name", "website")
 MAX_KEY = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A mail with the signature below it."""
-
-    record: MessageRecord
-    signature: str
+PAST_MAILS = 30
+Sender = aliased(Participant, name="sender")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +60,48 @@ class Shown:
     occurred_at: datetime
 
 
-def collect(session: Session, source: Source, mails: Mapping[int, Signed]) -> None:
-    """Note what these mails, by the ids of their activities, say of the contacts that sent them and is not known yet.
+def collect(session: Session, policy: DomainPolicy, said: Mapping[int, str]) -> None:
+    """Note what these signatures, by the messages that they stand below, say of the contacts that sent them.
 
-    Bulk mail says nothing of a person, and a signature that names another person says nothing of the sender.
+    Only what the contact does not have is noted. Bulk mail says nothing of a person, and a signature that names
+    another person says nothing of the sender.
     """
-    signed = {id_: mail for id_, mail in mails.items() if mail.signature and not mail.record.is_bulk}
+    signed = {message_id: signature for message_id, signature in said.items() if signature}
     if not signed:
         return
     senders = session.execute(
-        select(ParticipantRow.activity_id, Activity.occurred_at, Contact)
-        .join(Contact, Contact.id == ParticipantRow.contact_id)
-        .join(Activity, Activity.id == ParticipantRow.activity_id)
-        .where(ParticipantRow.activity_id.in_(signed), ParticipantRow.role == Role.FROM, is_live())
+        select(Activity, Sender.name, Sender.address, Contact)
+        .join(Message, Message.activity_id == Activity.id)
+        .join(Sender, (Sender.activity_id == Activity.id) & (Sender.role == Role.FROM))
+        .join(Contact, Contact.id == Sender.contact_id)
+        .where(Activity.id.in_(signed), Message.is_bulk.is_(False), is_live())
         .options(selectinload(Contact.phones), selectinload(Contact.company))
         .order_by(Activity.occurred_at, Activity.id)
     ).all()
     found: dict[tuple[int, str, str], ContactSuggestion] = {}
-    read: dict[tuple[int, str], Facts] = {}
-    for activity_id, _, contact in senders:
-        mail = signed[activity_id]
-        key = (contact.id, mail.signature)
+    read: dict[tuple[int, str, str], Facts] = {}
+    for activity, name, address, contact in senders:
+        key = (contact.id, address, signed[activity.id])
         if key not in read:
-            read[key] = _facts(source.policy, mail, contact)
+            read[key] = _facts(policy, signed[activity.id], contact, name, address)
         for new in _news(contact, read[key]):
-            new.activity_id, new.mailbox_id, new.run_id = activity_id, source.mailbox_id, source.run_id
+            new.activity_id, new.mailbox_id, new.run_id = activity.id, activity.mailbox_id, activity.run_id
             found[contact.id, new.field, new.value_key] = new
     if found:
         _add(session, list(found.values()))
+
+
+def collect_past(session: Session, policy: DomainPolicy, address: str) -> None:
+    """Note what the latest mail of an address says, once it was found whose address that is (M2)."""
+    rows = session.execute(
+        select(Activity.id, Sender.name, MessageBody.text, MessageBody.html)
+        .join(Sender, (Sender.activity_id == Activity.id) & (Sender.role == Role.FROM))
+        .join(MessageBody, MessageBody.activity_id == Activity.id)
+        .where(Sender.address == address)
+        .order_by(Activity.occurred_at.desc(), Activity.id.desc())
+        .limit(PAST_MAILS)
+    )
+    collect(session, policy, {row.id: split(row.text, row.html, (row.name, address)).signature for row in rows})
 
 
 def of_contact(session: Session, viewer: Viewer, contact_id: int) -> list[Shown]:
@@ -94,8 +113,7 @@ def of_contact(session: Session, viewer: Viewer, contact_id: int) -> list[Shown]
         .where(
             ContactSuggestion.contact_id == contact_id,
             ContactSuggestion.state == OPEN,
-            access.contacts(viewer),
-            access.readable_activities(viewer),
+            *_visible(viewer),
         )
         .order_by(ContactSuggestion.field.desc(), ContactSuggestion.id)
     ).all()
@@ -125,19 +143,23 @@ def dismiss(session: Session, viewer: Viewer, suggestion_id: int) -> int:
     return _decide(session, viewer, suggestion_id, DISMISSED).contact_id
 
 
-def _facts(policy: DomainPolicy, mail: Signed, contact: Contact) -> Facts:
-    sender = next(p for p in mail.record.participants if p.role is Role.FROM)
-    address = normalise(sender.address)
+def _visible(viewer: Viewer) -> tuple[ColumnElement[bool], ...]:
+    """Whose contact and whose mail the viewer sees; and the mail is still that contact's own."""
+    own = select(Sender.activity_id).where(
+        Sender.activity_id == ContactSuggestion.activity_id,
+        Sender.contact_id == ContactSuggestion.contact_id,
+        Sender.role == Role.FROM,
+    )
+    return is_live(), access.contacts(viewer), access.readable_activities(viewer), own.exists()
+
+
+def _facts(policy: DomainPolicy, signature: str, contact: Contact, name: str, address: str) -> Facts:
     if is_no_reply(address):
         return Facts()
-    return signatures.read(mail.signature, _names(sender, contact), policy.company_domain(address))
-
-
-def _names(sender: Participant, contact: Contact) -> list[str]:
-    """The contact's name, where there is one; a contact made of an address is called so."""
-    if contact.display_name and "@" not in contact.display_name:
-        return [contact.display_name]
-    return [sender.name, sender.address]
+    # A contact that was made of an address is called so: then the mail says the name.
+    named = contact.display_name and "@" not in contact.display_name
+    names = [contact.display_name] if named else [name, address]
+    return signatures.read(signature, names, policy.company_domain(address))
 
 
 def _news(contact: Contact, facts: Facts) -> Iterable[ContactSuggestion]:
@@ -219,9 +241,7 @@ def _decide(session: Session, viewer: Viewer, suggestion_id: int, state: str) ->
         .where(
             ContactSuggestion.id == suggestion_id,
             ContactSuggestion.state == OPEN,
-            is_live(),
-            access.contacts(viewer),
-            access.readable_activities(viewer),
+            *_visible(viewer),
         )
     )
     decided = (

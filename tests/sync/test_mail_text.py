@@ -6,13 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.records import MessageRecord, Participant, Phone, Role
 from terracrm.errors import Forbidden, NotFound
 from terracrm.models import Activity, Contact, ContactSuggestion, FieldChange, MessageBody, Sharing
-from terracrm.services import access, search, suggestions, users
+from terracrm.models import Participant as ParticipantRow
+from terracrm.services import access, search, sender_decisions, suggestions, users
 from terracrm.services.access import Viewer
+from terracrm.services.sender_decisions import NewContact
 from tests.sync.conftest import Office
 from tests.sync.items import NOON, contact, mail
 
@@ -201,6 +204,32 @@ def test_a_mail_that_becomes_private_takes_its_suggestions_along(known: Office) 
     known.server.change(item, replace(signed(), is_private=True))
     known.run("anna", "mail")
     assert rows(known) == []
+
+
+def test_the_past_mail_of_a_sender_is_read_once_somebody_says_who_it_is(office: Office) -> None:
+    """And what it suggested goes when that is taken back."""
+    bring(office, signed(), signed("Ещё"))
+    assert rows(office) == []
+    policy = DomainPolicy.of(["office.test"], [])
+    with office.sessions.begin() as session:
+        choice = NewContact("Ольга Лаврова")
+        sender_decisions.decide(session, policy, access.operator(), "olga@lavka.example", choice)
+    assert set(rows(office)) == {SITE, PHONE, TITLE, ("company_name", "ООО «Лавка»")}
+    with office.sessions.begin() as session:
+        sender_decisions.undo(session, policy, access.operator(), "olga@lavka.example")
+    assert rows(office) == []
+
+
+def test_mail_that_is_no_longer_the_contacts_own_suggests_nothing(known: Office) -> None:
+    bring(known, signed())
+    anna = viewer(known)
+    with known.sessions.begin() as session:
+        olga = session.scalars(select(Contact.id)).one()
+        assert len(suggestions.of_contact(session, anna, olga)) == 3
+        session.execute(update(ParticipantRow).values(contact_id=None))
+        assert suggestions.of_contact(session, anna, olga) == []
+        with pytest.raises(NotFound):
+            suggestions.accept(session, known.settings, anna, first(known, "phones"))
 
 
 def test_who_may_not_read_the_mail_or_change_clients_decides_nothing(known: Office) -> None:
