@@ -17,6 +17,7 @@ from connectors.simulator.office.scenario import Scenario
 from connectors.simulator.office.scenarios import INSIDE, WITH_CLIENTS
 from connectors.simulator.office.scenarios.inside import PRIVATE_WITH_CLIENT
 from connectors.simulator.office.scenarios.newsletters import AWAY_EN, AWAY_RU, SENDERS, Sender
+from connectors.simulator.office.strangers import strangers
 from connectors.simulator.office.threads import message_id, play
 from connectors.simulator.office.workdays import days_to_season, is_workday
 
@@ -68,6 +69,7 @@ def written(office: Office, now: datetime, days: int) -> list[Letter]:
         letters += _conversations(office, midnight, rng)
         letters += _bulk(office, midnight, rng)
     letters += _private(office, now, days, rng)
+    letters += strangers(office, now)
     begin = now - timedelta(days=days)
     return [letter for letter in letters if letter.at >= begin]
 
