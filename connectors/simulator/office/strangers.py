@@ -17,14 +17,15 @@ def strangers(office: Office, now: datetime) -> list[Letter]:
     """What they wrote in the days before `now`."""
     rng = random.Random(f"strangers {office.seed}")  # noqa: S311 - repeatable by design
     owners = [client for client in office.clients if client.domain and client.people[0].language == "ru"]
-    private, travelling, sister = rng.sample(owners, 3)
+    key_accounts = [client for client in owners if client.seller == "kam"]
+    private, travelling, sister = rng.sample(key_accounts, 2) + rng.sample(owners, 1)
     letters = []
     for days, client, author, subject, text, signature in (
         (1.1, private, _from_a_phone(private), "Заказ на субботу", _ORDER, "Отправлено с телефона"),
         (1.6, private, _from_a_phone(private), "Ещё вопрос по остаткам", _STOCK, "Отправлено с телефона"),
         (2.3, travelling, _while_travelling(travelling), "Прошу перезвонить", _CALL, travelling.people[0].mobile),
         (3.2, sister, _sister_company(sister), "Запрос прайс-листа", _PRICES, "Отдел закупок"),
-        (4.4, sister, _newcomer(sister), "Хотим работать с вами", _CAFE, "Тимур Зарипов, кофейня «Полдень»"),
+        (4.4, private, _newcomer(private), "Хотим работать с вами", _CAFE, "Тимур Зарипов, кофейня «Полдень»"),
         (5.5, sister, _applicant(sister), "Резюме: торговый представитель", _JOB, "Лариса Кочеткова"),
     ):
         letters.append(
