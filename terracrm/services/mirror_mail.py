@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from terracrm.domain import replies
+from terracrm.domain import replies, same_mail
 from terracrm.domain.addresses import MAX_ADDRESS, is_no_reply, normalise
 from terracrm.domain.attachments import has_files
 from terracrm.domain.capture import (
@@ -26,6 +26,7 @@ from terracrm.domain.capture import (
 )
 from terracrm.domain.records import MessageRecord, Participant, Role
 from terracrm.domain.replies import Reply
+from terracrm.domain.same_mail import Face
 from terracrm.models import (
     Activity,
     ActivityKind,
@@ -72,13 +73,14 @@ class Arrival:
 
 def store(session: Session, source: Source, arrivals: Sequence[Arrival]) -> int:
     """Take in a page of mail that has no link yet; how many of the messages are new and matched to nobody."""
-    keyed = {message_key(arrival.record): arrival for arrival in arrivals}
+    keys = _keys(session, [arrival.record for arrival in arrivals])
+    keyed = dict(zip(keys, arrivals, strict=True))
     known = _known(session, keyed)
     new = {key: arrival for key, arrival in keyed.items() if key not in known}
     matches = _matches(session, source, [arrival.record for arrival in keyed.values()])
-    placed = _threads(session, source, arrivals)
+    placed = _threads(session, source, arrivals, keys)
     ids = known | _add_messages(session, source, new, matches, placed)
-    _add_copies(session, source, arrivals, ids)
+    _add_copies(session, source, arrivals, keys, ids)
     _second_copies(session, source, {known[key]: keyed[key] for key in known}, matches)
     topic_tokens.read(session, {ids[key]: arrival.kept.subject for key, arrival in new.items()})
     history.inherit(session, placed.settled)
@@ -109,7 +111,8 @@ def set_read(session: Session, link: Link, is_read: bool) -> None:
 
 def links_of(session: Session, source: Source, record: MessageRecord) -> list[Link]:
     """The links of this mailbox to copies of this mail."""
-    message_id = session.scalar(select(Message.activity_id).where(Message.message_key == message_key(record)))
+    key = _keys(session, [record])[0]
+    message_id = session.scalar(select(Message.activity_id).where(Message.message_key == key))
     return links.of(session, ENTITY, message_id, source.mailbox_id) if message_id else []
 
 
@@ -171,15 +174,28 @@ def cut(session: Session, message_ids: Sequence[int]) -> None:
         )
 
 
+def _keys(session: Session, records: Sequence[MessageRecord]) -> list[str]:
+    """What each mail goes by; see `domain.same_mail`."""
+    sender = and_(ParticipantRow.activity_id == Message.activity_id, ParticipantRow.role == Role.FROM)
+    rows = session.execute(
+        select(Message.message_key, ParticipantRow.address, Activity.subject, Message.sent_at)
+        .join(Activity, Activity.id == Message.activity_id)
+        .outerjoin(ParticipantRow, sender)
+        .where(Message.message_key.in_({message_key(record) for record in records}))
+    )
+    known = {key: Face(normalise(address or ""), subject, sent_at) for key, address, subject, sent_at in rows}
+    return same_mail.keys_of(records, known)
+
+
 def _known(session: Session, keyed: dict[str, Arrival]) -> dict[str, int]:
     rows = session.execute(select(Message.message_key, Message.activity_id).where(Message.message_key.in_(keyed)))
     return dict(rows.all())
 
 
-def _threads(session: Session, source: Source, arrivals: Sequence[Arrival]) -> threads.Assigned:
+def _threads(session: Session, source: Source, arrivals: Sequence[Arrival], keys: Sequence[str]) -> threads.Assigned:
     copies: dict[str, list[MessageRecord]] = {}
-    for arrival in arrivals:
-        copies.setdefault(message_key(arrival.record), []).append(arrival.record)
+    for key, arrival in zip(keys, arrivals, strict=True):
+        copies.setdefault(key, []).append(arrival.record)
     found = [threads.arriving(key, same, source.mailbox_id, source.policy) for key, same in copies.items()]
     return threads.assign(session, found)
 
@@ -327,19 +343,21 @@ def _direction(source: Source, record: MessageRecord) -> str:
 def _searchable(source: Source, arrival: Arrival) -> str:
     """What a mail is found by: its people, files and new text; what it quotes is found by the mail that said it.
 
-    A forward is the exception: the mail that it passes on may be in no mailbox.
+    The exceptions are a forward, for the mail that it passes on may be in no mailbox, and answers within what is quoted.
     """
     record, reply = arrival.record, arrival.reply
     people = " ".join(f"{p.name} {p.address}" for p in record.participants[:20])
     files = " ".join(a.name for a in record.attachments)
-    text = f"{reply.new} {reply.quoted}" if replies.is_forward(record.subject) else reply.new
+    text = f"{reply.new} {reply.quoted}" if replies.says_quoted(record.subject, reply.new) else reply.new
     return f"{record.subject} {people} {files} {text[: source.full_text_chars]}"
 
 
-def _add_copies(session: Session, source: Source, arrivals: Sequence[Arrival], ids: dict[str, int]) -> None:
+def _add_copies(
+    session: Session, source: Source, arrivals: Sequence[Arrival], keys: Sequence[str], ids: dict[str, int]
+) -> None:
     if not arrivals:
         return
-    message_ids = [ids[message_key(arrival.record)] for arrival in arrivals]
+    message_ids = [ids[key] for key in keys]
     link_ids = session.scalars(
         insert(Link).returning(Link.id, sort_by_parameter_order=True),
         [
@@ -352,9 +370,9 @@ def _add_copies(session: Session, source: Source, arrivals: Sequence[Arrival], i
                 "remote_id": arrival.remote_id,
                 "version": arrival.version,
                 "rule": arrival.decision.rule,
-                "match_method": "hash" if message_key(arrival.record).startswith("sha256:") else "message_id",
+                "match_method": "hash" if key.startswith("sha256:") else "message_id",
             }
-            for arrival, message_id in zip(arrivals, message_ids, strict=True)
+            for arrival, key, message_id in zip(arrivals, keys, message_ids, strict=True)
         ],
     )
     session.execute(

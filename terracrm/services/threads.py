@@ -20,6 +20,7 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import DomainPolicy
+from terracrm.domain.capture import normalise_message_id
 from terracrm.domain.groups import Groups
 from terracrm.domain.records import MessageRecord
 from terracrm.domain.threads import Mail, named_messages, outside_people, read_subject, subject_key, tie
@@ -55,12 +56,16 @@ class Place:
 
 
 def arriving(message_key: str, copies: Sequence[MessageRecord], mailbox_id: int, policy: DomainPolicy) -> Arriving:
-    """What a message brings, given its copies in one mailbox; the last one speaks for it."""
+    """What a message brings, given its copies in one mailbox; the last one speaks for it.
+
+    Mails of one Message-ID are one strand, also where they are different mails: the answers name them all.
+    """
     record = copies[-1]
     named = named_messages(record)
     is_reply = read_subject(record.subject).is_reply
     mail = Mail(message_key, 0, subject_key(record, policy), record.sent_at, is_loose=is_reply and not named)
-    keys = {message_key}.union(*(_keys_of(copy, mailbox_id, policy) for copy in copies))
+    own = {message_key, normalise_message_id(record.message_id)} - {""}
+    keys = own.union(*(_keys_of(copy, mailbox_id, policy) for copy in copies))
     return Arriving(mail, frozenset(keys), is_reply, named[0] if named else "")
 
 

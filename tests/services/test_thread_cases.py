@@ -7,13 +7,14 @@ opposite one, and split over two mailboxes.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from terracrm.domain.records import MessageRecord, Participant, Role
-from terracrm.models import Message, Thread, ThreadKey
+from terracrm.models import Activity, Message, MessageCopy, Thread, ThreadKey
 from tests.services.postbox import Postbox, letter, pages
 
 OLGA, PETR, ANNA, BORIS = "olga@lavka.example", "petr@other.example", "anna@office.test", "boris@office.test"
@@ -228,6 +229,32 @@ def test_a_mail_of_two_mailboxes_ties_the_conversations_of_both(session: Session
     assert postbox.threads() == together("1/2 3/4")
     postbox.arrive(letter("5", names="1 3"))
     assert postbox.threads() == together("1 2 3 5/4")
+
+
+def test_a_message_id_of_two_different_mails_loses_neither_and_they_are_one_thread(session: Session) -> None:
+    first = letter("1", "Заказ принят")
+    second = letter("1", "Заказ отправлен", day=3)
+    answer = letter("2", "Вопрос", answers="1", day=4)
+    for order in permutations((first, second, answer)):
+        with session.begin_nested() as tried:
+            postbox = Postbox(session)
+            postbox.arrive(*order)
+            postbox.arrive(replace(second, subject="[EXTERNAL] Заказ отправлен"), first, mailbox="boris")
+            rows = session.execute(
+                select(Activity.subject, func.count(MessageCopy.link_id))
+                .join(MessageCopy, MessageCopy.message_id == Activity.id)
+                .group_by(Activity.id)
+            )
+            assert sorted(map(tuple, rows)) == [("Вопрос", 1), ("Заказ отправлен", 2), ("Заказ принят", 2)]
+            assert len(postbox.threads()) == 1
+            tried.rollback()
+
+
+def test_a_gateway_that_shifts_the_date_makes_no_second_mail(session: Session) -> None:
+    postbox = Postbox(session)
+    postbox.arrive(letter("1"), letter("2", "Re: Другое"))
+    postbox.arrive(letter("1", day=2), letter("2", "[EXT] RE: другое", sender="x500", day=1), mailbox="boris")
+    assert postbox.threads() == together("1/2")
 
 
 def test_two_copies_on_one_page_both_count(session: Session) -> None:
