@@ -23,8 +23,8 @@ class ShownPart:
 def parts(letter: Letter) -> list[ShownPart]:
     """The parts of a plain mail, in their order.
 
-    What is quoted between two answers starts open, so that these can be understood, and so does what a forward
-    carries.
+    What is quoted between two answers starts open, so that these can be understood, and so does what is quoted
+    as a part of what is said, as in a forward.
     """
     told = [part for part in split_text(letter.body.text, letter.sender).parts if part.text.strip()]
     new = [place for place, part in enumerate(told) if part.kind is Kind.NEW]
@@ -32,7 +32,7 @@ def parts(letter: Letter) -> list[ShownPart]:
         ShownPart(
             part.text.strip("\r\n").rstrip(),
             _titles().get(part.kind, ""),
-            part.kind is Kind.QUOTED and (letter.is_forward or new[0] < place < new[-1]),
+            part.kind is Kind.QUOTED and (letter.says_quoted or new[0] < place < new[-1]),
         )
         for place, part in enumerate(told)
     ]
@@ -40,7 +40,7 @@ def parts(letter: Letter) -> list[ShownPart]:
 
 def folded(letter: Letter) -> str:
     """The HTML of a mail with what it quotes and its signature folded; not yet safe to show."""
-    return fold(letter.body.html, letter.sender, _titles(), letter.is_forward)
+    return fold(letter.body.html, letter.sender, _titles(), letter.says_quoted)
 
 
 def _titles() -> dict[Kind, str]:

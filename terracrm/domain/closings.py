@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 _COURTESIES = (
-    r"(?:с|со)\s+(?:(?:глубоким|огромным|большим|неизменным|искренним)\s+)?уважением"
+    r"[сc]\s+ув(?:аж)?\.|[сc]о?\s+(?:(?:глубоким|огромным|большим|неизменным|искренним)\s+)?уважением"
     r"|с\s+(?:наилучшими|лучшими|добрыми|теплыми|тёплыми|самыми лучшими)\s+пожеланиями|с\s+наилучшими"
     r"|всего\s+(?:вам\s+)?(?:самого\s+)?(?:доброго|хорошего|наилучшего)|искренне\s+ваш\w?|с\s+приветом"
     r"|хорошего\s+(?:вам\s+)?(?:дня|вечера)|удачного\s+(?:вам\s+)?дня|до\s+встречи|до\s+связи|з\s+повагою|из\s+уважением"
     r"|(?:(?:with|my|all)\s+)*(?:(?:the\s+)?(?:very\s+)?(?:best|kind|kindest|warm|warmest|many)\s+)*regards"
     r"|(?:thanks|thank\s+you)\s*(?:,|and|&|with)\s*(?:best\s+|kind\s+|warm\s+)*regards|best\s+wishes"
     r"|(?:yours|very)\s+(?:sincerely|faithfully|truly)(?:\s+yours)?|sincerely(?:\s+yours)?|cordially|respectfully"
-    r"|all\s+the\s+best|cheers|take\s+care|(?:all\s+)?best|BR|rgds|brgds"
+    r"|all\s+the\s+best|cheers|take\s+care|(?:(?:all\s+)?best|yours)(?=\s*(?:[,.!–-]|$))|w?br|rgds|brgds"
     r"|mit\s+(?:freundlichen|besten|herzlichen|lieben)\s+gr(?:ü|ue)(?:ß|ss)en|(?:viele|liebe|beste|freundliche)\s+gr(?:ü|ue)(?:ß|ss)e|mfg"
     r"|(?:bien\s+)?cordialement|bien\s+à\s+vous|(?:un\s+)?(?:cordial(?:es)?\s+)?saludos?(?:\s+cordial(?:es)?)?|atentamente"
     r"|cordiali\s+saluti|distinti\s+saluti|atenciosamente|met\s+vriendelijke\s+groet(?:en)?|z\s+poważaniem|pozdrawiam"
@@ -25,7 +25,7 @@ _COURTESY = re.compile(
     re.IGNORECASE,
 )
 _REST = re.compile(
-    r"^\s*(?:и\s+(?:надежд\w+|наилучшими|пожелани\w+|благодарност\w+).{0,60}|к\s+вам.{0,40}|[,.!:;–—-]*\s*"
+    r"^\s*(?:и\s+(?:надежд\w+|наилучшими|пожелани\w+|благодарност\w+).{0,60}|к\s+вам.{0,40}|[,.!:;/–—-]*\s*"
     r"(?:[A-ZА-ЯЁ«\"(][^.!?]{0,20}\.?[^!?]{0,60}|(?:ваш\w?|your|директор|менеджер)\b.{0,60})?)[\s.,!*_]*$"
 )
 _THANKS = re.compile(

@@ -22,10 +22,11 @@ _HOLDERS = frozenset(
 )  # fmt: skip
 
 
-def fold(html: str, sender: Iterable[str], titles: Mapping[Kind, str], is_forward: bool = False) -> str:
+def fold(html: str, sender: Iterable[str], titles: Mapping[Kind, str], says_quoted: bool = False) -> str:
     """The body with each quotation and signature in a <details> under its title; as it is when there are none.
 
-    What is quoted between two answers stays open, so that these can be understood, and so does what a forward carries.
+    What is quoted between two answers stays open, so that these can be understood, and so does what is quoted as a
+    part of what is said (`replies.says_quoted`).
     """
     page = html_lines.read(html)
     if page is None:
@@ -37,7 +38,7 @@ def fold(html: str, sender: Iterable[str], titles: Mapping[Kind, str], is_forwar
         run = list(group)
         if kind is not Kind.NEW and any(page.shown[index].is_seen for index in run):
             between = bool(new) and new[0] < run[0] and run[-1] < new[-1]
-            told.append((kind, run, kind is Kind.QUOTED and (between or is_forward)))
+            told.append((kind, run, kind is Kind.QUOTED and (between or says_quoted)))
     folded = _Folder(page.shown, page.body)
     for kind, run, is_open in reversed(told):
         folded.put_away(run, titles[kind], is_open)

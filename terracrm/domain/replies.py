@@ -23,6 +23,15 @@ _FORWARD = re.compile(
     r"^\s*(?:\[[^\]]{1,30}\]\s*)?(?:fwd?|пер|пересл|wg|tr|rv|enc|i|vs|doorst)\s*(?:\[\d+\])?\s*:", re.I
 )
 
+_SHORT = 500
+_ANSWERS_WITHIN = re.compile(
+    r"\b(?:см|смотри\w*|ответ\w*|коммент\w*|правк\w*|поправ\w*|отмет\w*|выдел\w*|пометил\w*)\b.{0,40}"
+    r"\b(?:ниже|внутри|в\s+(?:самом\s+)?(?:тексте|письме)|по\s+тексту|красным|синим|зел[её]ным|ж[её]лтым|цветом)\b"
+    r"|\b(?:see|answer\w*|comment\w*|repl(?:y|ies)|respon\w+|notes?|remarks?)\b.{0,40}"
+    r"\b(?:below|inline|in-line|inside|in\s+(?:the\s+)?(?:text|body|red|blue|green|yellow|colou?r))\b",
+    re.IGNORECASE,
+)
+
 
 class Kind(StrEnum):
     """What a part of a mail is. `NEW` is what its writer says with it, between quoted lines too."""
@@ -127,9 +136,9 @@ def kinds(lines: Sequence[Line], sender: Iterable[str] = ()) -> list[Kind]:
     return _with_blank_lines(lines, found)
 
 
-def is_forward(subject: str) -> bool:
-    """Whether the subject says that the mail passes another one on."""
-    return _FORWARD.match(subject) is not None
+def says_quoted(subject: str, new: str) -> bool:
+    """Whether what is quoted is a part of what is said: the mail passes it on, or has its answers within it."""
+    return _FORWARD.match(subject) is not None or (len(new) <= _SHORT and _ANSWERS_WITHIN.search(new) is not None)
 
 
 def _tell_signature(lines: Sequence[Line], run: list[int], names: Sequence[str], found: list[Kind]) -> None:

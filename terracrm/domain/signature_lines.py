@@ -11,7 +11,7 @@ from terracrm.domain.signatures import is_contact_line, is_name
 _WINDOW = 40
 _DASHES = re.compile(r"^[\s>]*(?:--|—|–)\s*$")
 _RULE = re.compile(r"^\s*[-–—_=*~]{3,}\s*$")
-_LONG = 15
+_LONG = 20
 _LONGEST_LINE = 130
 _PROSE_WORDS = 7
 
@@ -28,32 +28,36 @@ def signature(texts: Sequence[str], sender: Sequence[str] = ()) -> tuple[int, in
     for place, first in enumerate(seen):
         after = next((each for each in postscripts if each > place), len(seen))
         end = seen[after] if after < len(seen) else len(texts)
-        if _begins(lines[place], lines[place + 1 : after], sender):
-            return first, end
+        below = lines[place + 1 : after]
+        length = _length(lines[place], below, sender)
+        if length is not None:
+            return first, seen[place + 1 + length] if length < len(below) else end
         if is_by_machine(lines[place]):
             return first, first + 1
     return None
 
 
-def _begins(line: str, below: list[str], sender: Sequence[str]) -> bool:
-    """Whether the signature begins with this line, given the lines with text below it."""
+def _length(line: str, below: list[str], sender: Sequence[str]) -> int | None:
+    """How many of the lines below belong to the signature that begins with this line; None where none begins."""
     if is_notice(line):
-        return True
-    if courtesy(line) is not None or is_by_machine(line):
-        return _is_block(below)
+        return len(below)
+    block = _block(below)
+    is_whole = len(block) == len(below)
+    if courtesy(line) is not None:  # what is said further below, and what is advertised there, is no part of it
+        return len(block) if is_whole or _gives_contact(block) else None
+    if is_by_machine(line):
+        return len(block) if is_whole else None
     if _DASHES.match(line):
-        return bool(below) and (_is_block(below) or line.rstrip("\r\n") == "-- ")
-    if _RULE.match(line):
-        return _gives_contact(below) and _is_block(below) and any(is_name(each, sender) for each in below[:2])
-    if is_name(line, sender):
-        return _gives_contact(below) and _is_block(below)
-    return False
+        return len(below) if below and (is_whole or line.rstrip("\r\n") == "-- ") else None
+    is_named = is_name(line, sender) or (_RULE.match(line) and any(is_name(each, sender) for each in below[:2]))
+    return len(block) if is_named and is_whole and _gives_contact(block) else None
 
 
-def _is_block(lines: list[str]) -> bool:
-    """Whether the lines look like the inside of a signature rather than like something that is said."""
-    length = next((index for index, line in enumerate(lines) if is_notice(line)), len(lines))
-    return length <= _LONG and not any(_is_prose(line) for line in lines[:length])
+def _block(lines: list[str]) -> list[str]:
+    """The lines, as far as they look like the inside of a signature rather than like something that is said."""
+    notice = next((index for index, line in enumerate(lines) if is_notice(line)), len(lines))
+    prose = next((index for index, line in enumerate(lines[:notice]) if index >= _LONG or _is_prose(line)), None)
+    return lines if prose is None else lines[:prose]
 
 
 def _gives_contact(lines: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What a message says, with what tells its parts apart: who wrote it, and whether it passes another one on (S11)."""
+"""What a message says, and what tells its parts apart: who wrote it, and whether it quotes to say something (S11)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from terracrm.domain.records import Role
-from terracrm.domain.replies import is_forward
+from terracrm.domain.replies import says_quoted
 from terracrm.models import Activity, MessageBody, Participant
 from terracrm.services import messages
 from terracrm.services.access import Viewer
@@ -20,7 +20,7 @@ class Letter:
 
     body: MessageBody
     sender: tuple[str, ...]
-    is_forward: bool
+    says_quoted: bool
 
 
 def letter(session: Session, viewer: Viewer, message_id: int) -> Letter:
@@ -32,4 +32,4 @@ def letter(session: Session, viewer: Viewer, message_id: int) -> Letter:
         .where(Activity.id == message_id, Participant.role == Role.FROM)
     ).all()
     sender = tuple(name for row in rows for name in (row.name, row.address) if name)
-    return Letter(body, sender, any(is_forward(row.subject) for row in rows))
+    return Letter(body, sender, any(says_quoted(row.subject, body.unique_text) for row in rows))

@@ -14,9 +14,9 @@ from tests.unit.test_replies import HEADERS, MARKUP
 TITLES = {Kind.QUOTED: "Q", Kind.SIGNATURE: "S"}
 
 
-def folded(html: str, is_forward: bool = False) -> tuple[str, list[tuple[str, str]]]:
+def folded(html: str, says_quoted: bool = False) -> tuple[str, list[tuple[str, str]]]:
     """What is in sight, and each fold with its title."""
-    page = lxml_html.fromstring(f"<div>{fold(html, ['Иван Петров'], TITLES, is_forward)}</div>")
+    page = lxml_html.fromstring(f"<div>{fold(html, ['Иван Петров'], TITLES, says_quoted)}</div>")
     folds = []
     for details in page.iter("details"):
         summary = details.find("summary")
@@ -71,7 +71,7 @@ def test_what_quotes_nothing_stays_as_it_is(html: str) -> None:
 
 def test_what_a_forward_carries_is_open() -> None:
     body = "<p>Смотрите</p><div>-----Original Message-----<br>From: a<br>Sent: b<p>Цены</p></div>"
-    assert folded(body, is_forward=True)[1][0][0] == "Q open"
+    assert folded(body, says_quoted=True)[1][0][0] == "Q open"
     assert folded(body)[1][0][0] == "Q"
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terracrm.domain.records import MessageRecord, Participant, Role
-from terracrm.domain.replies import Kind, Reply, is_forward, of_message, split_html, split_text
+from terracrm.domain.replies import Kind, Reply, of_message, says_quoted, split_html, split_text
 
 REAL = "mail-samples/replies"
 KINDS = {"N": "new", "Q": "quoted", "S": "signature"}
@@ -344,7 +344,25 @@ def test_a_mail_without_a_body_says_nothing() -> None:
     ],
 )
 def test_a_forward_is_known_by_its_subject(subject: str, forward: bool) -> None:
-    assert is_forward(subject) is forward
+    assert says_quoted(subject, "Да.") is forward
+
+
+@pytest.mark.parametrize(
+    ("new", "within"),
+    [
+        ("Мои ответы ниже красным.", True),
+        ("Анна, см. ниже", True),
+        ("Ответил в тексте письма.", True),
+        ("Hi, please see my comments below in red.", True),
+        ("Answers inline.", True),
+        ("Везите десять ящиков.", False),
+        ("Цена ниже рынка.", False),
+        ("We are below the plan.", False),
+        ("см. ниже " + "x" * 600, False),
+    ],
+)
+def test_answers_within_the_quoted_mail_are_announced(new: str, within: bool) -> None:
+    assert says_quoted("RE: x", new) is within
 
 
 @pytest.mark.parametrize(
