@@ -1,0 +1,442 @@
+"""Mail becomes messages of the relationship history: one per Message-ID, a copy per mailbox (S2, M1, S7).
+
+A page of mail is written in bulk: a handful of statements however many messages it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from terracrm.domain import replies, same_mail
+from terracrm.domain.addresses import MAX_ADDRESS, is_no_reply, normalise
+from terracrm.domain.attachments import has_files
+from terracrm.domain.capture import (
+    Decision,
+    Detail,
+    message_key,
+    only_headers,
+    sent_by_us,
+    snippet,
+)
+from terracrm.domain.records import MessageRecord, Participant, Role
+from terracrm.domain.replies import Reply
+from terracrm.domain.same_mail import Face
+from terracrm.models import (
+    Activity,
+    ActivityKind,
+    ActivityMailbox,
+    ContactSuggestion,
+    Link,
+    Mailbox,
+    Message,
+    MessageBody,
+    MessageCopy,
+    utcnow,
+)
+from terracrm.models import Participant as ParticipantRow
+from terracrm.services import history, links, mirror_attachments, search, skipped, suggestions, threads, topic_tokens
+from terracrm.services.activities import Entry, add_entries, participant_rows
+from terracrm.services.matching import Match, chunks, match
+from terracrm.services.mirror_contacts import add_from_mail
+from terracrm.services.sources import Source, lock_directory
+
+ENTITY = "message"
+CLOCK_SKEW = timedelta(days=1)
+MANY_PEOPLE = 100
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One mail as a folder of one mailbox holds it, and why and how much of it is taken in."""
+
+    remote_id: str
+    version: str
+    record: MessageRecord
+    decision: Decision
+
+    @property
+    def kept(self) -> MessageRecord:
+        """What is kept of the mail (S6)."""
+        return self.record if self.decision.detail is Detail.FULL else only_headers(self.record)
+
+    @cached_property
+    def reply(self) -> Reply:
+        """What is kept of its text, in its parts (S11)."""
+        return replies.of_message(self.kept)
+
+
+def store(session: Session, source: Source, arrivals: Sequence[Arrival]) -> int:
+    """Take in a page of mail that has no link yet; how many of the messages are new and matched to nobody."""
+    keys = _keys(session, [arrival.record for arrival in arrivals])
+    keyed = dict(zip(keys, arrivals, strict=True))
+    known = _known(session, keyed)
+    new = {key: arrival for key, arrival in keyed.items() if key not in known}
+    matches = _matches(session, source, [arrival.record for arrival in keyed.values()])
+    placed = _threads(session, source, arrivals, keys)
+    ids = known | _add_messages(session, source, new, matches, placed)
+    _add_copies(session, source, arrivals, keys, ids)
+    _second_copies(session, source, {known[key]: keyed[key] for key in known}, matches)
+    topic_tokens.read(session, {ids[key]: arrival.kept.subject for key, arrival in new.items()})
+    history.inherit(session, placed.settled)
+    skipped.wake(session, [f"<{key}>" for key in keyed if sent_by_us(keyed[key].record, source.rules)])
+    return sum(1 for arrival in new.values() if not _is_known(arrival.record, matches))
+
+
+def update_copy(session: Session, source: Source, link: Link, arrival: Arrival) -> bool:
+    """The item changed in this mailbox: read flag and categories follow; whether anything did.
+
+    A mail of which only the headers are here is filled when this mailbox keeps it in full (S6).
+    """
+    copy = session.get_one(MessageCopy, link.id)
+    now = (arrival.record.is_read, "\n".join(arrival.record.categories))
+    changed = (copy.is_read, copy.categories) != now
+    copy.is_read, copy.categories = now
+    link.version, link.gone_at = arrival.version, None
+    if arrival.decision.is_taken:
+        link.rule = arrival.decision.rule
+    session.flush()
+    return _fill(session, source, {link.local_id: arrival}) or changed
+
+
+def set_read(session: Session, link: Link, is_read: bool) -> None:
+    """The mail was read or unread in Outlook."""
+    session.execute(update(MessageCopy).where(MessageCopy.link_id == link.id).values(is_read=is_read))
+
+
+def links_of(session: Session, source: Source, record: MessageRecord) -> list[Link]:
+    """The links of this mailbox to copies of this mail."""
+    key = _keys(session, [record])[0]
+    message_id = session.scalar(select(Message.activity_id).where(Message.message_key == key))
+    return links.of(session, ENTITY, message_id, source.mailbox_id) if message_id else []
+
+
+def withdraw(session: Session, source: Source, link: Link) -> None:
+    """Remove this copy, which may not be here, and the message too when no other copy was brought (S4).
+
+    What is left of it is what the other mailboxes keep (S6).
+    """
+    message_id, mailbox_id = link.local_id, link.mailbox_id
+    if not links.withdraw(session, link):
+        place = threads.place_of(session, message_id)
+        search.remove(session, "activity_search", [message_id])
+        mirror_attachments.forget(session, [message_id])
+        session.execute(delete(Activity).where(Activity.id == message_id))
+        topic_tokens.forget_given_by(session, message_id)
+        history.inherit(session, threads.forget(session, place))
+        return
+    others = select(MessageCopy.link_id).where(
+        MessageCopy.message_id == message_id, MessageCopy.mailbox_id == mailbox_id
+    )
+    if session.scalar(others.limit(1)) is None:
+        session.execute(
+            delete(ActivityMailbox).where(
+                ActivityMailbox.activity_id == message_id, ActivityMailbox.mailbox_id == mailbox_id
+            )
+        )
+    cut(session, kept_by_nobody(session, [message_id], source.default_detail))
+
+
+def kept_by_nobody(
+    session: Session, message_ids: Collection[int], default: Detail, but: int | None = None
+) -> list[int]:
+    """Those of these messages whose content is here although no mailbox that holds them keeps it, `but` aside."""
+    detail = func.coalesce(func.nullif(Mailbox.detail, ""), default)
+    kept = (
+        select(MessageCopy.link_id)
+        .join(Mailbox, Mailbox.id == MessageCopy.mailbox_id)
+        .where(MessageCopy.message_id == Message.activity_id, detail == Detail.FULL)
+    )
+    kept = kept.where(MessageCopy.mailbox_id != but) if but is not None else kept
+    found = select(Message.activity_id).where(Message.detail == Detail.FULL, ~kept.exists())
+    return [
+        message_id
+        for some in chunks(sorted(message_ids))
+        for message_id in session.scalars(found.where(Message.activity_id.in_(some)))
+    ]
+
+
+def cut(session: Session, message_ids: Sequence[int]) -> None:
+    """Keep of these messages who wrote to whom and when, and nothing of what they say (S6)."""
+    for ids in chunks(message_ids):
+        search.remove(session, "activity_search", ids)
+        mirror_attachments.forget(session, ids)
+        for content in (MessageBody, ContactSuggestion):
+            session.execute(delete(content).where(content.activity_id.in_(ids)))
+        session.execute(update(Message).where(Message.activity_id.in_(ids)).values(detail=Detail.HEADERS))
+        session.execute(
+            update(Activity).where(Activity.id.in_(ids)).values(subject="", snippet="", has_attachments=False)
+        )
+
+
+def _keys(session: Session, records: Sequence[MessageRecord]) -> list[str]:
+    """What each mail goes by; see `domain.same_mail`."""
+    sender = and_(ParticipantRow.activity_id == Message.activity_id, ParticipantRow.role == Role.FROM)
+    rows = session.execute(
+        select(Message.message_key, ParticipantRow.address, Activity.subject, Message.sent_at)
+        .join(Activity, Activity.id == Message.activity_id)
+        .outerjoin(ParticipantRow, sender)
+        .where(Message.message_key.in_({message_key(record) for record in records}))
+    )
+    known = {key: Face(normalise(address or ""), subject, sent_at) for key, address, subject, sent_at in rows}
+    return same_mail.keys_of(records, known)
+
+
+def _known(session: Session, keyed: dict[str, Arrival]) -> dict[str, int]:
+    rows = session.execute(select(Message.message_key, Message.activity_id).where(Message.message_key.in_(keyed)))
+    return dict(rows.all())
+
+
+def _threads(session: Session, source: Source, arrivals: Sequence[Arrival], keys: Sequence[str]) -> threads.Assigned:
+    copies: dict[str, list[MessageRecord]] = {}
+    for key, arrival in zip(keys, arrivals, strict=True):
+        copies.setdefault(key, []).append(arrival.record)
+    found = [threads.arriving(key, same, source.mailbox_id, source.policy) for key, same in copies.items()]
+    return threads.assign(session, found)
+
+
+def _matches(session: Session, source: Source, records: list[MessageRecord]) -> dict[str, Match]:
+    addresses = {normalise(p.address) for record in records for p in record.participants}
+    matches = match(session, source.policy, addresses)
+    strangers = {
+        address: name
+        for record in records
+        for address, name in _to_be_known(source, record)
+        if matches[address].may_become_contact
+    }
+    lock_directory(session, for_writing=bool(strangers))
+    for address, name in sorted(strangers.items()):
+        if match(session, source.policy, [address])[address].may_become_contact:
+            add_from_mail(session, source, address, name)
+    return match(session, source.policy, addresses)
+
+
+def _to_be_known(source: Source, record: MessageRecord) -> list[tuple[str, str]]:
+    """Whom this mail makes a contact: by the job's rule, never from bulk or no-reply mail (S7).
+
+    A mail to very many is bulk, whatever it says of itself.
+    """
+    if source.create_contacts == "off" or record.is_bulk or len(record.participants) > MANY_PEOPLE:
+        return []
+    is_sent = _direction(source, record) == "out"
+    if not is_sent and source.create_contacts != "all":
+        return []
+    wanted = (Role.TO, Role.CC, Role.BCC) if is_sent else (Role.FROM,)
+    found = [(normalise(p.address), p.name) for p in record.participants if p.role in wanted]
+    return [(a, name) for a, name in found if a and a != source.address and not is_no_reply(a)]
+
+
+def _add_messages(
+    session: Session,
+    source: Source,
+    new: dict[str, Arrival],
+    matches: dict[str, Match],
+    placed: threads.Assigned,
+) -> dict[str, int]:
+    if not new:
+        return {}
+    entries = [_entry(source, arrival) for arrival in new.values()]
+    ids = dict(zip(new, add_entries(session, source, entries, matches), strict=True))
+    session.execute(
+        insert(Message),
+        [
+            {
+                "activity_id": ids[key],
+                "message_key": key,
+                "message_id": arrival.record.message_id.strip(),
+                **placed.columns[key],
+                "sent_at": arrival.record.sent_at,
+                "importance": arrival.record.importance,
+                "item_class": arrival.record.item_class,
+                "is_bulk": arrival.record.is_bulk,
+                "detail": arrival.decision.detail,
+            }
+            for key, arrival in new.items()
+        ],
+    )
+    _add_content(
+        session,
+        source,
+        {ids[key]: arrival for key, arrival in new.items() if arrival.decision.detail is Detail.FULL},
+    )
+    return ids
+
+
+def _add_content(session: Session, source: Source, arrivals: Mapping[int, Arrival]) -> None:
+    """Write what these messages say, make it findable, and note what their signatures say of people."""
+    if not arrivals:
+        return
+    records = {activity_id: arrival.record for activity_id, arrival in arrivals.items()}
+    session.execute(
+        insert(MessageBody),
+        [
+            {
+                "activity_id": activity_id,
+                "unique_text": arrival.reply.new,
+                "text": arrival.record.body_text,
+                "html": arrival.record.body_html,
+            }
+            for activity_id, arrival in arrivals.items()
+        ],
+    )
+    mirror_attachments.add(session, records)
+    mirror_attachments.want(session, source, records)
+    search.index_activities(
+        session,
+        [
+            (activity_id, _occurred_at(arrival.record), _searchable(source, arrival))
+            for activity_id, arrival in arrivals.items()
+        ],
+    )
+    signatures = {activity_id: arrival.reply.signature for activity_id, arrival in arrivals.items()}
+    suggestions.collect(session, source.policy, signatures)
+
+
+def _fill(session: Session, source: Source, arrivals: Mapping[int, Arrival]) -> bool:
+    """Add what they say to messages of which only the headers are here; whether there were any."""
+    full = {activity_id: each for activity_id, each in arrivals.items() if each.decision.detail is Detail.FULL}
+    lacking = select(Message.activity_id).where(Message.activity_id.in_(full), Message.detail == Detail.HEADERS)
+    filled = {activity_id: full[activity_id] for activity_id in session.scalars(lacking)}
+    for activity_id in filled:
+        entry = _entry(source, arrivals[activity_id])
+        activity = {
+            "subject": entry.subject,
+            "snippet": entry.snippet,
+            "has_attachments": entry.has_attachments,
+        }
+        session.execute(update(Activity).where(Activity.id == activity_id).values(**activity))
+    session.execute(update(Message).where(Message.activity_id.in_(filled)).values(detail=Detail.FULL))
+    _add_content(session, source, filled)
+    topic_tokens.read(session, {activity_id: arrival.record.subject for activity_id, arrival in filled.items()})
+    return bool(filled)
+
+
+def _entry(source: Source, arrival: Arrival) -> Entry:
+    record = arrival.kept
+    return Entry(
+        kind=ActivityKind.MAIL,
+        occurred_at=_occurred_at(record),
+        direction=_direction(source, record),
+        subject=record.subject,
+        snippet=snippet(arrival.reply.new),
+        has_attachments=has_files(record),
+        rule=arrival.decision.rule,
+        participants=record.participants,
+    )
+
+
+def _occurred_at(record: MessageRecord) -> datetime:
+    """When it was sent; when it was received where the sender's clock is missing or ahead."""
+    received = record.received_at or utcnow()
+    return received if record.sent_at is None or record.sent_at > received + CLOCK_SKEW else record.sent_at
+
+
+def _direction(source: Source, record: MessageRecord) -> str:
+    return "out" if sent_by_us(record, source.rules) else "in"
+
+
+def _searchable(source: Source, arrival: Arrival) -> str:
+    """What a mail is found by: its people, files and new text; what it quotes is found by the mail that said it.
+
+    The exceptions are a forward, for what it passes on may be in no mailbox, and answers within what is quoted.
+    """
+    record, reply = arrival.record, arrival.reply
+    people = " ".join(f"{p.name} {p.address}" for p in record.participants[:20])
+    files = " ".join(a.name for a in record.attachments)
+    text = f"{reply.new} {reply.quoted}" if replies.says_quoted(record.subject, reply.new) else reply.new
+    return f"{record.subject} {people} {files} {text[: source.full_text_chars]}"
+
+
+def _add_copies(
+    session: Session, source: Source, arrivals: Sequence[Arrival], keys: Sequence[str], ids: dict[str, int]
+) -> None:
+    if not arrivals:
+        return
+    message_ids = [ids[key] for key in keys]
+    link_ids = session.scalars(
+        insert(Link).returning(Link.id, sort_by_parameter_order=True),
+        [
+            {
+                "mailbox_id": source.mailbox_id,
+                "folder_id": source.folder_id,
+                "run_id": source.run_id,
+                "entity": ENTITY,
+                "local_id": message_id,
+                "remote_id": arrival.remote_id,
+                "version": arrival.version,
+                "rule": arrival.decision.rule,
+                "match_method": "hash" if key.startswith("sha256:") else "message_id",
+            }
+            for arrival, key, message_id in zip(arrivals, keys, message_ids, strict=True)
+        ],
+    )
+    session.execute(
+        insert(MessageCopy),
+        [
+            {
+                "link_id": link_id,
+                "message_id": message_id,
+                "mailbox_id": source.mailbox_id,
+                "is_read": arrival.record.is_read,
+                "categories": "\n".join(arrival.record.categories),
+                "received_at": arrival.record.received_at,
+            }
+            for link_id, message_id, arrival in zip(link_ids, message_ids, arrivals, strict=True)
+        ],
+    )
+
+
+def _second_copies(session: Session, source: Source, arrivals: dict[int, Arrival], matches: dict[str, Match]) -> None:
+    """Another folder has known messages: the strictest sharing holds, and what only it knows or keeps is added."""
+    if not arrivals:
+        return
+    records = {activity_id: arrival.record for activity_id, arrival in arrivals.items()}
+    session.execute(
+        update(Activity)
+        .where(Activity.id.in_(records), Activity.sharing > source.sharing)
+        .values(sharing=source.sharing)
+    )
+    sent = [activity_id for activity_id, record in records.items() if _direction(source, record) == "out"]
+    session.execute(update(Activity).where(Activity.id.in_(sent)).values(direction="out"))
+    there = select(ActivityMailbox.activity_id).where(
+        ActivityMailbox.activity_id.in_(records), ActivityMailbox.mailbox_id == source.mailbox_id
+    )
+    new = sorted(records.keys() - set(session.scalars(there)))
+    if new:
+        rows = [{"activity_id": activity_id, "mailbox_id": source.mailbox_id} for activity_id in new]
+        session.execute(insert(ActivityMailbox), rows)
+    _fill(session, source, arrivals)
+    mirror_attachments.want(session, source, arrivals)
+    for activity_id, record in records.items():
+        _add_blind_copies(session, source, activity_id, record.participants, matches)
+
+
+def _add_blind_copies(
+    session: Session,
+    source: Source,
+    activity_id: int,
+    participants: tuple[Participant, ...],
+    matches: dict[str, Match],
+) -> None:
+    blind = tuple(p for p in participants if p.role is Role.BCC)
+    if not blind:
+        return
+    rows = session.execute(
+        select(ParticipantRow.address, ParticipantRow.position).where(ParticipantRow.activity_id == activity_id)
+    ).all()
+    there = {row.address for row in rows}
+    missing = tuple(p for p in blind if (normalise(p.address) or p.address.strip()[:MAX_ADDRESS]) not in there)
+    if missing:
+        first = max((row.position for row in rows), default=-1) + 1
+        session.execute(insert(ParticipantRow), participant_rows(source, activity_id, missing, matches, first))
+        history.refresh(session, [activity_id])
+
+
+def _is_known(record: MessageRecord, matches: dict[str, Match]) -> bool:
+    found = (matches.get(normalise(p.address)) for p in record.participants)
+    return any(m is not None and (m.contact_id or m.company_id) for m in found)
