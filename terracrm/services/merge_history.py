@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.topics import OWN, TOKEN, tokens
-from terracrm.models import Activity, ActivityTopic, Company, CompanyDomain, Contact, ContactAddress, Merge, MergeMove
+from terracrm.models import (
+    Activity,
+    ActivityTopic,
+    Base,
+    Company,
+    CompanyDomain,
+    Contact,
+    ContactAddress,
+    Merge,
+    MergeMove,
+)
 from terracrm.models import Participant as P
 from terracrm.services import history, merged
 from terracrm.services.matching import chunks
@@ -132,15 +142,18 @@ def _restore(session: Session, merge: Merge) -> None:
         contact_id = before["contact_id"] if is_contact else row.contact_id
         changes.append(
             {
-                "activity_id": row.activity_id,
-                "position": row.position,
+                "of_activity": row.activity_id,
+                "at": row.position,
                 "contact_id": contact_id,
                 "company_id": companies.of(contact_id) or companies.now(before["company_id"]),
                 "match_method": before["match_method"] if is_contact else row.match_method,
             }
         )
     if changes:
-        session.execute(update(P), changes)
+        table = Base.metadata.tables[P.__tablename__]
+        one = update(table).where(table.c.activity_id == bindparam("of_activity"), table.c.position == bindparam("at"))
+        new: dict[str, Any] = {name: bindparam(name) for name in ("contact_id", "company_id", "match_method")}
+        session.execute(one.values(new), changes)
 
 
 class _Companies:

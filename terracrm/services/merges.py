@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, exists, or_, select, update
+from sqlalchemy import CursorResult, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.config import Settings
@@ -142,9 +142,8 @@ def undo(session: Session, settings: Settings, viewer: Viewer, merge_id: int) ->
         _index(session, client)
     merge_log.unnote(session, made)
     made.before = {"kept": sorted(kept)}
-    for move in session.scalars(select(MergeMove).where(MergeMove.merge_id == made.id)):
-        session.delete(move)
     session.flush()
+    session.execute(delete(MergeMove).where(MergeMove.merge_id == made.id))
     return Undone(made, sorted(kept))
 
 
