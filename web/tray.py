@@ -35,13 +35,13 @@ def index() -> str:
 @pages.get("/senders/<path:address>")
 def show(address: str) -> str:
     """One sender: its mail, who it may be, and the forms to decide. `q` looks for others."""
-    after, query = queries.cursor(), queries.text("q")
+    after, looked_for = queries.cursor(), queries.text("q")
     found = tray.show(session(), domain_policy(), viewer(), address, after)
     if queries.is_fragment():
         return render_template("timeline/more.html", page=found.history, after=after)
-    others = search.clients(session(), viewer(), query) if query else None
+    others = search.clients(session(), viewer(), looked_for) if looked_for else None
     late = queries.choice("late", ("no", "yes")) == "yes"
-    return render_template("tray/show.html", sender=found, after=after, query=query, others=others, late=late)
+    return render_template("tray/show.html", sender=found, after=after, looked_for=looked_for, others=others, late=late)
 
 
 @pages.post("/senders/<path:address>")

@@ -54,7 +54,7 @@ def test_others_are_looked_for_without_scripts(signed_in: SignIn, ids: dict[str,
     page = html.fromstring(anna.get(f"{SENDER}?q=market").text)
     found = page.xpath("//input[@type='radio'][@name='who']/@value")
     assert found == [f"contact:{ids['maria@market.example']}", f"company:{ids['market.example']}"]
-    assert "No client is found" in text_of(anna, f"{SENDER}?q=неттакого")
+    assert "No client matches" in text_of(anna, f"{SENDER}?q=неттакого")
     decide(anna, who=f"company:{ids['market.example']}", takes_domain="1")
     assert who_is_it(rows) == (None, ids["market.example"], "decision")
     assert "nowhere.example" in anna.get(f"/companies/{ids['market.example']}").text
@@ -76,7 +76,7 @@ def test_a_new_contact_is_made_with_its_name_and_company(signed_in: SignIn, ids:
 def test_an_ignored_sender_is_listed_among_the_decided(signed_in: SignIn, rows: Session) -> None:
     anna = signed_in("anna")
     decide(anna, who="ignore")
-    assert f"{WHO} is nobody to know." in text_of(anna, "/tray?kind=decided")
+    assert f"{WHO} is not a client." in text_of(anna, "/tray?kind=decided")
     assert "Take back" not in text_of(signed_in("viktor"), "/tray?kind=decided")
     assert WHO not in text_of(signed_in("boris"), "/tray?kind=decided")
 

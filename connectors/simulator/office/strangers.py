@@ -23,7 +23,7 @@ def strangers(office: Office, now: datetime) -> list[Letter]:
     for days, client, author, subject, text, signature in (
         (1.1, private, _from_a_phone(private), "Заказ на субботу", _ORDER, "Отправлено с телефона"),
         (1.6, private, _from_a_phone(private), "Ещё вопрос по остаткам", _STOCK, "Отправлено с телефона"),
-        (2.3, travelling, _while_travelling(travelling), "Прошу перезвонить", _CALL, travelling.people[0].mobile),
+        (2.3, travelling, _while_travelling(travelling), "Прошу перезвонить", _CALL, _phones(travelling)),
         (3.2, sister, _sister_company(sister), "Запрос прайс-листа", _PRICES, "Отдел закупок"),
         (4.4, private, _newcomer(private), "Хотим работать с вами", _CAFE, "Тимур Зарипов, кофейня «Полдень»"),
         (5.5, sister, _applicant(sister), "Резюме: торговый представитель", _JOB, "Лариса Кочеткова"),
@@ -50,6 +50,10 @@ _CALL = "Здравствуйте! Я в командировке, почта ч
 _PRICES = "Добрый день! Пришлите, пожалуйста, прайс-лист на сыры и масло. Сертификаты тоже нужны."
 _CAFE = "Здравствуйте! Открываем кофейню, ищем поставщика молока и сливок. С кем можно обсудить условия?"
 _JOB = "Добрый день! Ищу работу торгового представителя, опыт девять лет. Резюме пришлю по запросу."
+
+
+def _phones(client: Client) -> str:
+    return f"тел. {client.people[0].phone}\nмоб. {client.people[0].mobile}"
 
 
 def _from_a_phone(client: Client) -> ClientPerson:
