@@ -71,6 +71,15 @@ def test_what_is_quoted_between_answers_and_what_a_forward_carries_starts_open(
     assert [title for title, _ in texts(page(anna, path))] == ["", "Quoted text open"]
 
 
+def test_what_is_quoted_between_answers_of_an_html_mail_starts_open(
+    signed_in: SignIn, rows: Session, ids: dict[str, int]
+) -> None:
+    quotes = [f"<blockquote type=cite>{number}</blockquote><p>Ответ</p>" for number in range(2)]
+    write(rows, ids["pictures"], html="".join(quotes))
+    folded = html.fromstring(page(signed_in("anna"), f"/messages/{ids['pictures']}/body"))
+    assert ["open" in fold.attrib for fold in folded.iter("details")] == [False, True]
+
+
 def test_an_html_mail_is_folded_and_still_made_safe(signed_in: SignIn, rows: Session, ids: dict[str, int]) -> None:
     write(rows, ids["pictures"], html=HTML)
     anna, path = signed_in("anna"), f"/messages/{ids['pictures']}/body"
