@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.orm import Session
 
 from terracrm import db
-from terracrm.models import Role
+from terracrm.models import Link, MirrorFolder, Role
 
 
 def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
@@ -40,6 +40,31 @@ def test_a_migration_can_be_taken_back_and_done_again(tmp_path: Path) -> None:
     assert inspect(engine).get_table_names() == ["alembic_version"]
     db.upgrade(engine)
     assert db.check(engine) == []
+
+
+def test_calendars_of_before_copies_were_kept_are_read_anew(tmp_path: Path) -> None:
+    engine = db.make_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    with engine.connect() as connection:
+        command.upgrade(db._alembic(connection), "0001")
+        for statement in (
+            "INSERT INTO mailboxes (id, address, server, username, password_encrypted, password_file, impersonate, "
+            "verify_tls, is_enabled, sharing, create_contacts, created_at) "
+            "VALUES (1, 'a@b', '', '', '', '', 0, 1, 1, 3, '', '2026-01-01')",
+            "INSERT INTO streams (id, mailbox_id, kind, direction, is_enabled, state, due_at, failures, last_error,"
+            " claim) VALUES (1, 1, 'calendar', 'in', 1, 'ok', '2026-01-01', 0, '', ''), "
+            "(2, 1, 'mail', 'in', 1, 'ok', '2026-01-01', 0, '', '')",
+            "INSERT INTO folders (id, stream_id, remote_id, path, well_known, is_excluded, cursor, revision)"
+            " VALUES (1, 1, 'c', '', '', 0, 'here', 0), (2, 2, 'm', '', '', 0, 'here', 0)",
+            "INSERT INTO links (mailbox_id, folder_id, entity, local_id, remote_id, version, content_hash, rule,"
+            " match_method) VALUES (1, 1, 'meeting', 1, 'x', 'v', '', '', ''),"
+            " (1, 2, 'message', 1, 'y', 'v', '', '', '')",
+        ):
+            connection.exec_driver_sql(statement)
+        command.upgrade(db._alembic(connection), "head")
+        connection.commit()
+    with Session(engine) as session:
+        assert session.execute(select(MirrorFolder.id, MirrorFolder.cursor)).all() == [(1, None), (2, "here")]
+        assert [link.entity for link in session.scalars(select(Link).where(Link.gone_at.is_not(None)))] == ["meeting"]
 
 
 def test_the_roles_are_there_from_the_start(session: Session) -> None:

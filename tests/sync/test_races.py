@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from sync.engine import Summary
-from terracrm.models import Message, Thread
+from terracrm.domain.meetings import Told, tell
+from terracrm.models import ActivityMailbox, Meeting, Message, Thread
 from terracrm.models import Participant as ParticipantRow
-from terracrm.services import stats
+from terracrm.services import mirror_calendar, stats
+from tests.sync.calendar_items import series, theirs
 from tests.sync.conftest import Office
 from tests.sync.items import contact, mail
 
@@ -73,3 +79,25 @@ def test_two_mailboxes_of_the_same_mail_at_once_make_each_thing_once(office: Off
     assert session.scalar(unknown) == 0
     assert len(session.scalars(select(Message.thread_id).distinct()).all()) == 3
     assert len(session.scalars(select(Thread)).all()) == 3
+
+
+def test_a_copy_that_comes_while_another_changes_decides_if_it_is_the_organizers(
+    office: Office, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = replace(series(), location="Склад")
+    other = office.server.put(office.folder("boris", "Calendar"), theirs(record))
+    office.run("boris", "calendar")
+    office.server.put(office.folder("anna", "Calendar"), replace(record, location="Офис"))
+    office.server.change(other, theirs(replace(record, location="не там")))
+
+    def slowly(*values: Any) -> list[Told]:
+        told = tell(*values)
+        time.sleep(0 if told[0].record.is_organizer else 0.3)  # who does not know of the organizer writes last
+        return told
+
+    monkeypatch.setattr(mirror_calendar, "tell", slowly)
+    summaries = at_once(partial(office.run, "anna", "calendar"), partial(office.run, "boris", "calendar"))
+    assert {summary.state for summary in summaries} == {"ok"}
+    assert set(session.scalars(select(Meeting.location))) == {"Офис"}
+    held = select(func.count()).select_from(ActivityMailbox).group_by(ActivityMailbox.activity_id)
+    assert set(session.scalars(held)) == {2}

@@ -225,6 +225,11 @@ def upgrade() -> None:
     op.add_column("streams", sa.Column("include_folders", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("streams", sa.Column("exclude_folders", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("streams", sa.Column("only_category", sa.String(), nullable=False, server_default=""))
+    # What each copy of a meeting says is kept with its link from now on: the calendars are read from the start, as
+    # after a lost cursor, and what is met again is taken in again.
+    calendars = "SELECT id FROM streams WHERE kind = 'calendar'"
+    op.execute("UPDATE links SET gone_at = CURRENT_TIMESTAMP WHERE entity = 'meeting' AND gone_at IS NULL")
+    op.execute(f"UPDATE folders SET cursor = NULL WHERE stream_id IN ({calendars})")  # noqa: S608
 
 
 def downgrade() -> None:
