@@ -19,7 +19,7 @@ pages = Blueprint("merges", __name__)
 ENTITIES: dict[str, Entity] = {"contacts": "contact", "companies": "company"}
 KINDS = {entity: kind for kind, entity in ENTITIES.items()}
 REFUSALS: dict[str, LazyString] = {
-    "same": lazy_gettext("This is one and the same. Choose another one to merge."),
+    "same": lazy_gettext("These are one and the same. Choose another one to merge."),
     "merged": lazy_gettext("Somebody has merged one of the two meanwhile. Open their pages and look again."),
     "undone": lazy_gettext("This merge was undone already."),
     "later": lazy_gettext("The client was merged with another one later. Undo that merge first."),

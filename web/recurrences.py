@@ -94,11 +94,19 @@ def _on(pattern: Pattern) -> str:
 
 def _every(pattern: Pattern) -> str:
     number = pattern.interval
+    if number == 1:
+        once = {
+            "DAILY": gettext("Every day"),
+            "WEEKLY": gettext("Every week"),
+            "MONTHLY": gettext("Every month"),
+            "YEARLY": gettext("Every year"),
+        }
+        return once[pattern.frequency]
     words = {
-        "DAILY": ngettext("Every day", "Every %(num)s days", number),
-        "WEEKLY": ngettext("Every week", "Every %(num)s weeks", number),
-        "MONTHLY": ngettext("Every month", "Every %(num)s months", number),
-        "YEARLY": ngettext("Every year", "Every %(num)s years", number),
+        "DAILY": ngettext("Every %(num)s day", "Every %(num)s days", number),
+        "WEEKLY": ngettext("Every %(num)s week", "Every %(num)s weeks", number),
+        "MONTHLY": ngettext("Every %(num)s month", "Every %(num)s months", number),
+        "YEARLY": ngettext("Every %(num)s year", "Every %(num)s years", number),
     }
     return words[pattern.frequency]
 

@@ -78,8 +78,8 @@ TOPICS: Words = {
     "manual": lazy_pgettext("topic", "set by hand"),
     "token": lazy_pgettext("topic", "the subject names it by a token of ours"),
     "reply": lazy_pgettext("topic", "it belongs to the mail that it answers"),
-    "conversation": lazy_pgettext("topic", "the mail server counts it to that conversation"),
-    "subject": lazy_pgettext("topic", "it answers by the subject alone"),
+    "conversation": lazy_pgettext("topic", "the mail server counts it as part of that conversation"),
+    "subject": lazy_pgettext("topic", "it is a reply by the subject alone"),
 }
 SAME_ITEM: Words = {
     "message_id": lazy_pgettext("the same", "the same by its Message-ID"),
@@ -128,13 +128,13 @@ DETAIL: Words = {
 }
 CREATE_CONTACTS: Words = {
     "off": lazy_gettext("nobody"),
-    "sent": lazy_gettext("whom we wrote to"),
-    "all": lazy_gettext("everybody who writes to us, too"),
+    "sent": lazy_gettext("those we wrote to"),
+    "all": lazy_gettext("also everybody who writes to us"),
 }
 RULE_NAMES: Words = {
     "capture": lazy_gettext("Which mail is mirrored"),
     "detail": lazy_gettext("What is kept of a mail"),
-    "create_contacts": lazy_gettext("Whom mail makes a contact"),
+    "create_contacts": lazy_gettext("Who becomes a contact by mail"),
     "tracking_category": lazy_gettext("Tracking category"),
 }
 SHARING: Words = {
@@ -201,14 +201,14 @@ DANGERS: Words = {
 }
 DANGER_HELP: Words = {
     "disguised": lazy_gettext(
-        "Its content is of another kind than its name says. Harmless files have no need to hide."
+        "Its content is not of the kind that its name says. Harmless files have no need to hide."
     ),
     "deceptive": lazy_gettext("Its name hides what kind of file it is: it is not the document it looks like."),
     "program": lazy_gettext("It is a program, a script or a file that can start one. Outlook blocks such files."),
     "archive": lazy_gettext("There is a program, a script or a document with macros in this archive."),
     "macro": lazy_gettext("It may hold macros, small programs that run when it is opened."),
     "active": lazy_gettext("It is a page or a drawing that can run scripts when it is opened in a browser."),
-    "hidden": lazy_gettext("It is encrypted or packed, so that nobody could look what is inside."),
+    "hidden": lazy_gettext("It is encrypted or packed, so that its content could not be checked."),
 }
 WARNINGS: Words = {
     "owners": lazy_gettext("They belong to different people or teams."),

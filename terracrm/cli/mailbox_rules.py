@@ -46,7 +46,7 @@ def rules(
     ] = None,
     create_contacts: Annotated[
         str | None,
-        typer.Option(metavar="|".join(CREATE_CONTACTS), help="Whom mail makes a contact; 'setting' as above."),
+        typer.Option(metavar="|".join(CREATE_CONTACTS), help="Who becomes a contact by mail; 'setting' as above."),
     ] = None,
     stream: Annotated[
         str, typer.Option(metavar="KIND", help="What the following options are about: contacts, calendar or mail.")

@@ -111,7 +111,7 @@ def test_likely_duplicates_are_listed_with_why(anna: Client, ids: dict[str, int]
     page = anna.get("/contacts/duplicates").text
     assert f"/contacts/{maria}/merge/{twin}" in page
     assert "same name" in page
-    assert "Nobody seems to be there twice" in anna.get("/companies/duplicates").text
+    assert "Nobody seems to be here twice" in anna.get("/companies/duplicates").text
     assert "/contacts/duplicates" in anna.get("/contacts").text
 
 
