@@ -60,8 +60,8 @@ def preview(kind: str, client_id: int, other_id: int) -> str | tuple[str, int]:
         found = merge_preview.preview(session(), viewer(), ENTITIES[kind], client_id, other_id)
     except MergeRefused as refused:
         return _refused(refused, url_for("merges.choose", kind=kind, client_id=client_id))
-    names = merge_fields.name(found.winner), merge_fields.name(found.loser)
-    return render_template("merges/preview.html", kind=kind, preview=found, name=names[0], other=names[1])
+    name, other = merge_preview.labels(found)
+    return render_template("merges/preview.html", kind=kind, preview=found, name=name, other=other)
 
 
 @pages.post(OTHER)

@@ -94,6 +94,24 @@ def preview(session: Session, viewer: Viewer, entity: Entity, winner_id: int, lo
     )
 
 
+def labels(found: Preview) -> tuple[str, str]:
+    """What to call the winner and the loser so that they can be told apart: by name, by address, or by number."""
+    both = (found.winner, found.loser)
+    names = [merge_fields.name(client) for client in both]
+    known_by = [_known_by(client) for client in both]
+    if names[0] == names[1]:
+        known_by = known_by if known_by[0] != known_by[1] and all(known_by) else [f"№ {client.id}" for client in both]
+        names = [f"{name} ({by})" for name, by in zip(names, known_by, strict=True)]
+    return names[0], names[1]
+
+
+def _known_by(client: Client) -> str:
+    if isinstance(client, Company):
+        return client.domains[0].domain if client.domains else client.city
+    found = [*(entry.address for entry in client.addresses), *(phone.number for phone in client.phones)]
+    return found[0] if found else ""
+
+
 def _lists(session: Session, winner: Client, loser: Client) -> dict[str, list[str]]:
     if isinstance(loser, Company):
         domains = select(CompanyDomain.domain).where(CompanyDomain.company_id == loser.id)

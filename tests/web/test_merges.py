@@ -127,3 +127,9 @@ def test_companies_are_merged_the_same_way(anna: Client, ids: dict[str, int]) ->
     assert "Igor Lapin" in page
     assert anna.get(f"/companies/{harbour}").location == f"/companies/{market}"
     assert OURS not in page.split("Mail domains")[1][:200]
+
+
+def test_two_of_one_name_are_told_apart_by_their_addresses(anna: Client, ids: dict[str, int], twin: int) -> None:
+    page = anna.get(f"/contacts/{ids['maria@market.example']}/merge/{twin}").text
+    assert "Мария Иванова (maria@market.example)" in page
+    assert "Мария Иванова (maria@home.example)" in page
