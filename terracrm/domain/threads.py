@@ -26,7 +26,8 @@ SUBJECT_WINDOW = timedelta(days=30)
 SHORTEST_BARE_ID = 16
 
 # "HA" is how Outlook once wrote the Russian "На"; the letters are mixed freely.
-_REPLY = r"re|aw|sv|vs|antw|antwort|rif|res|odp|ynt|[hн][aа]|отв|ответ|відп|回复|答复|回覆|答覆"
+_AUTOMATIC = r"automatic reply|auto-?reply|out of office|автоответ|автоматический ответ|automatische antwort"
+_REPLY = rf"{_AUTOMATIC}|re|aw|sv|vs|antw|antwort|rif|res|odp|ynt|[hн][aа]|отв|ответ|відп|回复|答复|回覆|答覆"
 _FORWARD = r"fwd?|wg|tr|vb|vl|rv|enc|пересл|переслано|пер|转发|轉寄"
 _COUNT = r"(?:\s?[\[(]\s?\d{1,4}\s?[\])]|\^\d{1,4}|\d{1,2})?"
 _PREFIX = re.compile(rf"(?:(?P<reply>{_REPLY})|(?:{_FORWARD})){_COUNT}\.?\s?:\s?")

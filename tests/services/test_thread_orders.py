@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.capture import message_key
 from terracrm.domain.groups import Groups
 from terracrm.domain.records import MessageRecord, Participant, Role
 from terracrm.domain.threads import Mail, answered_by_subject, named_messages, outside_people, read_subject, subject_key
-from tests.services.postbox import OURS, START, Postbox
+from tests.services.postbox import OURS, START, Postbox, letter
 
 POLICY = DomainPolicy.of([OURS], [])
 MAILBOXES = ("anna", "boris")
@@ -129,3 +131,27 @@ def test_threads_do_not_depend_on_what_was_there_and_went(session: Session) -> N
 
     if session.get_bind().dialect.name == "sqlite":
         holds()
+
+
+@pytest.mark.postgres
+def test_a_reply_by_subject_waits_for_the_mail_that_another_worker_brings(sessions: sessionmaker[Session]) -> None:
+    if sessions.kw["bind"].dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer")
+    with sessions.begin() as session:
+        postbox = Postbox(session)
+        sources = {"anna/": postbox.source("anna"), "boris/": postbox.source("boris")}
+
+    def bring_the_reply() -> None:
+        with sessions.begin() as other:
+            reply = letter("2", "Re: Договор поставки", to=f"boris@{OURS}", day=1)
+            Postbox(other, dict(sources), items=100).arrive(reply, mailbox="boris")
+
+    worker = threading.Thread(target=bring_the_reply)
+    with sessions.begin() as session:
+        Postbox(session, dict(sources)).arrive(letter("1", sender=f"anna@{OURS}", to=OLGA))
+        worker.start()
+        worker.join(0.5)
+        assert worker.is_alive()
+    worker.join(30)
+    with sessions() as session:
+        assert Postbox(session).threads() == {frozenset({"1", "2"})}
