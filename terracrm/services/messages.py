@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from terracrm.errors import NotFound
 from terracrm.models import (
     Activity,
-    ActivityKind,
     Link,
     Mailbox,
     Message,
@@ -20,7 +19,7 @@ from terracrm.models import (
     MirrorFolder,
     Participant,
 )
-from terracrm.services import access, timeline
+from terracrm.services import access
 from terracrm.services.access import Viewer
 from terracrm.services.people import BLIND_COPY, Person, by_role, people_of
 
@@ -53,14 +52,13 @@ class ThreadMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """A message with all that its page shows. `mailbox`, `run_id` and `rule` say why it is here (Y4)."""
+    """A message with all that its page shows."""
 
     activity: Activity
     message: Message
     body: MessageBody
     people: list[Person]
     copies: list[Copy]
-    mailbox: str
     thread: list[ThreadMessage]
 
     @property
@@ -78,14 +76,12 @@ def page(session: Session, viewer: Viewer, message_id: int) -> MessagePage:
     """The page of a message; NotFound when there is none or the viewer may not read it."""
     activity, message = _readable(session, viewer, message_id)
     people = people_of(session, viewer, [message_id]).get(message_id, [])
-    mailbox = session.get(Mailbox, activity.mailbox_id) if activity.mailbox_id else None
     return MessagePage(
         activity=activity,
         message=message,
         body=_body(session, message_id),
         people=people,
         copies=_copies(session, message_id, people),
-        mailbox=mailbox.address if mailbox else "",
         thread=_thread(session, viewer, message),
     )
 
