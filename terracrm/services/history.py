@@ -44,7 +44,7 @@ class _Known(NamedTuple):
 
 
 def link_addresses(session: Session, addresses: Collection[str]) -> None:
-    """These addresses came to a contact, or something was decided of them: all their past mail follows.
+    """These addresses came to a contact, or a decision about them was made or taken back: all their past mail follows.
 
     Mail of a contact that has given up its address since stays with that contact.
     """
@@ -60,11 +60,6 @@ def unlink_addresses(session: Session, addresses: Iterable[str]) -> None:
     """
     wanted = [address for address in addresses if address]
     _match_anew(session, Participant.address.in_(wanted), Participant.match_method == AMBIGUOUS)
-
-
-def release_addresses(session: Session, addresses: Iterable[str]) -> None:
-    """Whose these addresses are was taken back: their past mail is matched as if that had never been said."""
-    _match_anew(session, Participant.address.in_(list(addresses)))
 
 
 def link_domain(session: Session, domain: str) -> None:

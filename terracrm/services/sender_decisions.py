@@ -127,7 +127,7 @@ def undo(session: Session, policy: DomainPolicy, viewer: Viewer, address: str) -
     session.flush()
     if done.added_address and contact_id is not None:
         effects.take_address(session, viewer, contact_id, address)
-    history.release_addresses(session, [address])
+    history.link_addresses(session, [address])
     if done.new_contact is not None:
         effects.drop_contact(session, done.new_contact)
     effects.take_domain_back(session, policy, done)

@@ -155,7 +155,7 @@ def _senders(session: Session, viewer: Viewer, since: datetime | None, *only: Co
             first_at=first_at,
             last_at=last_at,
             is_ambiguous=method == AMBIGUOUS,
-            is_bulk=is_no_reply(address) or bool(spoken) and spoken == to_many,
+            is_bulk=is_no_reply(address) or (bool(spoken) and spoken == to_many),
         )
         for address, domain, items, first_at, last_at, method, spoken, to_many in session.execute(rows)
     ]
@@ -180,5 +180,5 @@ def _with_text(session: Session, viewer: Viewer, senders: Sequence[Sender], text
     return [
         sender
         for sender in senders
-        if wanted in sender.address or key and any(key in name_key(name) for name in names.get(sender.address, ()))
+        if wanted in sender.address or (key and any(key in name_key(name) for name in names.get(sender.address, ())))
     ]

@@ -342,3 +342,18 @@ def test_nobody_is_made_a_contact_by_mail_who_was_ignored_or_is_ambiguous(crm: C
     crm.office.run("anna", "mail")
     names = set(crm.session.scalars(select(Contact.display_name)))
     assert names == {"Ольга Лаврова", "Иван Петров", "known@new.example"}
+
+
+def test_mail_of_who_gave_up_an_address_stays_theirs_whatever_is_decided_of_it_later(crm: Crm) -> None:
+    crm.card("Ольга Лаврова", "olga@lavka.example", "desk@gmail.com", company="Лавка")
+    crm.mail("desk@gmail.com", subject="Прежде")
+    crm.edit("Ольга Лаврова", "olga@lavka.example")
+    assert crm.found("desk@gmail.com") == ("Ольга Лаврова", "Лавка", "address")
+    crm.mail("desk@gmail.com", subject="После")
+    before = sorted((p.activity_id, p.contact_id or 0, p.match_method) for p in rows_of(crm, "desk@gmail.com"))
+    assert [method for _, _, method in before] == ["address", ""]
+    crm.decide("desk@gmail.com", NewContact("Кто-то новый"))
+    assert [p.match_method for p in rows_of(crm, "desk@gmail.com")] == ["address", "decision"]
+    crm.undo("desk@gmail.com")
+    after = sorted((p.activity_id, p.contact_id or 0, p.match_method) for p in rows_of(crm, "desk@gmail.com"))
+    assert after == before
