@@ -56,7 +56,9 @@ def test_the_sign_in_page_is_accessible_and_fits(open_page: OpenPage) -> None:
     assert not is_too_wide(page)
 
 
-@pytest.mark.parametrize("path", ["/", "/companies/1", "/messages/2"])
+@pytest.mark.parametrize(
+    "path", ["/", "/companies/1", "/messages/2", "/tray", "/tray/senders/who@nowhere.example?q=market"]
+)
 def test_pages_are_accessible_on_a_desk(open_page: OpenPage, path: str) -> None:
     assert violations(open_page(path)) == []
 
