@@ -7,7 +7,7 @@ from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm.domain.addresses import DomainPolicy
@@ -262,3 +262,24 @@ def test_of_two_who_decide_at_once_one_does(sessions: sessionmaker[Session]) -> 
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(decide, range(2))) == ["decided", "too late"]
+
+
+def test_aliases_of_one_account_and_all_who_have_an_address_are_offered(office: Office, viewer: Viewers) -> None:
+    for name, address in (("Один", "o.d.in@gmail.com"), ("Два", "dva+work@mail.ru"), ("Три", "tri.t@ya.ru")):
+        office.contact(name, address)
+    for name in ("Мария Иванова", "Один"):
+        person = office.session.scalars(select(Contact).where(Contact.display_name == name)).one()
+        person.addresses.append(ContactAddress(address="both@mail.ru"))
+    senders = {"odin@googlemail.com": ["Один"], "dva@mail.ru": ["Два"], "dva+home@mail.ru": ["Два"],
+               "tri-t@yandex.com": ["Три"], "o.din@mail.ru": [], "both@mail.ru": ["Мария Иванова", "Один"]}  # fmt: skip
+    for address in senders:
+        letter(office, address)
+    office.session.execute(
+        update(Participant).where(Participant.address == "both@mail.ru").values(match_method="ambiguous")
+    )
+    found = {e.sender.address: e for e in tray.listing(office.session, viewer("anna"), None).rows}
+    offered = {address: [s.name for s in found[address].suggestions] for address in senders}
+    assert offered == senders
+    assert found["odin@googlemail.com"].suggestions[0].reasons[0] == "same_account"
+    assert found["both@mail.ru"].sender.is_ambiguous
+    assert {s.reasons for s in found["both@mail.ru"].suggestions} == {("same_address",)}
