@@ -223,7 +223,7 @@ def _hints(stranger: Stranger, person: Person) -> dict[Reason, float]:
     reached = account(stranger.address)
     hints = {
         Reason.SAME_ADDRESS: float(stranger.address in person.addresses - {""}),
-        Reason.SAME_ACCOUNT: float(bool(reached) and reached in map(account, person.addresses)),
+        Reason.SAME_ACCOUNT: float(bool(reached) and reached in map(account, person.addresses - {stranger.address})),
         Reason.SAME_PHONE: float(bool(stranger.phones & person.phones - {""})),
         Reason.SIMILAR_NAME: name,
         Reason.SIMILAR_ADDRESS: _likeness_of_address(stranger.address, person),
