@@ -160,7 +160,7 @@ LABELS: Words = {
 }
 FIELDS: Words = {
     "name": lazy_pgettext("company", "Name"),
-    "display_name": lazy_gettext("Name"),
+    "display_name": lazy_gettext("Full name"),
     "given_name": lazy_gettext("First name"),
     "middle_name": lazy_gettext("Middle name"),
     "surname": lazy_gettext("Last name"),
