@@ -39,7 +39,9 @@ def write(session: Session, source: Source, pairs: Sequence[Pair], sharing: Mapp
     for (meeting, _), activity_id in zip(new, ids, strict=True):
         meeting.activity_id = activity_id
     _rewrite(session, source, changed, matches)
-    _write_holders(session, pairs, sharing)
+    # A new entry has the mailbox that brought it, and that is all that most have.
+    own = frozenset({source.mailbox_id})
+    _write_holders(session, [*known, *(pair for pair in new if pair[1].holders != own)], sharing)
     search.index_activities(session, [_searched(source, *pair) for pair in (*new, *changed)])
 
 

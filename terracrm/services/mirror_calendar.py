@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, and_, delete, exists, or_, select
+from sqlalchemy import ColumnElement, and_, delete, exists, select
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.domain.addresses import normalise
@@ -83,7 +83,8 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
     if meeting is None:
         return
     family = select(Meeting.activity_id).where(Meeting.uid == meeting.uid, Meeting.activity_id.is_not(None))
-    if not session.scalar(select(_has_link(Meeting, Meeting.uid == meeting.uid, Link.mailbox_id == mailbox_id))):
+    held = select(MeetingCopy.link_id).join(Meeting, Meeting.id == MeetingCopy.meeting_id)
+    if not session.scalars(held.where(Meeting.uid == meeting.uid, MeetingCopy.mailbox_id == mailbox_id).limit(1)).all():
         mine = ActivityMailbox.activity_id.in_(family), ActivityMailbox.mailbox_id == mailbox_id
         session.execute(delete(ActivityMailbox).where(*mine))
     _retell(session, source, meeting.uid)
@@ -96,7 +97,27 @@ def due(session: Session, source: Source) -> list[str]:
     is met in another. Meetings that left every calendar before they began are cancelled (S9), those whose deciding
     copy left are told by the next, and the windows of series are moved on.
     """
-    return sorted(set(session.scalars(select(Meeting.uid).where(_is_due(source, utcnow())))))
+    now = utcnow()
+    mine = (
+        select(Meeting.uid)
+        .join(MeetingCopy, MeetingCopy.meeting_id == Meeting.id)
+        .join(Link, Link.id == MeetingCopy.link_id)
+        .where(MeetingCopy.mailbox_id == source.mailbox_id)
+    )
+    here, left = mine.where(Link.gone_at.is_(None)), mine.where(Link.gone_at.is_not(None))
+    is_short = Meeting.expanded_until < now + timedelta(days=source.calendar_future_days) - SLACK
+    has_other_teller = and_(
+        Meeting.source_mailbox_id == source.mailbox_id,
+        ~_is_held(Meeting, source.mailbox_id),
+        _is_held(Meeting),
+    )
+    planned, family = aliased(Meeting), aliased(Meeting)
+    is_planned = and_(planned.start_at > now, planned.is_cancelled.is_(False))
+    abandoned = left.join(planned, planned.uid == Meeting.uid).where(
+        is_planned, ~exists().where(family.uid == Meeting.uid, _is_held(family))
+    )
+    queries = (here.where(is_short), left.where(has_other_teller), abandoned)
+    return sorted({uid for query in queries for uid in session.scalars(query)})
 
 
 def settle(session: Session, source: Source, uids: Iterable[str]) -> None:
@@ -107,31 +128,11 @@ def settle(session: Session, source: Source, uids: Iterable[str]) -> None:
         _retell(session, source, uid)
 
 
-def _is_due(source: Source, now: datetime) -> ColumnElement[bool]:
-    """Whether a row says that its family is to be told anew, and this mailbox has a part in it."""
-    mine, here = Link.mailbox_id == source.mailbox_id, Link.gone_at.is_(None)
-    of_family = aliased(Meeting)
-    same = of_family.uid == Meeting.uid
-    is_short = Meeting.expanded_until < now + timedelta(days=source.calendar_future_days) - SLACK
-    is_held = _has_link(Meeting, mine, here)
-    is_abandoned = and_(
-        Meeting.start_at > now,
-        Meeting.is_cancelled.is_(False),
-        _has_link(of_family, same, mine),
-        ~_has_link(of_family, same, here),
-    )
-    has_other_teller = and_(
-        Meeting.source_mailbox_id == source.mailbox_id,
-        _has_link(Meeting, mine),
-        ~_has_link(Meeting, mine, here),
-        _has_link(Meeting, here),
-    )
-    return or_(and_(is_short, is_held), is_abandoned, has_other_teller)
-
-
-def _has_link(row: type[Meeting], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether there is a link like this to the row, or to one that the conditions say."""
-    return exists().where(Link.entity == ENTITY, Link.local_id == row.id, *conditions)
+def _is_held(row: type[Meeting], mailbox_id: int | None = None) -> ColumnElement[bool]:
+    """Whether some calendar has the item that this row is of, or that of one mailbox."""
+    held = aliased(Link)
+    found = exists().where(held.entity == ENTITY, held.local_id == row.id, held.gone_at.is_(None))
+    return found.where(held.mailbox_id == mailbox_id) if mailbox_id is not None else found
 
 
 def _uid_of(session: Session, link: Link) -> str | None:
