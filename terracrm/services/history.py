@@ -116,8 +116,9 @@ def refresh(session: Session, activity_ids: Collection[int]) -> None:
 
     And those of the others in their conversations that inherit something else now (M3).
     """
-    changed = inheritance.settle_around(session, sorted(activity_ids))
-    for ids in chunks(sorted(changed.union(activity_ids))):
+    for ids in chunks(sorted(activity_ids)):
+        _write_timelines(session, ids)
+    for ids in chunks(sorted(inheritance.settle_around(session, sorted(activity_ids)))):
         _write_timelines(session, ids)
 
 

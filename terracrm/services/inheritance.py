@@ -31,8 +31,10 @@ def settle(session: Session, threads: Collection[int]) -> set[int]:
     """Work out what these conversations inherit; the activities whose topics changed."""
     changed: set[int] = set()
     for some in chunks(sorted(threads)):
-        for members in _conversations(session, _to_settle(session, some)):
-            changed |= _settle(session, members)
+        conversations = _conversations(session, _to_settle(session, some))
+        topics = _topics(session, [member.id for members in conversations for member in members])
+        for members in conversations:
+            changed |= _settle(session, members, [row for member in members for row in topics.get(member.id, ())])
     return changed
 
 
@@ -56,15 +58,13 @@ def _about(topic: Topic) -> ColumnElement[bool]:
 
 
 def _to_settle(session: Session, threads: Sequence[int]) -> list[int]:
-    """Those of these threads in which there is something to inherit: most have no topic, and no stranger."""
+    """Those of these threads in which there is something to inherit: a topic, or a stranger beside a client."""
     has_topic = exists().where(ActivityTopic.activity_id == Message.activity_id)
     is_nobodys = exists().where(Activity.id == Message.activity_id, Activity.is_matched.is_(False))
-    another = aliased(Message)
-    is_answered = exists().where(another.thread_id == Message.thread_id, another.activity_id != Message.activity_id)
-    found = select(Message.thread_id).where(
-        Message.thread_id.in_(threads), or_(has_topic, and_(is_nobodys, is_answered))
-    )
-    return list(session.scalars(found.distinct()))
+    other, entry = aliased(Message), aliased(Activity)
+    has_client = exists().where(other.thread_id == Message.thread_id, entry.id == other.activity_id, entry.is_matched)
+    found = select(Message.thread_id).where(or_(has_topic, and_(is_nobodys, has_client)))
+    return list(session.scalars(found.where(Message.thread_id.in_(threads)).distinct()))
 
 
 def _conversations(session: Session, threads: Sequence[int]) -> list[list[Member]]:
@@ -103,13 +103,16 @@ def _people(session: Session, activity_ids: Sequence[int]) -> dict[int, list[Top
     return found
 
 
-def _settle(session: Session, members: Sequence[Member]) -> set[int]:
+def _topics(session: Session, activity_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+    found: dict[int, list[Row[Any]]] = defaultdict(list)
+    for some in chunks(activity_ids):
+        for row in session.execute(select(ActivityTopic.__table__).where(ActivityTopic.activity_id.in_(some))):
+            found[row.activity_id].append(row)
+    return found
+
+
+def _settle(session: Session, members: Sequence[Member], stored: Sequence[Row[Any]]) -> set[int]:
     ids = [member.id for member in members]
-    stored = [
-        row
-        for some in chunks(ids)
-        for row in session.execute(select(ActivityTopic.__table__).where(ActivityTopic.activity_id.in_(some)))
-    ]
     own = [row for row in stored if row.method in OWN]
     wanted = inherited(members, [(row.activity_id, _topic(row)) for row in own], _barred(session, own, ids))
     there = {(row.activity_id, _topic(row)): row for row in stored if row.method not in OWN}

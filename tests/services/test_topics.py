@@ -26,6 +26,7 @@ from terracrm.models import (
     ContactAddress,
     ContactTimeline,
     Mailbox,
+    Participant,
     Team,
     User,
 )
@@ -220,6 +221,18 @@ def test_a_stranger_who_is_known_then_has_a_history_of_their_own(clients: Client
     olga = clients.contact("Ольга", STRANGER, other)
     assert (clients.history(shop), clients.history(other), clients.history(olga)) == ({"1"}, {"2", "3"}, {"2", "3"})
     assert clients.methods() == {}
+
+
+def test_a_person_who_is_forgotten_is_a_stranger_in_the_conversation(clients: Clients) -> None:
+    shop, other = clients.company("Лавка", "lavka.example"), clients.company("Опт")
+    olga = clients.contact("Ольга", STRANGER, other)
+    clients.postbox.arrive(*conversation())
+    assert clients.history(shop) == {"1"}
+    olga.addresses.clear()
+    clients.session.flush()
+    policy = clients.postbox.source().policy
+    history.rematch(clients.session, policy, Participant.contact_id == olga.id)
+    assert (clients.history(shop), clients.history(other)) == ({"1", "2", "3"}, set())
 
 
 def test_a_stranger_between_two_clients_is_nobody_s(clients: Clients) -> None:
