@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -501,3 +502,24 @@ def test_what_people_wait_for_is_kept_as_hashes_only(mirror: Mirror, session: Se
     assert "тайноп" not in said
     assert "tajnopis" not in said
     assert hashed("tajnopis@opt.example") in session.scalars(select(SkippedAddress.address_hash)).all()
+
+
+@pytest.mark.parametrize("mode", ["known", "replies"])
+def test_what_becomes_known_while_mail_is_left_out_for_not_knowing_is_never_missed(mirror: Mirror, mode: str) -> None:
+    mirror.office.settings.mirror.page_size = 2
+    mirror.office.settings.mirror.create_contacts = "off"
+    mirror.rule(capture=mode)
+    for number in range(12):
+        address = f"p{number}@opt{number}.example"
+        mirror.put("Contacts", contact(address, address, company_name=""), "boris")
+        mirror.put("Sent Items", mail(f"Предложение {number}", "boris@office.test", address), "boris")
+        mirror.put("Inbox", mail(f"Ответ {number}", address, in_reply_to=f"<Предложение {number}@test>"))
+    streams = [("anna", "mail"), ("boris", "mail"), ("boris", "contacts")]
+    running = [threading.Thread(target=mirror.office.run, args=stream) for stream in streams]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join(60)
+    mirror.office.run("anna", "mail")
+    assert {f"Ответ {number}" for number in range(12)} <= mirror.subjects()
+    assert mirror.skipped() == []
