@@ -35,12 +35,6 @@ def tokens(subject: str) -> list[Topic]:
     return list(dict.fromkeys((TOKEN_LETTERS[letter.upper()], int(number)) for letter, number in found))
 
 
-def token(topic: Topic) -> str:
-    """The token that names a topic in a subject."""
-    letter = next(letter for letter, entity in TOKEN_LETTERS.items() if entity == topic[0])
-    return f"[#{letter}-{topic[1]}]"
-
-
 @dataclass(frozen=True, slots=True)
 class Member:
     """A message of a conversation. `clients` are those whom its people are; `is_strange`: nobody from outside is known.

@@ -66,8 +66,6 @@ class Conversation:
     topics: list[TopicRow]
     total: int
     page: int
-    since: datetime
-    until: datetime
 
     @property
     def pages(self) -> int:
@@ -105,14 +103,7 @@ def of_message(session: Session, viewer: Viewer, message_id: int, page: int = 1)
         topics=topics.of_conversation(session, viewer, message_id),
         total=len(lines),
         page=page,
-        since=lines[0].occurred_at,
-        until=lines[-1].occurred_at,
     )
-
-
-def count(session: Session, viewer: Viewer, message_id: int) -> int:
-    """How many messages of the conversation the viewer may read, this one among them."""
-    return len(_lines(session, viewer, message_id))
 
 
 def _page_of(position: int) -> int:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from terracrm.config import Settings
 from terracrm.domain.names import name_key
 from terracrm.domain.records import MessageRecord
 from terracrm.domain.topics import Gift, Member, inherited, tokens
@@ -30,7 +31,7 @@ from terracrm.models import (
     Team,
     User,
 )
-from terracrm.services import access, history, timeline, topics
+from terracrm.services import access, history, merges, timeline, topics
 from terracrm.services.access import Viewer, operator
 from tests.services.postbox import START, Postbox, letter
 
@@ -186,6 +187,20 @@ def test_a_topic_survives_whatever_is_learned_of_people(clients: Clients) -> Non
     assert clients.history(shop) == clients.history(other) == clients.history(olga) == {"1"}
     history.move_contact(clients.session, olga.id, other.id, None)
     assert (clients.history(shop), clients.history(other), clients.history(olga)) == ({"1"}, set(), {"1"})
+
+
+def test_a_merge_takes_along_what_is_about_the_client_and_gives_it_back(clients: Clients) -> None:
+    session = clients.session
+    shop, other = clients.company("Лавка", "lavka.example"), clients.company("Опт")
+    clients.postbox.arrive(*conversation(), letter("9", "Иное", sender="x@y.example"))
+    clients.about("9", shop)
+    before = clients.methods()
+    made = merges.merge(session, operator(), "company", other.id, shop.id, {})
+    assert (clients.history(shop), clients.history(other)) == (set(), {"1", "2", "3", "9"})
+    assert clients.methods() == before
+    merges.undo(session, Settings(mirror={"internal_domains": ["office.test"]}), operator(), made.id)
+    assert (clients.history(shop), clients.history(other)) == ({"1", "2", "3", "9"}, set())
+    assert clients.methods() == before
 
 
 # --- strangers in a conversation -------------------------------------------------------------------------------
