@@ -44,6 +44,25 @@ def test_a_series_says_how_it_repeats(portal: Flask, rule: str, expected: str) -
         assert recurrences.repetition(series) == expected
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("FREQ=DAILY", "Каждый день"),
+        ("FREQ=DAILY;INTERVAL=21", "Каждый 21 день"),
+        ("FREQ=WEEKLY;INTERVAL=2;BYDAY=WE;COUNT=3", "Каждые 2 недели: среда, 3 раза"),
+        ("FREQ=MONTHLY;BYMONTHDAY=15", "Каждый месяц, 15-го числа"),
+        ("FREQ=MONTHLY;BYDAY=-1FR", "Каждый месяц: последняя пятница"),
+        ("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=1", "Каждый месяц: первый рабочий день"),
+        ("FREQ=YEARLY;BYMONTH=3;BYDAY=2SU", "Каждый год: второе воскресенье марта"),
+    ],
+)
+def test_a_series_says_in_russian_how_it_repeats(portal: Flask, rule: str, expected: str) -> None:
+    with portal.test_request_context():
+        g.language = "ru"
+        series = Meeting(recurrence=rule, start_at=START, zone="Russian Standard Time")
+        assert recurrences.repetition(series) == expected
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_every_pattern_has_words_in_every_language(portal: Flask, language: str) -> None:
     days = ["MO", "TU", "WE", "TH", "FR", "SA", "SU", "MO,TU", "MO,TU,WE,TH,FR", "MO,TU,WE,TH,FR,SA,SU", "SA,SU"]
