@@ -42,8 +42,12 @@ def lock(session: Session, records: Iterable[MeetingRecord]) -> None:
 
 
 def _lock(session: Session, uids: Iterable[str]) -> None:
+    """The directory first, always: who changes it may withdraw meetings, too."""
+    uids = {uid for uid in uids if uid}
+    if uids:
+        lock_directory(session, for_writing=False)
     if session.get_bind().dialect.name == "postgresql":
-        for key in sorted({crc32(uid.encode()) - 2**31 for uid in uids if uid}):
+        for key in sorted({crc32(uid.encode()) - 2**31 for uid in uids}):
             session.connection().exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK}, {key})")
 
 
@@ -122,7 +126,6 @@ def due(session: Session, source: Source) -> list[str]:
 
 def settle(session: Session, source: Source, uids: Iterable[str]) -> None:
     """Tell these meetings anew."""
-    lock_directory(session, for_writing=False)
     _lock(session, uids)
     for uid in uids:
         _retell(session, source, uid)

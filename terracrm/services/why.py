@@ -216,16 +216,17 @@ def _origin(session: Session, mailbox_id: int | None, run_id: int | None, rule: 
 
 def _copies_of_activity(session: Session, row: Activity, people: Sequence[Person], viewer: Viewer) -> list[Copy]:
     """The items behind it, without those that would give away a blind copy which the viewer does not see."""
-    entity, local_id = "message", row.id
+    entity, local_ids = "message", [row.id]
     if row.kind == ActivityKind.MEETING:
-        meeting_id = session.scalar(select(Meeting.id).where(Meeting.activity_id == row.id))
-        entity, local_id = "meeting", meeting_id or 0
+        # The occurrences of a series are behind the item of the series.
+        found = session.execute(select(Meeting.id, Meeting.series_id).where(Meeting.activity_id == row.id)).first()
+        entity, local_ids = "meeting", [id_ for id_ in found or () if id_]
     blind = session.scalars(
         select(Participant.address).where(Participant.activity_id == row.id, Participant.role == BLIND_COPY)
     )
     hidden = set(blind) - {person.address for person in people} if viewer.reads_content else set()
-    found = _copies(session, Link.entity == entity, Link.local_id == local_id, limit=None)
-    return [copy for copy in found if copy.origin.mailbox not in hidden]
+    copies = _copies(session, Link.entity == entity, Link.local_id.in_(local_ids), limit=None)
+    return [copy for copy in copies if copy.origin.mailbox not in hidden]
 
 
 def _copies(session: Session, *which: ColumnElement[bool], limit: int | None = CARDS_SHOWN) -> list[Copy]:
