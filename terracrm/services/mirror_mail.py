@@ -5,12 +5,12 @@ A page of mail is written in bulk: a handful of statements however many messages
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain import replies, same_mail
@@ -31,18 +31,26 @@ from terracrm.models import (
     Activity,
     ActivityKind,
     ActivityMailbox,
-    ContactSuggestion,
     Link,
-    Mailbox,
     Message,
     MessageBody,
     MessageCopy,
     utcnow,
 )
 from terracrm.models import Participant as ParticipantRow
-from terracrm.services import history, links, mirror_attachments, search, skipped, suggestions, threads, topic_tokens
+from terracrm.services import (
+    history,
+    links,
+    mail_detail,
+    mirror_attachments,
+    search,
+    skipped,
+    suggestions,
+    threads,
+    topic_tokens,
+)
 from terracrm.services.activities import Entry, add_entries, participant_rows
-from terracrm.services.matching import Match, chunks, match
+from terracrm.services.matching import Match, match
 from terracrm.services.mirror_contacts import add_from_mail
 from terracrm.services.sources import Source, lock_directory
 
@@ -139,39 +147,16 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
                 ActivityMailbox.activity_id == message_id, ActivityMailbox.mailbox_id == mailbox_id
             )
         )
-    cut(session, kept_by_nobody(session, [message_id], source.default_detail))
+        _credit(session, message_id)
+    mail_detail.cut(session, mail_detail.kept_by_nobody(session, [message_id], source.default_detail))
 
 
-def kept_by_nobody(
-    session: Session, message_ids: Collection[int], default: Detail, but: int | None = None
-) -> list[int]:
-    """Those of these messages whose content is here although no mailbox that holds them keeps it, `but` aside."""
-    detail = func.coalesce(func.nullif(Mailbox.detail, ""), default)
-    kept = (
-        select(MessageCopy.link_id)
-        .join(Mailbox, Mailbox.id == MessageCopy.mailbox_id)
-        .where(MessageCopy.message_id == Message.activity_id, detail == Detail.FULL)
-    )
-    kept = kept.where(MessageCopy.mailbox_id != but) if but is not None else kept
-    found = select(Message.activity_id).where(Message.detail == Detail.FULL, ~kept.exists())
-    return [
-        message_id
-        for some in chunks(sorted(message_ids))
-        for message_id in session.scalars(found.where(Message.activity_id.in_(some)))
-    ]
-
-
-def cut(session: Session, message_ids: Sequence[int]) -> None:
-    """Keep of these messages who wrote to whom and when, and nothing of what they say (S6)."""
-    for ids in chunks(message_ids):
-        search.remove(session, "activity_search", ids)
-        mirror_attachments.forget(session, ids)
-        for content in (MessageBody, ContactSuggestion):
-            session.execute(delete(content).where(content.activity_id.in_(ids)))
-        session.execute(update(Message).where(Message.activity_id.in_(ids)).values(detail=Detail.HEADERS))
-        session.execute(
-            update(Activity).where(Activity.id.in_(ids)).values(subject="", snippet="", has_attachments=False)
-        )
+def _credit(session: Session, message_id: int) -> None:
+    """Say of a message that is left which of the copies that are left brought it (invariant 11)."""
+    of_message = select(Link).where(Link.entity == ENTITY, Link.local_id == message_id).order_by(Link.id)
+    first = session.scalars(of_message.limit(1)).one()
+    source = {"mailbox_id": first.mailbox_id, "run_id": first.run_id, "rule": first.rule}
+    session.execute(update(Activity).where(Activity.id == message_id).values(**source))
 
 
 def _keys(session: Session, records: Sequence[MessageRecord]) -> list[str]:

@@ -31,7 +31,16 @@ from terracrm.domain.capture import (
 from terracrm.domain.mailbox_rules import Rules
 from terracrm.domain.records import ContactRecord, MeetingRecord, StreamKind
 from terracrm.models import Link, Mailbox, MirrorFolder, SkippedItem, Stream
-from terracrm.services import known, links, mirror_calendar, mirror_contacts, mirror_mail, skipped, stored_mail
+from terracrm.services import (
+    known,
+    links,
+    mail_detail,
+    mirror_calendar,
+    mirror_contacts,
+    mirror_mail,
+    skipped,
+    stored_mail,
+)
 from terracrm.services.matching import chunks
 from terracrm.services.mirror_folders import excluded_ids, forget
 from terracrm.services.sources import lock_directory, rules_of, source_of
@@ -156,7 +165,7 @@ def perform(session: Session, settings: Settings, mailbox: Mailbox, plan: Plan) 
             source = source_of(settings, mailbox, session.get_one(MirrorFolder, link.folder_id), NO_RUN)
             withdraw = mirror_mail.withdraw if doomed.entity == mirror_mail.ENTITY else mirror_calendar.withdraw
             withdraw(session, source, link)
-    mirror_mail.cut(session, plan.cut)
+    mail_detail.cut(session, plan.cut)
     for link_id in plan.unfollowed:
         links.untrack(session, session.get_one(Link, link_id))
     skipped.note(session, None, [d.skip for d in plan.doomed if d.skip is not None] + plan.read_again)
@@ -209,7 +218,7 @@ def _plan_mail(session: Session, settings: Settings, mailbox: Mailbox, change: _
     keeps = change.rules.detail is Detail.FULL
     unkept = [message_id for message_id, stays in mine.items() if not (stays and keeps)]
     going = _leaving(session, mailbox, mirror_mail.ENTITY, made.doomed)
-    made.cut = mirror_mail.kept_by_nobody(session, set(unkept) - going, default, but=mailbox.id)
+    made.cut = mail_detail.kept_by_nobody(session, set(unkept) - going, default, but=mailbox.id)
 
 
 def _plan_copy(mail: StoredMail, decision: Decision, change: _Change, made: Plan) -> bool:

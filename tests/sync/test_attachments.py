@@ -16,7 +16,7 @@ from sync import attachments as fetching
 from terracrm.domain.records import AttachmentInfo, Change, Folder
 from terracrm.errors import AuthFailed, ConnectorError, InvalidInput, ItemRejected, Temporary, TooLarge
 from terracrm.models import AttachmentContent, Mailbox, MessageAttachment, Stream, User, utcnow
-from terracrm.services import attachments, mailboxes, mirror_attachments, mirror_mail
+from terracrm.services import attachments, mail_detail, mailboxes, mirror_attachments
 from terracrm.services.access import RoleCode, Viewer
 from tests.sync.conftest import DOMAIN, Office
 from tests.sync.items import mail
@@ -235,7 +235,7 @@ def test_keeping_only_the_headers_drops_the_content_too(office: Office) -> None:
     receive(office, "anna")
     office.run("anna", "mail")
     with office.sessions.begin() as session:
-        mirror_mail.cut(session, [rows(office)[0].activity_id])
+        mail_detail.cut(session, [rows(office)[0].activity_id])
     assert (rows(office), contents(office)) == ([], [])
 
 

@@ -253,6 +253,17 @@ def test_a_mailbox_that_lets_go_takes_the_content_that_only_it_kept(full: Office
 
 
 @SQLITE
+def test_what_stays_names_the_mailbox_that_still_holds_it_as_its_source(full: Office, session: Session) -> None:
+    change(full, capture="none")
+    boris = _mailbox(session, "boris")
+    entry = session.scalars(select(Activity).where(Activity.subject == "Обоим")).one()
+    link = session.scalars(select(Link).where(Link.local_id == entry.id, Link.entity == "message")).one()
+    assert (entry.mailbox_id, entry.run_id, entry.rule) == (boris.id, link.run_id, "mail")
+    change(full, "boris", capture="none")
+    assert "Обоим" not in subjects(full)
+
+
+@SQLITE
 def test_mail_that_left_outlook_goes_by_the_rules_too_and_is_not_looked_for(full: Office) -> None:
     item = full.server.put(full.folder("anna", "Inbox"), mail("Удалённое", "x@opt.example"))
     everything(full)
