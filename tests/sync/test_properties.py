@@ -19,7 +19,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from sqlalchemy import func, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from connectors.base import Account
@@ -32,6 +32,7 @@ from terracrm.domain.records import (
     ContactRecord,
     Folder,
     LabelledAddress,
+    MeetingKind,
     MeetingRecord,
     MessageRecord,
     Participant,
@@ -45,7 +46,6 @@ from terracrm.models import (
     Company,
     CompanyTimeline,
     Contact,
-    ContactAddress,
     ContactTimeline,
     FieldChange,
     Link,
@@ -131,6 +131,7 @@ class OfficeMachine(RuleBasedStateMachine):
             self.add_folder("anna", kind, "Архив")
         self.loose: set[str] = set()  # addresses whose person depends on the order of arrival
         self.was_private = False
+        self.secrets: set[str] = set()  # what only private occurrences say
 
     @initialize(page_size=st.sampled_from([1, 3, 50]))
     def choose_page_size(self, page_size: int) -> None:
@@ -187,9 +188,10 @@ class OfficeMachine(RuleBasedStateMachine):
         self.put(owner, self.office.folder(owner, "Contacts"), record, token)
 
     @precondition(has_room)
-    @rule(owners=mailboxes, guests=st.lists(anybody, max_size=2), is_private=rarely)
-    def put_meeting(self, owners: list[str], guests: list[str], is_private: bool) -> None:
-        token = self.token()
+    @rule(owners=mailboxes, guests=st.lists(anybody, max_size=2), is_private=rarely, repeats=st.booleans())
+    def put_meeting(self, owners: list[str], guests: list[str], is_private: bool, repeats: bool) -> None:
+        """A meeting, or a series of three with a private occurrence."""
+        token, secret = self.token(), self.token()
         for owner in owners:
             record = MeetingRecord(
                 uid=f"uid{self.count}",
@@ -203,6 +205,9 @@ class OfficeMachine(RuleBasedStateMachine):
                 is_organizer=owner == "anna",
                 is_private=is_private,
             )
+            if repeats:
+                self.secrets.add(secret)
+                record = weekly(record, f"Тайна {secret}")
             self.put(owner, self.office.folder(owner, "Calendar"), record, token)
 
     @precondition(lambda self: self.present("contacts"))
@@ -390,7 +395,7 @@ class OfficeMachine(RuleBasedStateMachine):
         public = {item.token for item in self.items if item.is_deleted or not item.record.is_private}
         for name in session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table'")).all():
             for row in session.execute(text(f"SELECT * FROM {name}")):
-                said = {token for token in tokens - public for value in row if token in str(value)}
+                said = {token for token in (tokens - public) | self.secrets for value in row if token in str(value)}
                 assert not said, (name, row)
 
     def holds_still(self) -> None:
@@ -448,6 +453,18 @@ class OfficeMachine(RuleBasedStateMachine):
             }
 
 
+def weekly(record: MeetingRecord, secret: str) -> MeetingRecord:
+    """The series of three that begins with this meeting; its second occurrence is private."""
+    week = timedelta(weeks=1)
+    second = replace(record, kind=MeetingKind.EXCEPTION, original_start=NOON + week, start=NOON + week, subject=secret)
+    return replace(
+        record,
+        kind=MeetingKind.MASTER,
+        recurrence="FREQ=WEEKLY;COUNT=3",
+        exceptions=(replace(second, is_private=True),),
+    )
+
+
 def labelled(emails: list[str]) -> tuple[LabelledAddress, ...]:
     return tuple(LabelledAddress(str(number), address) for number, address in enumerate(emails, 1))
 
@@ -495,7 +512,9 @@ def holds_no_dangling_rows(session: Session) -> None:
     held = set(session.scalars(select(Link.local_id).where(Link.entity == "message")))
     assert set(session.scalars(select(Message.activity_id))) == held
     held = set(session.scalars(select(Link.local_id).where(Link.entity == "meeting")))
-    assert set(session.scalars(select(Meeting.id))) == held
+    rows = session.execute(select(Meeting.id, Meeting.series_id)).all()
+    assert held <= {row.id for row in rows}
+    assert all(row.id in held or row.series_id in held for row in rows)
     threads = set(session.scalars(select(Thread.id)))
     assert threads == set(session.scalars(select(Message.thread_id)))
     assert threads == set(session.scalars(select(ThreadKey.thread_id)))
