@@ -313,7 +313,7 @@ COPIES = [
     case(
         "the organizer's time and place",
         copy(ANNA, replace(SINGLE, location="Склад")),
-        copy(BORIS, theirs(replace(meeting("2026-03-02 12:00"), location="Офис"))),
+        copy(BORIS, theirs(replace(meeting("2026-03-02 12:00"), location="Офис", sequence=5))),
         shown=["2026-03-02 10:00 Дегустация Склад"],
     ),
     case(
