@@ -19,7 +19,6 @@ from terracrm.models import (
     ContactAddress,
     ContactPhone,
     ContactTimeline,
-    Mailbox,
     utcnow,
 )
 from terracrm.services import access, field_changes
@@ -51,7 +50,6 @@ class ContactProfile:
     company: Company | None
     counts: dict[str, int]
     first_at: datetime | None
-    source_mailbox: str
     changes: list[field_changes.ChangeRow]
 
 
@@ -98,13 +96,11 @@ def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile
     if contact is None:
         raise NotFound("There is no such contact.")
     company = session.scalar(select(Company).where(Company.id == contact.company_id, access.companies(viewer)))
-    mailbox = session.get(Mailbox, contact.created_by_mailbox_id) if contact.created_by_mailbox_id else None
     return ContactProfile(
         contact,
         company,
         _counts(session, viewer, contact_id),
         _first_at(session, viewer, contact_id),
-        mailbox.address if mailbox else "",
         field_changes.latest(session, "contact", contact_id),
     )
 
