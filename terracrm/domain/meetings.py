@@ -18,17 +18,23 @@ from terracrm.domain.zones import day_of, midnight, wall_clock, zone_or_utc
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 NOON = timedelta(hours=12)
+# Begins the key of an item that is told apart from the others of its family.
+APART = "@"
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One mailbox's item of a family, as it was last read; `gone_at` when it left that mailbox."""
+    """One mailbox's item of a family, as it was last read; `gone_at` when it left that mailbox.
+
+    `is_apart`: it was told as a meeting of its own so far, see `_strays`.
+    """
 
     mailbox_id: int
     address: str
     remote_id: str
     record: MeetingRecord
     gone_at: datetime | None = None
+    is_apart: bool = False
 
     @property
     def key(self) -> tuple[int, str]:
@@ -72,8 +78,9 @@ def tell(copies: Iterable[Copy], first: datetime, until: datetime) -> list[Told]
     wholes = [copy for copy in ranked if copy.record.original_start is None]
     parts = [copy for copy in ranked if copy.record.original_start is not None]
     strays = _strays(wholes)
-    wholes = [copy for copy in wholes if copy not in strays]
-    told = [_told([stray], stray.record, f"@{stray.mailbox_id}:{stray.remote_id}") for stray in strays]
+    stray_keys = {stray.key for stray in strays}
+    wholes = [copy for copy in wholes if copy.key not in stray_keys]
+    told = [_told([stray], stray.record, f"{APART}{stray.mailbox_id}:{stray.remote_id}") for stray in strays]
     if wholes:
         told.insert(0, _told(wholes, wholes[0].record))
     if wholes and wholes[0].record.recurrence:
@@ -103,14 +110,19 @@ def _rank(copy: Copy) -> tuple[bool, bool, int, float, str, str]:
 
 
 def _strays(wholes: Sequence[Copy]) -> list[Copy]:
-    """Items that were copied to another time inside one mailbox and kept their UID: Outlook shows both."""
-    found: list[Copy] = []
-    starts: dict[int, datetime | None] = {}
+    """Items that were copied to another time inside one mailbox and kept their UID: Outlook shows both.
+
+    One that was told apart stays so when the other leaves. An item that was moved to another calendar is no copy.
+    """
+    mailboxes: dict[int, list[Copy]] = {}
     for copy in wholes:
-        if copy.gone_at is not None or copy.record.recurrence:
-            continue
-        if starts.setdefault(copy.mailbox_id, copy.record.start) != copy.record.start:
-            found.append(copy)
+        if not copy.record.recurrence:
+            mailboxes.setdefault(copy.mailbox_id, []).append(copy)
+    found: list[Copy] = []
+    for mine in mailboxes.values():
+        first = next((copy for copy in mine if not copy.is_apart), mine[0])
+        others = [copy for copy in mine if copy.record.start != first.record.start]
+        found += [copy for copy in others if copy.is_apart or (copy.gone_at is None and first.gone_at is None)]
     return found
 
 

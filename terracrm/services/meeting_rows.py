@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from terracrm.domain.meeting_identity import occurrence_key, original_start
-from terracrm.domain.meetings import Copy, Told, has_outsiders
+from terracrm.domain.meetings import APART, Copy, Told, has_outsiders
 from terracrm.domain.records import MeetingKind, MeetingRecord
 from terracrm.domain.recurrence import ends_before
 from terracrm.domain.zones import wall_clock, zone_or_utc
@@ -54,7 +54,8 @@ def write(session: Session, source: Source, family: Family, told: Sequence[Told]
     """Make the rows and their entries say what is told; the id of the meeting that each copy is an item of."""
     found = _matched(family, told)
     new = _new(family, told, found)
-    left = [row for row in family.rows if row not in found.values()]
+    matched = set(found.values())
+    left = [row for row in family.rows if row not in matched]
     session.add_all(new.values())
     pairs = [(row, one) for one in told if (row := found.get(one.key) or new.get(one.key))]
     for row, one in pairs:
@@ -86,19 +87,18 @@ def _matched(family: Family, told: Sequence[Told]) -> dict[str, Meeting]:
     """
     by_key = {row.occurrence: row for row in family.rows}
     found = {one.key: by_key.pop(one.key) for one in told if one.key in by_key}
-    days = {_day(key, told[0].record): row for key, row in by_key.items()}
+    zone = zone_or_utc(told[0].record.zone, told[0].record.zone_rule)
+    days: dict[date | None, Meeting] = {day: row for key, row in by_key.items() if (day := _day(key, zone))}
     for one in told:
-        row = (
-            days.pop(_day(one.key, told[0].record), None) if one.key not in found and original_start(one.key) else None
-        )
-        if row is not None:
+        if one.key not in found and (row := days.pop(_day(one.key, zone), None)) is not None:
             found[one.key] = row
     return found
 
 
-def _day(key: str, record: MeetingRecord) -> date | str:
+def _day(key: str, zone: tzinfo) -> date | None:
+    """The day of an occurrence; None for what is none."""
     original = original_start(key)
-    return wall_clock(original, zone_or_utc(record.zone, record.zone_rule)).date() if original else key
+    return wall_clock(original, zone).date() if original else None
 
 
 def _new(family: Family, told: Sequence[Told], found: Mapping[str, Meeting]) -> dict[str, Meeting]:
@@ -160,7 +160,7 @@ def _clear(session: Session, family: Family, told: Sequence[Told], left: Sequenc
     kept: list[Meeting] = []
     gone: list[Meeting] = []
     for row in left:
-        is_open = row.occurrence not in private and not row.occurrence.startswith("@")
+        is_open = row.occurrence not in private and not row.occurrence.startswith(APART)
         # A series that is a single meeting now is that one of its occurrences.
         is_double = teller is not None and not told[0].is_series and row.start_at == told[0].record.start
         if not is_open or is_double or not family.is_history_of(row.source_mailbox_id, teller):

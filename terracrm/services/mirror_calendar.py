@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, aliased
 
 from terracrm.domain.addresses import normalise
 from terracrm.domain.meeting_identity import occurrence_key, original_start, recognised, without_secrets
-from terracrm.domain.meetings import Copy, tell
+from terracrm.domain.meetings import APART, Copy, tell
 from terracrm.domain.records import MeetingKind, MeetingRecord
 from terracrm.models import ActivityMailbox, Link, Mailbox, Meeting, MeetingCopy, utcnow
 from terracrm.services import links, meeting_rows
@@ -153,7 +153,8 @@ def _retell(session: Session, source: Source, uid: str, new: Link | None = None)
         return
     now = utcnow()
     until = now + timedelta(days=source.calendar_future_days)
-    copies = [_copy(link, address) for link, address, _ in held]
+    apart = {row.id for row in rows if row.occurrence.startswith(APART)}
+    copies = [_copy(link, address, is_apart=link.local_id in apart) for link, address, _ in held]
     if all(copy.gone_at for copy in copies if copy.record.recurrence):
         until = min([until, *(row.expanded_until for row in rows if row.expanded_until)])
     first = min([now - timedelta(days=source.calendar_past_days), *_written(rows)])
@@ -179,9 +180,9 @@ def _held(session: Session, rows: Sequence[Meeting], new: Link | None) -> list[t
     return [(link, normalise(address), level) for link, address, level in session.execute(found)]
 
 
-def _copy(link: Link, address: str) -> Copy:
+def _copy(link: Link, address: str, *, is_apart: bool) -> Copy:
     record = _SNAPSHOT.validate_python(link.base)
-    return Copy(link.mailbox_id, address, link.remote_id, record, link.gone_at)
+    return Copy(link.mailbox_id, address, link.remote_id, record, link.gone_at, is_apart)
 
 
 def _written(rows: Iterable[Meeting]) -> list[datetime]:

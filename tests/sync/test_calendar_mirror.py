@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from terracrm.domain.records import MeetingKind, MeetingRecord, Participant, Response, Role
+from terracrm.domain.records import MeetingKind, MeetingRecord, Participant, Response, Role, StreamKind
 from terracrm.models import (
     Activity,
     ActivityMailbox,
@@ -317,6 +317,29 @@ def test_who_is_invited_to_one_occurrence_shares_the_organizers(calendar: Calend
     assert session.scalars(holders).all() == [shared.activity_id]
     calendar.delete("boris")
     assert calendar.history() == MONDAYS
+
+
+@on_sqlite
+def test_an_item_that_was_copied_to_another_day_is_a_meeting_of_its_own(calendar: Calendar) -> None:
+    calendar.put("anna", meeting())
+    first = calendar.items["anna"]
+    calendar.put("anna", meeting("2026-03-05 10:00"))
+    assert calendar.history() == ["2026-03-02 10:00", "2026-03-05 10:00"]
+    calendar.office.server.delete(first)
+    calendar.run("anna")
+    calendar.change("anna", meeting("2026-03-05 12:00"))
+    assert calendar.history() == ["2026-03-02 10:00", "2026-03-05 12:00"]
+
+
+@on_sqlite
+def test_an_item_that_moves_to_another_calendar_and_day_is_the_same_meeting(calendar: Calendar) -> None:
+    calendar.put("anna", meeting("2026-03-16 10:00"))
+    other = calendar.office.server.add_folder("anna@office.test", "Работа", StreamKind.CALENDAR)
+    moved = calendar.office.server.move(calendar.items["anna"], other)
+    calendar.run("anna")
+    calendar.office.server.change(moved, meeting("2026-03-17 10:00"))
+    calendar.run("anna")
+    assert calendar.history() == ["2026-03-17 10:00"]
 
 
 @on_sqlite
