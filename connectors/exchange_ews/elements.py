@@ -6,7 +6,7 @@ Values that do not parse read as missing: one odd date must not cost the item.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 
 from lxml.etree import _Element as Element
 
@@ -124,14 +124,18 @@ class Item:
 
 
 def moment(text: str) -> datetime | None:
-    """An xs:dateTime in UTC; without a zone it already is in UTC, which every request asks for."""
+    """An xs:dateTime in UTC; without a zone it already is in UTC, which every request asks for.
+
+    None for what is no time, and for the first and the last year there are: clocks elsewhere could not show it.
+    """
     if not text:
         return None
     try:
         value = datetime.fromisoformat(text)
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return value if MINYEAR < value.year < MAXYEAR else None
 
 
 def response(text: str) -> Response:

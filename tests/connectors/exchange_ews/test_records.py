@@ -125,6 +125,11 @@ class TestMessages:
         assert type(record.sent_at) is datetime
         assert record.sent_at.tzinfo is UTC
 
+    @pytest.mark.parametrize("odd", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+03:00"])
+    def test_a_time_that_no_clock_can_show_is_none(self, odd: str) -> None:
+        record = read(f"<t:DateTimeReceived>{odd}</t:DateTimeReceived><t:DateTimeSent>{odd}</t:DateTimeSent>")
+        assert (record.sent_at, record.received_at) == (None, None)
+
     def test_a_plain_body_is_text(self) -> None:
         record = read('<t:Body BodyType="Text">Hello\nBob</t:Body>')
         assert (record.body_text, record.body_html) == ("Hello\nBob", "")
