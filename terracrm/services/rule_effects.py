@@ -7,11 +7,11 @@ rule never deletes a customer (S9). What was left out and may now come in is rea
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from terracrm.config import Settings
@@ -102,7 +102,7 @@ class Doomed:
 
 @dataclass(slots=True)
 class Plan:
-    """All that is to be done."""
+    """All that is to be done. `stays_by`: the copies that stay by another rule than before."""
 
     preview: Preview = field(default_factory=Preview)
     doomed: list[Doomed] = field(default_factory=list)
@@ -111,6 +111,7 @@ class Plan:
     read_again: list[skipped.Skip] = field(default_factory=list)
     again: list[int] = field(default_factory=list)
     left_folders: list[MirrorFolder] = field(default_factory=list)
+    stays_by: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,9 @@ def perform(session: Session, settings: Settings, mailbox: Mailbox, plan: Plan) 
             withdraw = mirror_mail.withdraw if doomed.entity == mirror_mail.ENTITY else mirror_calendar.withdraw
             withdraw(session, source, link)
     mail_detail.cut(session, plan.cut)
+    for rule, link_ids in plan.stays_by.items():
+        for ids in chunks(link_ids):
+            session.execute(update(Link).where(Link.id.in_(ids)).values(rule=rule))
     for link_id in plan.unfollowed:
         links.untrack(session, session.get_one(Link, link_id))
     skipped.note(session, None, [d.skip for d in plan.doomed if d.skip is not None] + plan.read_again)
@@ -226,6 +230,8 @@ def _plan_copy(mail: StoredMail, decision: Decision, change: _Change, made: Plan
     is_left = mail.folder_id in change.left
     can_be_read = mail.folder_id in change.read and not mail.is_gone
     if not is_left and (decision.is_taken or mail.is_untracked):
+        if decision.is_taken and not mail.is_untracked and mail.rule != decision.rule:
+            made.stays_by[decision.rule].append(mail.link_id)
         if mail.is_untracked and change.looks_at_untracked and can_be_read:
             made.read_again.append(skipped.Skip(mail.folder_id, mail.remote_id, UNTRACKED, is_due=True))
         elif decision.detail is Detail.FULL and not mail.is_full and not mail.is_untracked and can_be_read:

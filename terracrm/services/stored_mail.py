@@ -31,6 +31,7 @@ class StoredMail:
     is_gone: bool
     is_untracked: bool
     is_full: bool
+    rule: str
     occurred_at: datetime
     direction: str
     record: MessageRecord
@@ -90,6 +91,7 @@ def _stored(row: Any, people: list[Participant], answered: dict[str, str]) -> St
         is_gone=link.gone_at is not None,
         is_untracked=link.untracked_at is not None,
         is_full=message.detail == "full",
+        rule=link.rule,
         occurred_at=row.occurred_at,
         direction=row.direction,
         record=MessageRecord(

@@ -161,6 +161,18 @@ def test_what_stays_is_what_the_new_rules_would_have_taken_in_and_going_back_bri
 
 
 @SQLITE
+def test_mail_that_stays_for_its_category_is_untracked_when_the_category_goes(full: Office, session: Session) -> None:
+    change(full, capture="category")
+    tracked = select(Link).join(Activity, Activity.id == Link.local_id).where(Activity.subject == "Отмеченный")
+    assert session.scalars(tracked).one().rule == "tracked"
+    full.server.change(session.scalars(tracked).one().remote_id, mail("Отмеченный", "ivan@opt.example"))
+    everything(full)
+    session.expire_all()
+    assert session.scalars(tracked).one().untracked_at is not None
+    assert change(full).leave == 0
+
+
+@SQLITE
 @pytest.mark.parametrize("order", list(permutations(["none", "replies"])))
 def test_the_way_to_the_rules_does_not_matter(full: Office, order: tuple[str, ...]) -> None:
     for mode in order:
