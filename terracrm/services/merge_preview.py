@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from terracrm.domain.transliteration import sounds
 from terracrm.models import (
     Activity,
     Company,
@@ -146,9 +147,14 @@ def _warnings(winner: Client, loser: Client, lines: list[FieldLine]) -> list[str
         for warning, name in (("owners", "owner"), ("birthdays", "birthday"), ("companies", "company_name"))
         if name in differ
     ]
-    if set(winner.name_key.split()).isdisjoint(loser.name_key.split()):
+    if not _share_a_word(winner.name_key, loser.name_key):
         found.append("names")
     return found
+
+
+def _share_a_word(one: str, other: str) -> bool:
+    """Whether two names have a word in common, be it in another alphabet."""
+    return not set(one.split()).isdisjoint(other.split()) or not sounds(one).isdisjoint(sounds(other))
 
 
 def _count(session: Session, query: Any) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm.config import Settings
+from terracrm.domain.names import name_key
 from terracrm.errors import Forbidden, InvalidInput, NotFound
 from terracrm.models import ActivityTopic, AuditEntry, Company, Contact, ContactAddress, FieldChange, Merge, Participant
 from terracrm.services import (
@@ -253,10 +254,22 @@ def test_the_preview_says_what_comes_over(office: Office, viewer: Viewers, twin:
     assert shown.comes["emails"] == ["maria@home.example"]
     assert shown.comes["phones"] == []
     assert shown.history == 1
-    assert shown.warnings == ["owners", "names"]
+    assert shown.warnings == ["owners"]
     fields = {line.field: line for line in shown.fields}
     assert (fields["display_name"].winner, fields["display_name"].loser) == ("Мария Иванова", "Maria Ivanova")
     assert (fields["display_name"].takes, fields["department"].takes) == ("winner", "loser")
+
+
+@pytest.mark.parametrize(
+    ("name", "warns"), [("Maria Ivanova", False), ("М. Иванова", False), ("Пётр Сидоров", True), ("", True)]
+)
+def test_the_preview_warns_of_names_without_a_word_in_common_in_either_alphabet(
+    office: Office, viewer: Viewers, twin: Contact, name: str, warns: bool
+) -> None:
+    twin.display_name, twin.name_key = name, name_key(name)
+    office.session.flush()
+    shown = merge_preview.preview(office.session, viewer("anna"), "contact", maria(office).id, twin.id)
+    assert ("names" in shown.warnings) == warns
 
 
 def _policy() -> matching.DomainPolicy:
