@@ -191,6 +191,8 @@ def _folders(run: _Run, connector: Connector) -> list[tuple[int, Folder]]:
         stream = session.get_one(Stream, run.stream_id)
         folders.refresh(session, stream, found, run.settings.mirror.excluded_folders)
         rows = [row for row in stream.folders if row.gone_at is None and not row.is_excluded]
+        # Whom we wrote to first: then what these people wrote finds them, with what its signatures say of them.
+        rows.sort(key=lambda row: row.well_known != "sentitems")
         return [(row.id, remote[row.remote_id]) for row in rows]
 
 

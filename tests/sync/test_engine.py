@@ -336,8 +336,9 @@ def test_a_run_that_is_told_to_stop_stops_between_pages_and_goes_on_at_once(offi
     fill(office, 25)
     one = stream(office, session)
 
-    def stop(*_: object) -> None:
-        raise Stopped
+    def stop(_path: str, done: int, _expected: int | None) -> None:
+        if done:
+            raise Stopped
 
     summary = engine.run_stream(office.settings, office.sessions, one.id, office.connect, stop)
     assert summary is not None

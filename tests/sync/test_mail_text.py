@@ -103,6 +103,13 @@ def test_a_signature_suggests_what_the_contact_does_not_have(known: Office) -> N
         assert session.scalars(select(Contact.job_title)).one() == ""
 
 
+def test_the_first_reading_knows_whom_we_wrote_to_before_it_reads_what_they_wrote(office: Office) -> None:
+    office.server.put(office.folder("anna", "Inbox"), signed())
+    office.server.put(office.folder("anna", "Sent Items"), mail("Вопрос", "anna@office.test", "olga@lavka.example"))
+    office.run("anna", "mail")
+    assert PHONE in rows(office)
+
+
 def test_what_the_contact_says_already_is_not_suggested(office: Office) -> None:
     card = contact(
         phones=(Phone("mobile", "8 (916) 123-45-67"),), job_title="Директор", website="http://lavka.example/"
