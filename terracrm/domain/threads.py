@@ -22,6 +22,7 @@ from terracrm.domain.records import MessageRecord, Role
 
 MAX_REFERENCES = 100
 SUBJECT_WINDOW = timedelta(days=30)
+MAX_SUBJECT = 1000  # no mail client writes a longer one, and peeling one off takes its time
 # What has no @ and is shorter than this names nothing: "none", "0", the words around an id.
 SHORTEST_BARE_ID = 16
 
@@ -143,7 +144,9 @@ def tie(mails: Sequence[Mail]) -> dict[int, int]:
 
 def _folded(subject: str) -> str:
     """Lower case, one space, no invisible characters, ё as е: how subjects differ between clients."""
-    visible = "".join(c for c in unicodedata.normalize("NFKC", subject) if unicodedata.category(c) != "Cf")
+    visible = "".join(
+        c for c in unicodedata.normalize("NFKC", subject[:MAX_SUBJECT]) if unicodedata.category(c) != "Cf"
+    )
     return _SPACE.sub(" ", visible.casefold().replace("ё", "е")).strip()
 
 

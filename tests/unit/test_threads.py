@@ -97,3 +97,7 @@ def test_what_a_mail_answers_comes_first() -> None:
     record = MessageRecord(message_id="<4@x>", in_reply_to="<3@x>", references=("<1@x>", "<2@x>", "<3@x>"))
     assert named_messages(record) == ["3@x", "2@x", "1@x"]
     assert named_messages(MessageRecord(references=("<1@x>", "<2@x>"))) == ["2@x", "1@x"]
+
+
+def test_an_endless_subject_is_read_by_its_beginning() -> None:
+    assert read_subject("Re: " * 250_000 + "договор").base == ""
