@@ -10,6 +10,7 @@ from functools import lru_cache
 from publicsuffixlist import PublicSuffixList
 
 MAX_ADDRESS = 320  # RFC 3696: 64 characters before the @ and 255 after it
+_UNUSABLE = re.compile(r"[\s\x00\ud800-\udfff]")  # spaces, and what no database stores
 _SUFFIXES = PublicSuffixList(accept_unknown=True)
 # Nobody reads it, wherever in the name it says so.
 _NO_REPLY = re.compile(r"(^|[._+=-])(no|do[._-]?not|not)[._-]?reply|(^|[._+=-])auto[._-]?(reply|respond|confirm)")
@@ -32,7 +33,7 @@ def normalise(address: str) -> str:
     address = address.strip().strip("<>'\"").strip().casefold().removeprefix("mailto:")
     local, _, domain = address.rpartition("@")
     domain = domain.rstrip(".")
-    if not local or not domain or len(address) > MAX_ADDRESS or any(c.isspace() for c in address):
+    if not local or not domain or len(address) > MAX_ADDRESS or _UNUSABLE.search(address):
         return ""
     try:
         return f"{local}@{domain.encode('idna').decode()}"

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from terracrm.domain.capture import Detail
 from terracrm.models import Activity, ContactSuggestion, Mailbox, Message, MessageBody, MessageCopy
-from terracrm.services import mirror_attachments, search
+from terracrm.services import merge_privacy, mirror_attachments, search
 from terracrm.services.matching import chunks
 
 
@@ -42,6 +42,7 @@ def cut(session: Session, message_ids: Sequence[int]) -> None:
         mirror_attachments.forget(session, ids)
         for content in (MessageBody, ContactSuggestion):
             session.execute(delete(content).where(content.activity_id.in_(ids)))
+        merge_privacy.forget_said(session, ids)
         session.execute(update(Message).where(Message.activity_id.in_(ids)).values(detail=Detail.HEADERS))
         session.execute(
             update(Activity).where(Activity.id.in_(ids)).values(subject="", snippet="", has_attachments=False)

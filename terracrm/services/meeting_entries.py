@@ -14,7 +14,7 @@ from terracrm.domain.capture import snippet
 from terracrm.domain.meetings import Told, shown_at
 from terracrm.models import Activity, ActivityKind, ActivityMailbox, Meeting, utcnow
 from terracrm.models import Participant as ParticipantRow
-from terracrm.services import history, search
+from terracrm.services import history, merge_privacy, search
 from terracrm.services.activities import Entry, Row, add_entries, participant_rows
 from terracrm.services.matching import Match, chunks, match
 from terracrm.services.sources import Source
@@ -55,6 +55,7 @@ def drop(session: Session, meetings: Iterable[Meeting]) -> None:
     search.remove(session, "activity_search", ids)
     for some in chunks(ids):
         session.execute(delete(Activity).where(Activity.id.in_(some)))
+        merge_privacy.forget_activities(session, some)
 
 
 def _entry(told: Told) -> Entry:

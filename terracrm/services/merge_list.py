@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from terracrm.models import Company, Contact, Merge, User
-from terracrm.services import merges
+from terracrm.services import access, merges
 from terracrm.services.access import Viewer
 from terracrm.services.merged import Entity
 
@@ -53,7 +53,7 @@ def every(session: Session, viewer: Viewer, limit: int = MOST) -> list[MergeRow]
 
 
 def _row(session: Session, viewer: Viewer, made: Merge) -> MergeRow:
-    names = _names(session, made)
+    names = _names(session, viewer, made)
     user = session.get(User, made.user_id) if made.user_id else None
     return MergeRow(
         id=made.id,
@@ -70,9 +70,12 @@ def _row(session: Session, viewer: Viewer, made: Merge) -> MergeRow:
     )
 
 
-def _names(session: Session, made: Merge) -> dict[int, str]:
-    """What the two are called now."""
+def _names(session: Session, viewer: Viewer, made: Merge) -> dict[int, str]:
+    """What the two are called now; once they are two again, as far as the viewer sees them."""
     both = [made.winner_id, made.loser_id]
     if made.entity == "contact":
-        return dict(session.execute(select(Contact.id, Contact.display_name).where(Contact.id.in_(both))).all())
-    return dict(session.execute(select(Company.id, Company.name).where(Company.id.in_(both))).all())
+        seen = or_(access.contacts(viewer), Contact.merged_into_id.is_not(None))
+        query = select(Contact.id, Contact.display_name).where(Contact.id.in_(both), seen)
+        return dict(session.execute(query).all())
+    seen = or_(access.companies(viewer), Company.merged_into_id.is_not(None))
+    return dict(session.execute(select(Company.id, Company.name).where(Company.id.in_(both), seen)).all())

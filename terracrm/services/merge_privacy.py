@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -83,6 +84,20 @@ def drop(session: Session, entity: Entity, client_id: int) -> None:
         if gone := session.get(merged.MODELS[entity], id_):
             session.delete(gone)
     session.flush()
+
+
+def forget_activities(session: Session, activity_ids: Sequence[int]) -> None:
+    """These activities were withdrawn: no merge remembers who took part in them or what they said of people."""
+    took_part = MergeMove.kind == "participant", MergeMove.row_id.in_(activity_ids)
+    session.execute(delete(MergeMove).where(MergeMove.merge_id.in_(select(Merge.id)), *took_part))
+    forget_said(session, activity_ids)
+
+
+def forget_said(session: Session, activity_ids: Sequence[int]) -> None:
+    """What these activities said of people is not kept any more: merges do not remember it either."""
+    brought = MergeMove.before["row"]["activity_id"].as_integer().in_(activity_ids)
+    of_merges = MergeMove.merge_id.in_(select(Merge.id)), MergeMove.kind == "suggestion"
+    session.execute(delete(MergeMove).where(*of_merges, brought).execution_options(synchronize_session=False))
 
 
 def hand_over(session: Session, entity: Entity, client_id: int, new_id: int) -> None:

@@ -17,11 +17,10 @@ from terracrm.models import (
     MessageBody,
     MessageCopy,
     MirrorFolder,
-    Participant,
 )
 from terracrm.services import access
 from terracrm.services.access import Viewer
-from terracrm.services.people import BLIND_COPY, Person, by_role, people_of
+from terracrm.services.people import Person, blind_copies, by_role, people_of
 
 THREAD_SHOWN = 100
 
@@ -81,7 +80,7 @@ def page(session: Session, viewer: Viewer, message_id: int) -> MessagePage:
         message=message,
         body=_body(session, message_id),
         people=people,
-        copies=_copies(session, message_id, people),
+        copies=_copies(session, message_id, blind_copies(session, viewer, message_id, people)),
         thread=_thread(session, viewer, message),
     )
 
@@ -107,13 +106,8 @@ def _body(session: Session, message_id: int) -> MessageBody:
     return session.get(MessageBody, message_id) or MessageBody(activity_id=message_id, unique_text="", text="", html="")
 
 
-def _copies(session: Session, message_id: int, people: list[Person]) -> list[Copy]:
+def _copies(session: Session, message_id: int, hidden: set[str]) -> list[Copy]:
     """The copies, without those that would give away a blind copy which the viewer does not see."""
-    shown = {person.address for person in people}
-    blind = session.scalars(
-        select(Participant.address).where(Participant.activity_id == message_id, Participant.role == BLIND_COPY)
-    )
-    hidden = set(blind) - shown
     rows = session.execute(
         select(MessageCopy, Mailbox.address, MirrorFolder.path, Link.gone_at)
         .join(Mailbox, Mailbox.id == MessageCopy.mailbox_id)

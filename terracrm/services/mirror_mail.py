@@ -42,6 +42,7 @@ from terracrm.services import (
     history,
     links,
     mail_detail,
+    merge_privacy,
     mirror_attachments,
     search,
     skipped,
@@ -136,6 +137,7 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
         mirror_attachments.forget(session, [message_id])
         session.execute(delete(Activity).where(Activity.id == message_id))
         topic_tokens.forget_given_by(session, message_id)
+        merge_privacy.forget_activities(session, [message_id])
         history.inherit(session, threads.forget(session, place))
         return
     others = select(MessageCopy.link_id).where(

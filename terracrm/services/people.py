@@ -67,6 +67,19 @@ def people_of(session: Session, viewer: Viewer, activity_ids: Sequence[int]) -> 
     }
 
 
+def blind_copies(session: Session, viewer: Viewer, activity_id: int, shown: Iterable[Person]) -> set[str]:
+    """The addresses that a viewer who is shown these people must not learn of.
+
+    None for a role that reads no history: it does not learn who wrote to whom at all.
+    """
+    if not viewer.reads_content:
+        return set()
+    blind = session.scalars(
+        select(Participant.address).where(Participant.activity_id == activity_id, Participant.role == BLIND_COPY)
+    )
+    return set(blind) - {person.address for person in shown}
+
+
 def _person(row: Participant, names: dict[int, str]) -> Person:
     contact_id = row.contact_id if row.contact_id in names else None
     name = names.get(row.contact_id or 0) or row.name

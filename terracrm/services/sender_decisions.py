@@ -136,6 +136,7 @@ def undo(session: Session, policy: DomainPolicy, viewer: Viewer, address: str) -
 
 def of_address(session: Session, viewer: Viewer, address: str) -> Decided | None:
     """What was decided of an address, for who may read its mail, made the decision or sees whom it names."""
+    address = normalise(address)
     found = _decided(session, viewer, SenderDecision.address == address)
     if not found and correspondents.is_known_to(session, viewer, address):
         found = _decided(session, viewer, SenderDecision.address == address, sees_all=True)
@@ -202,4 +203,5 @@ def _effects(session: Session, made: SenderDecision) -> Effects:
         .order_by(AuditEntry.id.desc())
         .limit(1)
     )
-    return Effects(**json.loads(detail[detail.index("{") :])) if detail else Effects(made.decision)
+    # The address comes first, and may have braces itself.
+    return Effects(**json.loads(detail[detail.rindex("{") :])) if detail else Effects(made.decision)

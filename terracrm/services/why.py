@@ -5,7 +5,7 @@ Rules and methods are told by their codes; pages and commands put them into word
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,7 +24,6 @@ from terracrm.models import (
     Meeting,
     Message,
     MirrorFolder,
-    Participant,
     QuarantinedItem,
     SkippedItem,
     Stream,
@@ -32,7 +31,7 @@ from terracrm.models import (
 )
 from terracrm.services import access, topics
 from terracrm.services.access import Viewer
-from terracrm.services.people import BLIND_COPY, Person, people_of
+from terracrm.services.people import Person, blind_copies, people_of
 from terracrm.services.topics import TopicRow
 
 CARDS_SHOWN = 20
@@ -149,16 +148,21 @@ def activity(session: Session, viewer: Viewer, activity_id: int) -> ActivityWhy:
         raise NotFound("There is no such entry.")
     people = people_of(session, viewer, [activity_id]).get(activity_id, [])
     message = session.get(Message, activity_id) if row.kind == ActivityKind.MAIL else None
+    hidden = blind_copies(session, viewer, activity_id, people)
+    copies = _copies_of_activity(session, row, hidden)
+    origin = _origin(session, row.mailbox_id, row.run_id, row.rule)
+    if origin.mailbox in hidden:
+        origin = next((copy.origin for copy in copies), Origin("", None, None, row.rule))
     return ActivityWhy(
         id=row.id,
         kind=row.kind,
         occurred_at=row.occurred_at,
-        origin=_origin(session, row.mailbox_id, row.run_id, row.rule),
+        origin=origin,
         sharing=row.sharing,
         detail=message.detail if message else "",
         people=people,
         topics=topics.of_activity(session, viewer, activity_id) if viewer.reads_content else [],
-        copies=_copies_of_activity(session, row, people, viewer),
+        copies=copies,
         skips=_skips(session, viewer, message.message_id or message.message_key) if message else [],
     )
 
@@ -214,17 +218,13 @@ def _origin(session: Session, mailbox_id: int | None, run_id: int | None, rule: 
     return Origin(mailbox.address if mailbox else "", run_id, run.started_at if run else None, rule)
 
 
-def _copies_of_activity(session: Session, row: Activity, people: Sequence[Person], viewer: Viewer) -> list[Copy]:
+def _copies_of_activity(session: Session, row: Activity, hidden: Collection[str]) -> list[Copy]:
     """The items behind it, without those that would give away a blind copy which the viewer does not see."""
     entity, local_ids = "message", [row.id]
     if row.kind == ActivityKind.MEETING:
         # The occurrences of a series are behind the item of the series.
         found = session.execute(select(Meeting.id, Meeting.series_id).where(Meeting.activity_id == row.id)).first()
         entity, local_ids = "meeting", [id_ for id_ in found or () if id_]
-    blind = session.scalars(
-        select(Participant.address).where(Participant.activity_id == row.id, Participant.role == BLIND_COPY)
-    )
-    hidden = set(blind) - {person.address for person in people} if viewer.reads_content else set()
     copies = _copies(session, Link.entity == entity, Link.local_id.in_(local_ids), limit=None)
     return [copy for copy in copies if copy.origin.mailbox not in hidden]
 
