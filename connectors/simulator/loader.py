@@ -10,12 +10,16 @@ store that survives restarts takes each file once.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lxml import etree
 
 from connectors.simulator import operations
 from connectors.simulator.content import Item
@@ -42,6 +46,7 @@ _DISTINGUISHED = {
     "drafts": "drafts",
 }
 _MAIL_CLASS = "IPF.Note"
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 
 
 @dataclass
@@ -123,6 +128,8 @@ def _put_mail(store: Store, folder: FolderRow, found: Found) -> None:
     put(element, "IsRead", "true" if found.is_read else "false")
     put(element, "IsFromMe", "true" if folder.distinguished == "sentitems" else "false")
     drop(element, "IsDraft")
+    if not text_of(element, "InternetMessageId"):
+        put(element, "InternetMessageId", _stamp(store, element, found.data))
     store.items.create(
         folder,
         element,
@@ -130,6 +137,18 @@ def _put_mail(store: Store, folder: FolderRow, found: Found) -> None:
         mime=item.mime,
         draft=folder.distinguished == "drafts",
     )
+
+
+def _stamp(store: Store, element: etree._Element, data: bytes) -> str:
+    """The Message-ID that transport gives to a mail without one: once, so that all who get the mail see the same.
+
+    What differs between its copies, such as the Received lines, does not count.
+    """
+    people = [text_of(box, "EmailAddress") for box in element.iterfind(".//{*}Mailbox")]
+    head = [text_of(element, "Subject"), text_of(element, "DateTimeSent"), *people]
+    body = _BLANK_LINE.split(data, maxsplit=1)[-1]
+    digest = hashlib.sha256("\x1f".join(head).encode("utf-8", "replace") + b"\x1f" + body.strip()).hexdigest()
+    return f"<{digest[:32]}@{store.domain}>"
 
 
 def _folder(store: Store, mailbox: Mailbox, path: tuple[str, ...]) -> FolderRow:

@@ -49,6 +49,16 @@ def subjects(store: Store, address: str, key: str) -> list[str]:
     return sorted(store.items.subject(row) for row in store.items.in_folder(folder))
 
 
+def test_a_mail_without_a_message_id_has_the_same_in_every_mailbox(store: Store, tmp_path: Path) -> None:
+    head, text = "From: olga@lavka.test\r\nTo: anna@x.test, boris@x.test\r\nSubject: One\r\n", "\r\ntext\r\n"
+    put(tmp_path / "anna" / "inbox" / "1.", f"Received: from a.test\r\n{head}{text}")
+    put(tmp_path / "boris" / "inbox" / "1.", f"Received: from b.test\r\n{head}{text}")
+    put(tmp_path / "boris" / "inbox" / "2.", f"{head}{text}and more")
+    load(store, mail=tmp_path)
+    ids = [row[0] for row in store.rows("SELECT message_id FROM item ORDER BY number")]
+    assert ids[0] == ids[1] != ids[2]
+
+
 def test_the_fixed_names_are_the_distinguished_folders(store: Store, tmp_path: Path) -> None:
     for name in ("inbox", "sent", "sent_items", "_sent_mail", "deleted_items", "drafts", "Straw", "Sent Items"):
         put(tmp_path / "allen-p" / name / "1.")
