@@ -212,9 +212,12 @@ def some_body(name: str, source: Element, wanted: str, shape: Shape) -> Element:
 
 
 def _unique_body(call: Call, row: ItemRow, source: Element, shape: Shape) -> Element:
-    made = some_body("UniqueBody", source, shape.unique_body_type or shape.body_type, shape)
-    made.text = unique_body(made.text or "", made.get("BodyType", "Text"))
-    return made
+    """What is new, told in the form in which the mail was written: as text, HTML no longer says what it quotes."""
+    body, new = source.find(t("Body")), make("Message")
+    if body is not None:
+        kind = body.get("BodyType", "Text")
+        new.append(make("Body", unique_body(body.text or "", kind), BodyType=kind))
+    return some_body("UniqueBody", new, shape.unique_body_type or shape.body_type, shape)
 
 
 def _normalized_body(call: Call, row: ItemRow, source: Element, shape: Shape) -> Element:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import html
 
 import pytest
 from lxml import etree
@@ -295,6 +296,16 @@ def test_mime_goes_in_and_the_same_mime_comes_out(simulator: Simulator, anna: Cl
     assert texts(answer, ".//t:Message/t:Subject") == ["Сыр"]
     assert texts(answer, ".//t:InternetMessageId") == ["<9@x>"]
     assert base64.b64decode(texts(answer, ".//t:MimeContent")[0]) == raw
+
+
+def test_what_is_new_in_html_is_told_before_it_is_made_text(anna: Client) -> None:
+    page = "<p>01.03.2026 12:00, Anna wrote:</p><blockquote type='cite'><p>Ten?</p></blockquote><p>Twelve.</p>"
+    body = f'<t:Subject>RE: x</t:Subject><t:Body BodyType="HTML">{html.escape(page)}</t:Body>'
+    wanted = (
+        "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:UniqueBodyType>Text</t:UniqueBodyType>"
+        '<t:AdditionalProperties><t:FieldURI FieldURI="item:UniqueBody"/></t:AdditionalProperties></m:ItemShape>'
+    )
+    assert texts(get(anna, saved(anna, body), wanted), ".//t:UniqueBody") == ["Twelve.\r\n"]
 
 
 def test_attachments_change_the_item_that_holds_them(simulator: Simulator, anna: Client) -> None:
