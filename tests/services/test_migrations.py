@@ -71,12 +71,13 @@ def test_the_roles_are_there_from_the_start(session: Session) -> None:
     assert {role.code for role in session.query(Role)} == {"manager", "controller", "admin"}
 
 
-def test_sqlite_is_opened_in_wal_mode_with_foreign_keys_and_patience(tmp_path: Path) -> None:
+def test_sqlite_is_opened_in_wal_mode_with_foreign_keys_and_patience_and_wipes_what_is_deleted(tmp_path: Path) -> None:
     engine = db.make_engine(f"sqlite:///{tmp_path / 'new' / 'made.db'}")
+    names = ("journal_mode", "foreign_keys", "secure_delete")
     with engine.connect() as connection:
-        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "foreign_keys")]
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
         patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-    assert (found, patience) == (["wal", 1], db.SQLITE_BUSY_MS)
+    assert (found, patience) == (["wal", 1, 1], db.SQLITE_BUSY_MS)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://a@b/c", "sqlite+nothing:///x"])
