@@ -117,8 +117,9 @@ def text_lines(texts: Sequence[str]) -> list[Line]:
     """The lines of a plain text, with those that carry a quote mark told apart."""
     initials = Counter(found[1] for text in texts if (found := _INITIALS_MARK.match(text)))
     marked = [
-        bool(_QUOTE_MARK.match(text)) or ((by := _INITIALS_MARK.match(text)) is not None and initials[by[1]] > 1)
-        for text in texts
+        bool(_QUOTE_MARK.match(text))
+        or ((by := _INITIALS_MARK.match(text)) is not None and (initials[by[1]] > 1 or _is_introduced(texts, at)))
+        for at, text in enumerate(texts)
     ]
     if sum(marked) == 1 and _LONE_FIGURE.match(texts[marked.index(True)]):  # "> 100 pieces: 5 % off"
         marked = [False] * len(marked)
@@ -126,6 +127,12 @@ def text_lines(texts: Sequence[str]) -> list[Line]:
     for at in broken if len(broken) >= _OFTEN else ():
         marked[at] = True
     return [Line(text, quoted) for text, quoted in zip(texts, marked, strict=True)]
+
+
+def _is_introduced(texts: Sequence[str], at: int) -> bool:
+    """Whether the line above, blank ones aside, says who wrote what follows."""
+    above = next((text for text in reversed(texts[max(at - _NEAR, 0) : at]) if text.strip()), "")
+    return len(above) < _LONGEST and _says_who_wrote(visible(above).strip())
 
 
 def _is_broken(texts: Sequence[str], at: int) -> bool:
