@@ -70,6 +70,11 @@ class Invocation:
         ensure_data_dir(self.settings)
         return db.make_engine(self.settings.database.url)
 
+    def close(self) -> None:
+        """Leave the database: the last one to leave SQLite puts all into its one file, and away what was deleted."""
+        if "bare_engine" in vars(self):
+            self.bare_engine.dispose()
+
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session that is committed when the block ends well, and rolled back otherwise."""

@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         typer.echo(f"Error: {_unexpected(error)}", err=True)
         sys.exit(1)
+    finally:
+        current().close()
     sys.exit(0)
 
 

@@ -17,6 +17,12 @@ def test_upgrade_makes_the_tables_and_a_second_time_does_nothing(terracrm: Terra
     assert terracrm("db", "check").out.startswith("The database is in order. sqlite:////")
 
 
+def test_a_command_leaves_all_in_one_file(terracrm: Terracrm, folder: Path) -> None:
+    assert terracrm("stats").code == 0
+    assert terracrm("why", "7").code == 1
+    assert [path.name for path in (folder / "var").glob("terracrm.db*")] == ["terracrm.db"]
+
+
 def test_check_says_that_migrations_are_waiting(terracrm: Terracrm) -> None:
     ran = terracrm("db", "check")
     assert ran.code == 1
