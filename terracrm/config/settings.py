@@ -206,7 +206,7 @@ class Mirror(Section):
         default=30,
         ge=0,
         le=36_500,
-        description="After how many days without new mail a sender whom nobody knows leaves the tray; 0 keeps it there. "
+        description="After how many days without new mail a sender whom nobody knows leaves the tray; 0: never. "
         "The mail stays, is found by the search, and joins the history as soon as its sender becomes known.",
         examples=[30],
     )

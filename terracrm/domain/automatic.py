@@ -3,8 +3,8 @@
 It is history like other mail, but makes nobody a contact. Sources: RFC 3834 (Auto-Submitted), RFC 2369 and 2919
 (List-*), RFC 6522 (multipart/report), MS-OXOMSG 2.2.2.1 (report classes), and what mail systems are seen to write.
 
-`X-Auto-Response-Suppress` says how Exchange is to answer (MS-OXCMAIL 2.1.3.2.20), not who wrote: servers add parts of it
-to mail of people, too. Only "All" is a sign: whoever wants not even a receipt is a machine.
+`X-Auto-Response-Suppress` says how Exchange is to answer (MS-OXCMAIL 2.1.3.2.20), not who wrote: servers add parts of
+it to mail of people, too. Only "All" is a sign: whoever wants not even a receipt is a machine.
 """
 
 from __future__ import annotations

@@ -180,6 +180,11 @@ def is_live(client: type[Company] | type[Contact]) -> Condition:
     return func.coalesce(client.merged_into_id, 0) < 1
 
 
+def sees_inside(viewer: Viewer, mailbox_id: int) -> bool:
+    """Whether the viewer learns in which folder, and with which categories, a mailbox keeps an item."""
+    return viewer.sees_all or mailbox_id in viewer.mailbox_ids
+
+
 def _assigned(viewer: Viewer, client: type[Company] | type[Contact]) -> Condition:
     """Clients of the viewer or of the viewer's team."""
     if viewer.team_id is None:

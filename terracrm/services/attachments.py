@@ -126,7 +126,8 @@ def download(session: Session, viewer: Viewer, message_id: int, position: int, *
     row, content = _stored(session, viewer, message_id, position)
     if _danger(row) and not is_warned:
         raise InvalidInput("This file is flagged: its page says why.")
-    detail = f"{rules.shown_name(row.name)} (attachment {position}, sha256 {row.content_hash})"
+    # Not its name: the log stays when the mail becomes private (S4), and till then the message tells it.
+    detail = f"attachment {position}, sha256 {row.content_hash}"
     audit.record(session, viewer.user_id, DOWNLOAD, "message", message_id, detail)
     content_type = content.content_type if content.content_type in _AS_THEY_ARE else BYTES
     is_item = row.content_type == file_types.MAIL

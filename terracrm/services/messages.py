@@ -80,7 +80,7 @@ def page(session: Session, viewer: Viewer, message_id: int) -> MessagePage:
         message=message,
         body=_body(session, message_id),
         people=people,
-        copies=_copies(session, message_id, blind_copies(session, viewer, message_id, people)),
+        copies=_copies(session, viewer, message_id, blind_copies(session, viewer, message_id, people)),
         thread=_thread(session, viewer, message),
     )
 
@@ -106,8 +106,11 @@ def _body(session: Session, message_id: int) -> MessageBody:
     return session.get(MessageBody, message_id) or MessageBody(activity_id=message_id, unique_text="", text="", html="")
 
 
-def _copies(session: Session, message_id: int, hidden: set[str]) -> list[Copy]:
-    """The copies, without those that would give away a blind copy which the viewer does not see."""
+def _copies(session: Session, viewer: Viewer, message_id: int, hidden: set[str]) -> list[Copy]:
+    """The copies, without those that would give away a blind copy which the viewer does not see.
+
+    How a colleague files mail is the colleague's own business: folder and categories stay empty.
+    """
     rows = session.execute(
         select(MessageCopy, Mailbox.address, MirrorFolder.path, Link.gone_at)
         .join(Mailbox, Mailbox.id == MessageCopy.mailbox_id)
@@ -116,11 +119,13 @@ def _copies(session: Session, message_id: int, hidden: set[str]) -> list[Copy]:
         .where(MessageCopy.message_id == message_id)
         .order_by(Mailbox.address, MirrorFolder.path)
     )
-    return [
-        Copy(address, path, copy.received_at, copy.is_read, gone_at is not None, copy.categories.split("\n"))
-        for copy, address, path, gone_at in rows
-        if address not in hidden
-    ]
+    found = []
+    for copy, address, path, gone_at in rows:
+        folder, categories = (path, copy.categories) if access.sees_inside(viewer, copy.mailbox_id) else ("", "")
+        if address not in hidden:
+            is_gone = gone_at is not None
+            found.append(Copy(address, folder, copy.received_at, copy.is_read, is_gone, categories.split("\n")))
+    return found
 
 
 def _thread(session: Session, viewer: Viewer, message: Message) -> list[ThreadMessage]:

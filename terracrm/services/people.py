@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import false, select, true
 from sqlalchemy.orm import Session
 
-from terracrm.models import Contact, Mailbox, Participant
+from terracrm.models import Activity, ActivityKind, ActivityMailbox, Contact, Mailbox, Participant
 from terracrm.services import access
 from terracrm.services.access import Viewer
 from terracrm.services.matching import INTERNAL
@@ -70,14 +70,23 @@ def people_of(session: Session, viewer: Viewer, activity_ids: Sequence[int]) -> 
 def blind_copies(session: Session, viewer: Viewer, activity_id: int, shown: Iterable[Person]) -> set[str]:
     """The addresses that a viewer who is shown these people must not learn of.
 
-    None for a role that reads no history: it does not learn who wrote to whom at all.
+    Those are the blind copies that the item names, and the mailboxes that hold a mail which does not name them: the
+    sender's blind copies, or a list's members. None for a role that reads no history: it does not learn who wrote to
+    whom at all.
     """
     if not viewer.reads_content:
         return set()
+    held = (
+        select(Mailbox.address)
+        .join(ActivityMailbox, ActivityMailbox.mailbox_id == Mailbox.id)
+        .join(Activity, Activity.id == ActivityMailbox.activity_id)
+        .where(Activity.id == activity_id, Activity.kind == ActivityKind.MAIL)
+        .where(Mailbox.id.not_in(viewer.mailbox_ids), false() if viewer.sees_all else true())
+    )
     blind = session.scalars(
         select(Participant.address).where(Participant.activity_id == activity_id, Participant.role == BLIND_COPY)
     )
-    return set(blind) - {person.address for person in shown}
+    return {*blind, *session.scalars(held)} - {person.address for person in shown}
 
 
 def _person(row: Participant, names: dict[int, str]) -> Person:

@@ -149,7 +149,7 @@ def activity(session: Session, viewer: Viewer, activity_id: int) -> ActivityWhy:
     people = people_of(session, viewer, [activity_id]).get(activity_id, [])
     message = session.get(Message, activity_id) if row.kind == ActivityKind.MAIL else None
     hidden = blind_copies(session, viewer, activity_id, people)
-    copies = _copies_of_activity(session, row, hidden)
+    copies = _copies_of_activity(session, viewer, row, hidden)
     origin = _origin(session, row.mailbox_id, row.run_id, row.rule)
     if origin.mailbox in hidden:
         origin = next((copy.origin for copy in copies), Origin("", None, None, row.rule))
@@ -172,20 +172,20 @@ def client(session: Session, viewer: Viewer, entity: str, client_id: int) -> Cli
     if entity == "contact":
         contact = session.scalar(select(Contact).where(Contact.id == client_id, access.contacts(viewer)))
         if contact is not None:
-            cards = _copies(session, Link.entity == "contact", Link.local_id == client_id)
+            cards = _copies(session, viewer, Link.entity == "contact", Link.local_id == client_id)
             return _client(session, entity, contact.display_name, contact, cards, [])
     elif entity == "company":
         company = session.scalar(select(Company).where(Company.id == client_id, access.companies(viewer)))
         if company is not None:
             people = select(Contact.id).where(Contact.company_id == client_id, access.contacts(viewer))
-            cards = _copies(session, Link.entity == "contact", Link.local_id.in_(people))
+            cards = _copies(session, viewer, Link.entity == "contact", Link.local_id.in_(people))
             return _client(session, entity, company.name, company, cards, [d.domain for d in company.domains])
     raise NotFound(f"There is no such {entity}.")
 
 
 def link(session: Session, viewer: Viewer, link_id: int) -> Copy:
     """What is known of one link; NotFound unless the viewer sees its mailbox."""
-    found = _copies(session, Link.id == link_id, access.mailboxes(viewer))
+    found = _copies(session, viewer, Link.id == link_id, access.mailboxes(viewer))
     if not found:
         raise NotFound("There is no such link.")
     return found[0]
@@ -218,18 +218,20 @@ def _origin(session: Session, mailbox_id: int | None, run_id: int | None, rule: 
     return Origin(mailbox.address if mailbox else "", run_id, run.started_at if run else None, rule)
 
 
-def _copies_of_activity(session: Session, row: Activity, hidden: Collection[str]) -> list[Copy]:
+def _copies_of_activity(session: Session, viewer: Viewer, row: Activity, hidden: Collection[str]) -> list[Copy]:
     """The items behind it, without those that would give away a blind copy which the viewer does not see."""
     entity, local_ids = "message", [row.id]
     if row.kind == ActivityKind.MEETING:
         # The occurrences of a series are behind the item of the series.
         found = session.execute(select(Meeting.id, Meeting.series_id).where(Meeting.activity_id == row.id)).first()
         entity, local_ids = "meeting", [id_ for id_ in found or () if id_]
-    copies = _copies(session, Link.entity == entity, Link.local_id.in_(local_ids), limit=None)
+    copies = _copies(session, viewer, Link.entity == entity, Link.local_id.in_(local_ids), limit=None)
     return [copy for copy in copies if copy.origin.mailbox not in hidden]
 
 
-def _copies(session: Session, *which: ColumnElement[bool], limit: int | None = CARDS_SHOWN) -> list[Copy]:
+def _copies(
+    session: Session, viewer: Viewer, *which: ColumnElement[bool], limit: int | None = CARDS_SHOWN
+) -> list[Copy]:
     rows = session.execute(
         select(Link, Mailbox.address, MirrorFolder.path, SyncRun.started_at)
         .join(Mailbox, Mailbox.id == Link.mailbox_id)
@@ -244,7 +246,7 @@ def _copies(session: Session, *which: ColumnElement[bool], limit: int | None = C
             link_id=row.id,
             entity=row.entity,
             local_id=row.local_id,
-            folder=path,
+            folder=path if access.sees_inside(viewer, row.mailbox_id) else "",
             origin=Origin(address, row.run_id, run_at, row.rule),
             match_method=row.match_method,
             gone_at=row.gone_at,

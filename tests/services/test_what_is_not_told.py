@@ -13,12 +13,13 @@ from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.records import MessageRecord, Participant, Role
 from terracrm.errors import NotFound
 from terracrm.models import Contact, ContactAddress, Mailbox, MergeMove, Message, User
-from terracrm.services import access, mail_detail, merge_list, merges, sender_decisions, tray, why
+from terracrm.services import access, mail_detail, merge_list, merges, messages, sender_decisions, tray, why
 from terracrm.services.access import Viewer, operator
 from terracrm.services.sender_decisions import NewContact
 from tests.services.postbox import OURS, Postbox, letter
 
 SETTINGS = Settings(mirror={"internal_domains": [OURS]})  # type: ignore[arg-type]
+NAMES = ("anna", "boris")
 POLICY = DomainPolicy.of([OURS], [])
 
 
@@ -44,10 +45,13 @@ def client(session: Session, name: str, owner: Viewer) -> Contact:
     return made
 
 
-def test_why_does_not_name_the_mailbox_of_a_blind_copy_that_brought_a_mail_first(postbox: Postbox) -> None:
+@pytest.mark.parametrize("is_named", [True, False])
+def test_why_does_not_name_the_mailbox_of_a_blind_copy_that_brought_a_mail_first(
+    postbox: Postbox, is_named: bool
+) -> None:
     seen = (Participant(Role.FROM, "olga@lavka.example"), Participant(Role.TO, f"anna@{OURS}"))
     blind = (*seen, Participant(Role.BCC, f"boris@{OURS}"))
-    postbox.arrive(letter("1", participants=blind), mailbox="boris")
+    postbox.arrive(letter("1", participants=blind if is_named else seen), mailbox="boris")
     postbox.arrive(letter("1", participants=seen), mailbox="anna")
     told = {}
     for name in ("anna", "boris"):
@@ -55,6 +59,15 @@ def test_why_does_not_name_the_mailbox_of_a_blind_copy_that_brought_a_mail_first
         told[name] = (found.origin.mailbox, [copy.origin.mailbox for copy in found.copies])
     assert told["anna"] == (f"anna@{OURS}", [f"anna@{OURS}"])
     assert told["boris"] == (f"boris@{OURS}", [f"anna@{OURS}", f"boris@{OURS}"])
+
+
+def test_a_page_tells_how_a_mailbox_files_a_mail_to_its_owner_only(postbox: Postbox) -> None:
+    seen = (Participant(Role.FROM, "olga@lavka.example"), *(Participant(Role.TO, f"{n}@{OURS}") for n in NAMES))
+    for name in NAMES:
+        postbox.arrive(letter("1", participants=seen, categories=(f"Личное {name}",)), mailbox=name)
+    page = messages.page(postbox.session, manager(postbox.session, "anna"), postbox.id_of("1"))
+    theirs = {copy.mailbox: (bool(copy.folder), copy.categories) for copy in page.copies}
+    assert theirs == {f"anna@{OURS}": (True, ["Личное anna"]), f"boris@{OURS}": (False, [""])}
 
 
 def signed(name: str, sender: str) -> MessageRecord:
