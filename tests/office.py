@@ -125,9 +125,7 @@ class Office:
             team=company.team if company else None,
             **values,
         )
-        row.addresses = [
-            ContactAddress(address=address, domain=address.partition("@")[2], written=address, label="1")
-        ]
+        row.addresses = [ContactAddress(address=address, domain=address.partition("@")[2], written=address, label="1")]
         row.phones = [ContactPhone(number=phone, e164=e164(phone), label="mobile")] if phone else []
         row.postal_addresses = [
             ContactPostalAddress(label="business", street="Tverskaya 1", city="Moscow", postal_code="125009")
