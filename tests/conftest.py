@@ -19,11 +19,15 @@ POSTGRES = os.environ.get("TERRACRM_TEST_DATABASE_URL", "")
 # Machines are busy: how long an example takes says nothing. What is found once is found again.
 settings.register_profile("terracrm", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("terracrm")
-# structlog's own default draws each traceback, which takes seconds.
-structlog.configure(
-    processors=[structlog.processors.KeyValueRenderer()], logger_factory=structlog.ReturnLoggerFactory()
-)
 KEPT = {"roles", "alembic_version"}
+
+
+@pytest.fixture(autouse=True)
+def plain_log() -> None:
+    """structlog's own default, which some tests leave behind, draws each traceback: that takes seconds."""
+    structlog.configure(
+        processors=[structlog.processors.KeyValueRenderer()], logger_factory=structlog.ReturnLoggerFactory()
+    )
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from terracrm.domain.quotations import PICTURE, Line, heading_end, own, text_lin
 from terracrm.domain.records import MessageRecord, Role
 from terracrm.domain.signature_lines import signature
 from terracrm.domain.signatures import name_words
+from terracrm.domain.texts import bare_words
 
 _FORWARD = re.compile(
     r"^\s*(?:\[[^\]]{1,30}\]\s*)?(?:fwd?|пер|пересл|wg|tr|rv|enc|i|vs|doorst)\s*(?:\[\d+\])?\s*:", re.I
@@ -88,9 +89,10 @@ def split_text(text: str, sender: Iterable[str] = ()) -> Reply:
 def split_html(html: str, sender: Iterable[str] = ()) -> Reply:
     """The parts of an HTML body, as the text that a reader sees of it."""
     page = html_lines.read(html)
-    if page is None:
-        return Reply()
-    return _reply(_as_text(page), kinds(page.lines(), sender))
+    lines = page.lines() if page else []
+    if page is None or not any(line.text.strip() for line in lines):
+        return split_text(bare_words(html), sender)
+    return _reply(_as_text(page), kinds(lines, sender))
 
 
 def of_message(record: MessageRecord) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, is_dataclass, replace
+from html import unescape
 from typing import Any, TypeVar, cast
 
 from inscriptis import get_text
@@ -13,6 +14,7 @@ from lxml.etree import ParserError
 
 _PLAIN = ParserConfig(css=CSS_PROFILES["strict"])
 MAX_HTML = 500_000
+_UNSEEN = {"<!--": "-->", "<script": "</script>", "<style": "</style>", "<title": "</title>"}
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 T = TypeVar("T")
 
@@ -25,6 +27,25 @@ def html_to_text(html: str) -> str:
         return str(get_text(html[:MAX_HTML].replace("\x00", ""), _PLAIN)).strip()
     except (ParserError, ValueError):
         return ""
+
+
+def bare_words(html: str) -> str:
+    """What stands between the tags, in one line, for a body that no parser lays out (nested thousands deep).
+
+    It takes one pass, whatever the mail is made of.
+    """
+    words, lower, position = [], html.lower(), 0
+    while (start := html.find("<", position)) >= 0:
+        words.append(html[position:start])
+        opening = next((tag for tag in _UNSEEN if lower.startswith(tag, start)), "")
+        closing = _UNSEEN.get(opening, ">")
+        end = lower.find(closing, start)
+        if end < 0:
+            break
+        position = end + len(closing)
+    else:
+        words.append(html[position:])
+    return " ".join(unescape(" ".join(words)).split())
 
 
 def storable(value: T) -> T:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import delete, select
@@ -29,7 +29,7 @@ from terracrm.domain.contact_merge import (
     snapshot,
 )
 from terracrm.domain.names import company_key, display_name, e164, name_key
-from terracrm.domain.records import ContactRecord
+from terracrm.domain.records import ContactRecord, Role
 from terracrm.models import (
     Company,
     Contact,
@@ -102,8 +102,7 @@ def apply(session: Session, source: Source, contact: Contact, base: Snapshot | N
 def add_from_mail(session: Session, source: Source, address: str, name: str) -> Contact:
     """A new contact for somebody we wrote to (S7), in the company of the address's domain."""
     contact = _add(session, source, FROM_MAIL)
-    written_name = name if name and "@" not in name else ""
-    contact.display_name = written_name.strip() or address
+    contact.display_name = _written_name(name) or _signed_name(session, address) or address
     contact.name_key = name_key(contact.display_name)
     domain = source.policy.company_domain(address)
     contact.addresses.append(ContactAddress(address=address, written=address, domain=domain, label="1"))
@@ -113,6 +112,22 @@ def add_from_mail(session: Session, source: Source, address: str, name: str) -> 
     history.link_addresses(session, [address])
     index(session, contact)
     return contact
+
+
+def nameless(session: Session, addresses: Iterable[str]) -> list[Contact]:
+    """The contacts that mail made of these addresses and that are still called by them."""
+    mine = Contact.addresses.any(ContactAddress.address == Contact.display_name)
+    query = select(Contact).where(Contact.display_name.in_(list(addresses)), Contact.created_by_rule == FROM_MAIL, mine)
+    return list(session.scalars(query))
+
+
+def name_from_mail(session: Session, source: Source, names: Mapping[str, str]) -> None:
+    """Call contacts that are called by their address by the name that they write under."""
+    for contact in nameless(session, names):
+        if name := _written_name(names[contact.display_name]):
+            record_change(session, source, ENTITY, contact.id, "display_name", contact.display_name, name)
+            contact.display_name, contact.name_key = name, name_key(name)
+            index(session, contact)
 
 
 def links_of(session: Session, source: Source, record: ContactRecord) -> list[Link]:
@@ -232,6 +247,18 @@ def _same_person(session: Session, source: Source, record: ContactRecord, digest
         return person, "address"
     moved = links.by_content(session, source.mailbox_id, ENTITY, digest)
     return (session.get(Contact, moved[0].local_id), "content") if moved else (None, "")
+
+
+def _written_name(name: str) -> str:
+    """The name that a mail gives to an address; "" where it only repeats an address."""
+    return "" if "@" in name else name.strip()
+
+
+def _signed_name(session: Session, address: str) -> str:
+    """The name under which this address wrote what is here already."""
+    wrote = Participant.address == address, Participant.role == Role.FROM, Participant.name != ""
+    names = session.scalars(select(Participant.name).where(*wrote).order_by(Participant.activity_id).limit(5))
+    return next((found for name in names if (found := _written_name(name))), "")
 
 
 def _add(session: Session, source: Source, rule: str) -> Contact:

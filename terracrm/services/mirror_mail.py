@@ -52,7 +52,7 @@ from terracrm.services import (
 )
 from terracrm.services.activities import Entry, add_entries, participant_rows
 from terracrm.services.matching import Match, match
-from terracrm.services.mirror_contacts import add_from_mail
+from terracrm.services.mirror_contacts import add_from_mail, name_from_mail, nameless
 from terracrm.services.sources import Source, lock_directory
 
 ENTITY = "message"
@@ -196,7 +196,9 @@ def _matches(session: Session, source: Source, records: list[MessageRecord]) -> 
         for address, name in _to_be_known(source, record)
         if matches[address].may_become_contact
     }
-    lock_directory(session, for_writing=bool(strangers))
+    names = {normalise(p.address): p.name for r in records for p in r.participants if p.role is Role.FROM and p.name}
+    lock_directory(session, for_writing=bool(strangers or nameless(session, names)))
+    name_from_mail(session, source, names)
     for address, name in sorted(strangers.items()):
         if match(session, source.policy, [address])[address].may_become_contact:
             add_from_mail(session, source, address, name)

@@ -252,3 +252,23 @@ def test_who_may_not_read_the_mail_or_change_clients_decides_nothing(known: Offi
             with pytest.raises(NotFound if role == "manager" else Forbidden):
                 suggestions.dismiss(session, who, first(known, "phones"))
     assert len(rows(known)) == 3
+
+
+@pytest.mark.parametrize("their_mail_first", [False, True])
+def test_a_contact_is_called_by_the_name_it_writes_under(office: Office, their_mail_first: bool) -> None:
+    ours = mail("Вопрос", "anna@office.test", "petr@ural.example")
+    theirs = mail(
+        "Ответ", participants=(Participant(Role.FROM, "petr@ural.example", "Пётр Иванов"), *ours.participants[:1])
+    )
+    both = [("Inbox", theirs), ("Sent Items", ours)]
+    for path, record in both if their_mail_first else reversed(both):
+        office.server.put(office.folder("anna", path), record)
+        office.run("anna", "mail")
+    with office.sessions() as session:
+        assert session.scalars(select(Contact.display_name)).one() == "Пётр Иванов"
+
+
+def test_a_body_nested_too_deeply_still_says_its_words(office: Office) -> None:
+    bring(office, mail("Цены", body_text="", body_html="<div>" * 3000 + "Сыр &amp; масло" + "</div>" * 3000))
+    with office.sessions() as session:
+        assert session.scalars(select(Activity.snippet)).one() == "Сыр & масло"
