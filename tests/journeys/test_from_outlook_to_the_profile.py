@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -117,6 +118,12 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
 def sign_in(address: str, name: str) -> requests.Session:
     browser = requests.Session()
     page = browser.get(f"{address}/sign-in", timeout=30)
@@ -159,7 +166,7 @@ def test_what_happens_in_outlook_shows_on_the_profile_after_the_next_run(shell: 
         assert shell.json("stats", "--json") == [found]
 
         shell.run("user", "add", "chief", "--role", "controller", "--password-file", "password")
-        with shell.serving("web", "--port", "8931") as portal:
+        with shell.serving("web", "--port", str(free_port())) as portal:
             browser = sign_in(portal, "chief")
             contacts = browser.get(f"{portal}/contacts", timeout=30).text
             profile = re.search(r'href="(/contacts/\d+)"', contacts)
