@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm import db
+from terracrm.models import Base
 
 POSTGRES = os.environ.get("TERRACRM_TEST_DATABASE_URL", "")
 # Machines are busy: how long an example takes says nothing. What is found once is found again.
@@ -88,12 +89,27 @@ def engine(database_url: str) -> Iterator[Engine]:
     yield made
     if made.dialect.name == "postgresql":
         with made.begin() as connection:
-            names = connection.scalars(
-                text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
-            ).all()
-            emptied = ", ".join(sorted(set(names) - KEPT))
-            connection.execute(text(f"TRUNCATE {emptied} RESTART IDENTITY CASCADE"))
+            _empty(connection)
     made.dispose()
+
+
+def _empty(connection: Connection) -> None:
+    """Delete what the test left and count ids from 1 again: truncating all tables takes many times as long."""
+    there = set(connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")))
+    dependent_first = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    names = [name for name in dict.fromkeys([*dependent_first, *sorted(there)]) if name in there - KEPT]
+    filled = set(
+        connection.scalars(text(" UNION ALL ".join(f"SELECT '{n}' WHERE EXISTS (SELECT 1 FROM {n})" for n in names)))
+    )
+    for name in names:
+        if name in filled:
+            connection.execute(text(f"DELETE FROM {name}"))
+    connection.execute(
+        text(
+            "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false) FROM pg_sequences "
+            "WHERE schemaname = current_schema() AND last_value IS NOT NULL"
+        )
+    )
 
 
 @pytest.fixture
