@@ -20,7 +20,7 @@ from terracrm.errors import NotFound
 from terracrm.models import Activity, Message, MessageBody
 from terracrm.services import access, topics
 from terracrm.services.access import Viewer
-from terracrm.services.people import SPEAKERS, Person, people_of
+from terracrm.services.people import Person, others, people_of, speaker
 from terracrm.services.topics import TopicRow
 
 MESSAGES_SHOWN = 50
@@ -47,12 +47,12 @@ class Part:
     @property
     def speaker(self) -> Person | None:
         """The sender."""
-        return next((person for person in self.people if person.role in SPEAKERS), None)
+        return speaker(self.people)
 
     @property
     def others(self) -> list[Person]:
         """Those whom it was addressed to."""
-        return [person for person in self.people if person.role not in SPEAKERS]
+        return others(self.people)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from terracrm.errors import NotFound
 from terracrm.models import Activity, ActivityMailbox, Link, Mailbox, Meeting, MeetingCopy
 from terracrm.services import access
 from terracrm.services.access import Viewer
-from terracrm.services.people import Person, people_of
+from terracrm.services.people import Person, others, people_of, speaker
 
 NEAR_BEFORE, NEAR_AFTER = 2, 4
 
@@ -59,12 +59,12 @@ class MeetingPage:
     @property
     def organizer(self) -> Person | None:
         """Who called the meeting."""
-        return next((person for person in self.people if person.role == "organizer"), None)
+        return speaker(self.people)
 
     @property
     def attendees(self) -> list[Person]:
         """Everybody else."""
-        return [person for person in self.people if person.role != "organizer"]
+        return others(self.people)
 
 
 def page(session: Session, viewer: Viewer, activity_id: int) -> MeetingPage:

@@ -20,7 +20,7 @@ from terracrm.models import (
 )
 from terracrm.services import access
 from terracrm.services.access import Viewer
-from terracrm.services.people import Person, blind_copies, by_role, people_of
+from terracrm.services.people import Person, blind_copies, by_role, people_of, speaker
 
 THREAD_SHOWN = 100
 
@@ -68,7 +68,7 @@ class MessagePage:
     @property
     def speaker(self) -> Person | None:
         """The sender."""
-        return next((person for person in self.people if person.role == "from"), None)
+        return speaker(self.people)
 
 
 def page(session: Session, viewer: Viewer, message_id: int) -> MessagePage:
@@ -145,7 +145,7 @@ def _thread(session: Session, viewer: Viewer, message: Message) -> list[ThreadMe
             activity.occurred_at,
             activity.direction,
             activity.subject,
-            next((person for person in people.get(activity.id, []) if person.role == "from"), None),
+            speaker(people.get(activity.id, [])),
             unique_text or activity.snippet,
         )
         for activity, unique_text in reversed(rows)

@@ -116,9 +116,9 @@ def add_from_mail(session: Session, source: Source, address: str, name: str) -> 
 
 def nameless(session: Session, addresses: Iterable[str]) -> list[Contact]:
     """The contacts that mail made of these addresses and that are still called by them."""
-    mine = Contact.addresses.any(ContactAddress.address == Contact.display_name)
-    query = select(Contact).where(Contact.display_name.in_(list(addresses)), Contact.created_by_rule == FROM_MAIL, mine)
-    return list(session.scalars(query))
+    query = select(Contact).join(ContactAddress).where(ContactAddress.address.in_(list(addresses)))
+    called = query.where(ContactAddress.address == Contact.display_name, Contact.created_by_rule == FROM_MAIL)
+    return list(session.scalars(called))
 
 
 def name_from_mail(session: Session, source: Source, names: Mapping[str, str]) -> None:

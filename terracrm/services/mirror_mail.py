@@ -197,8 +197,10 @@ def _matches(session: Session, source: Source, records: list[MessageRecord]) -> 
         if matches[address].may_become_contact
     }
     names = {normalise(p.address): p.name for r in records for p in r.participants if p.role is Role.FROM and p.name}
-    lock_directory(session, for_writing=bool(strangers or nameless(session, names)))
-    name_from_mail(session, source, names)
+    to_name = bool(nameless(session, names))
+    lock_directory(session, for_writing=bool(strangers) or to_name)
+    if to_name:
+        name_from_mail(session, source, names)
     for address, name in sorted(strangers.items()):
         if match(session, source.policy, [address])[address].may_become_contact:
             add_from_mail(session, source, address, name)

@@ -36,6 +36,16 @@ class Person:
         return self.name or self.address
 
 
+def speaker(people: Iterable[Person]) -> Person | None:
+    """Who wrote the mail or called the meeting."""
+    return next((person for person in people if person.role in SPEAKERS), None)
+
+
+def others(people: Iterable[Person]) -> list[Person]:
+    """Those whom it was addressed to."""
+    return [person for person in people if person.role not in SPEAKERS]
+
+
 ROLE_ORDER = ("from", "organizer", "to", "required", "cc", "optional", "bcc", "resource")
 
 

@@ -19,7 +19,7 @@ from terracrm.errors import InvalidInput
 from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Meeting, Message
 from terracrm.services import access
 from terracrm.services.access import Viewer
-from terracrm.services.people import SPEAKERS, Person, people_of
+from terracrm.services.people import Person, others, people_of, speaker
 
 PAGE_SIZE = 30
 _CURSOR = re.compile(r"(-?\d{1,18})_(\d{1,18})", re.ASCII)
@@ -99,12 +99,12 @@ class Entry:
     @property
     def speaker(self) -> Person | None:
         """Who wrote the mail or called the meeting."""
-        return next((person for person in self.people if person.role in SPEAKERS), None)
+        return speaker(self.people)
 
     @property
     def others(self) -> list[Person]:
         """Those whom it was addressed to."""
-        return [person for person in self.people if person.role not in SPEAKERS]
+        return others(self.people)
 
 
 @dataclass(frozen=True, slots=True)
