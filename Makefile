@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 ASSETS := web/static/vendor/.copied
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format install assets translations docs lock wheel clean
+.PHONY: help demo test test-all check format install assets translations docs lock wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -20,6 +20,9 @@ demo: install ## See it work: an invented office, or MAIL=DIR for the mailboxes 
 
 test: install ## Run the tests, in parallel; ARGS=... goes to pytest
 	@$(BIN)/pytest -n auto -q $(ARGS)
+
+test-all: install ## The same, and on PostgreSQL all that has no SQL of its own
+	@TERRACRM_TEST_ALL=1 $(BIN)/pytest -n auto -q $(ARGS)
 
 check: install ## Check style, types, the direction of imports, and translations
 	@$(BIN)/ruff check --quiet

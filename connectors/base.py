@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from terracrm.domain.records import AttachmentInfo, Body, Change, ContactRecord, Folder, Page, StreamKind
+from terracrm.domain.records import AttachmentInfo, Body, Change, Folder, Page, StreamKind, Writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,17 @@ class Connector(Protocol):
         """Sign in and look round, changing nothing; raises AuthFailed, Temporary or Unsupported."""
 
     def folders(self) -> list[Folder]:
-        """Every folder of the mailbox that holds contacts, calendar items or mail."""
+        """Every folder of the mailbox that holds contacts, calendar items, mail or tasks.
+
+        A folder of posts is one of mail to the system, and listed as such: who knows better asks with kind POSTS.
+        """
 
     def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
         """The changes since `cursor`, one page at a time, resumable after each page.
 
         None reads the folder from the start. At most one page is fetched ahead of what was consumed. An item
-        that cannot be read arrives as a Change with `error`; the rest of its page is not lost.
+        that cannot be read arrives as a Change with `error`; the rest of its page is not lost. Of a task without a key
+        of ours nothing is read: its record is empty.
         Raises CursorExpired when the server no longer knows the cursor, ItemGone when the folder is gone.
         """
 
@@ -82,19 +86,21 @@ class Connector(Protocol):
         """
 
     # Writing. Nobody is ever mailed. Each call is one attempt: after Temporary it may have got through all the same,
-    # so a creation is looked up by its key before it is tried again. A record with what no contact of Outlook can
-    # keep is refused with ItemRejected before anything is sent. AuthFailed when the account may not write.
+    # so a creation is looked up by its key before it is tried again. A record with what no item of Outlook can keep
+    # is refused with ItemRejected before anything is sent. AuthFailed when the account may not write.
 
-    def ensure_folder(self, parent: str, name: str, kind: StreamKind) -> Folder:
-        """The folder of that name in a well-known folder ("msgfolderroot" for the top), made when there is none.
+    def ensure_folder(self, parent: str | Folder, name: str, kind: StreamKind) -> Folder:
+        """The folder of that name in another one, made when there is none; the answer is of the kind asked for.
 
-        Names are compared without regard to case. Raises ItemRejected when a folder of another kind has the name.
+        `parent` is a folder or the name of a well-known one ("msgfolderroot" for the top). Names are compared without
+        regard to case. Raises ItemRejected when a folder of another kind has the name, ItemGone without the parent.
         """
 
-    def create(self, folder: Folder, record: ContactRecord, key: str) -> Version:
-        """A new item in a folder. `key` is kept on it, whatever happens to the item later; `Change.key` tells it.
+    def create(self, folder: Folder, record: Writable, key: str) -> Version:
+        """A new item in a folder: a contact, a task or a post.
 
-        Raises ItemGone when the folder is gone.
+        `key` is kept on it, whatever happens to the item later; `Change.key` tells it. Raises ItemGone when the folder
+        is gone.
         """
 
     def find_by_key(self, folder: Folder, key: str) -> Version | None:
@@ -103,12 +109,14 @@ class Connector(Protocol):
     def read_body(self, remote_id: str) -> tuple[Body, Version]:
         """The notes as the mailbox keeps them, and the version that says so. Raises ItemGone."""
 
-    def update(self, remote_id: str, record: ContactRecord, fields: Collection[str], version: str) -> Version:
+    def update(self, remote_id: str, record: Writable, fields: Collection[str], version: str, key: str = "") -> Version:
         """Set these fields of an item to what the record says, leaving all others as they are, byte for byte.
 
-        `fields` are names of ContactRecord's fields. Of an entry of a list (a phone, an address) nothing is written
-        that already is as the record says; when nothing differs nothing is written and the version stays. "notes"
-        writes `record.body` where there is one, else `record.notes` as plain text, in place of any HTML.
+        `fields` are names of the record's fields; a `key` is kept on an item that a person made, as `create` does.
+        Of an entry of a list (a phone, an address) nothing is written that already is as the record says; when nothing
+        differs nothing is written and the version stays. "notes" writes `record.body` where there is one, else
+        `record.notes` as plain text, in place of any HTML. A task is never assigned to anybody; of "completed_on" only
+        whether it is done is written: the day is the server's to say, at least when that is today.
         Raises VersionConflict unless the item still is at `version`, ItemGone when it is not there.
         """
 

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from connectors import memory_contacts, outlook_limits
+from connectors import memory_contacts, memory_items, outlook_limits
 from connectors.base import Account, Capabilities, Version
+from connectors.memory_items import Box, Item
 from terracrm.domain.records import (
     AttachmentInfo,
     Body,
     Change,
-    ChangeKind,
     ContactRecord,
     Folder,
     MessageRecord,
     Page,
     Record,
     StreamKind,
+    Writable,
 )
 from terracrm.errors import (
     AuthFailed,
@@ -44,39 +45,8 @@ WELL_KNOWN = (
     Folder("", "Deleted Items", StreamKind.MAIL, "deleteditems"),
     Folder("", "Contacts", StreamKind.CONTACTS, "contacts"),
     Folder("", "Calendar", StreamKind.CALENDAR, "calendar"),
+    Folder("", "Tasks", StreamKind.TASKS, "tasks"),
 )
-
-
-@dataclass(slots=True)
-class _Item:
-    """One item with the moments (counted in writes) of its creation and of its last changes."""
-
-    remote_id: str
-    record: Record
-    created: int
-    changed: int
-    flagged: int
-    error: str = ""
-    is_deleted: bool = False
-    key: str = ""
-
-    @property
-    def last(self) -> int:
-        return max(self.changed, self.flagged)
-
-    def told(self, position: int) -> int:
-        """Where the news since a position come: an item is told before its read flag is."""
-        return self.changed if self.changed > position else self.flagged
-
-    @property
-    def version(self) -> str:
-        return f"v{self.last}"
-
-
-@dataclass(slots=True)
-class _Folder:
-    folder: Folder
-    items: dict[str, _Item] = field(default_factory=dict)
 
 
 class MemoryServer:
@@ -93,7 +63,7 @@ class MemoryServer:
         self.requests = 0
         self._passwords: dict[str, str] = {}
         self._services: set[str] = set()
-        self._folders: dict[str, dict[str, _Folder]] = {}
+        self._folders: dict[str, dict[str, Box]] = {}
         self._counter = itertools.count(1)
         self._epoch = 0
         self._failures: list[ConnectorError] = []
@@ -114,7 +84,7 @@ class MemoryServer:
     def add_folder(self, address: str, path: str, kind: StreamKind = StreamKind.MAIL, well_known: str = "") -> Folder:
         """A folder of a mailbox."""
         folder = Folder(f"folder{next(self._counter)}", path, kind, well_known)
-        self._folders[address.lower()][folder.remote_id] = _Folder(folder)
+        self._folders[address.lower()][folder.remote_id] = Box(folder)
         return folder
 
     def remove_folder(self, folder: Folder) -> None:
@@ -125,14 +95,15 @@ class MemoryServer:
     def put(self, folder: Folder, record: Record, key: str = "") -> str:
         """A new item; returns its id."""
         now = next(self._counter)
-        item = _Item(f"item{now}", record, created=now, changed=now, flagged=0, key=key)
+        item = Item(f"item{now}", record, created=now, changed=now, flagged=0, key=key)
         self._box(folder).items[item.remote_id] = item
         return item.remote_id
 
     def change(self, remote_id: str, record: Record) -> None:
         """Replace an item's content."""
         item = self._item(remote_id)
-        item.record, item.changed = record, next(self._counter)
+        item.record = record
+        item.touch(next(self._counter))
 
     def set_read(self, remote_id: str, is_read: bool) -> None:
         """Change the read flag of a message, and nothing else."""
@@ -145,6 +116,12 @@ class MemoryServer:
         """Delete an item for good."""
         item = self._item(remote_id)
         item.is_deleted, item.changed = True, next(self._counter)
+
+    def lose(self, remote_id: str) -> None:
+        """Let an item be gone without telling anybody, as when it came and went between two readings."""
+        for folders in self._folders.values():
+            for box in folders.values():
+                box.items.pop(remote_id, None)
 
     def move(self, remote_id: str, target: Folder) -> str:
         """Move an item to another folder, where it gets a new id, which is returned."""
@@ -177,7 +154,7 @@ class MemoryServer:
 
     def content(self, info: AttachmentInfo) -> bytes:
         """What hangs on a message under this id; raises ItemGone where nothing does."""
-        items = (item for folders in self._folders.values() for box in folders.values() for item in _present(box))
+        items = (item for folders in self._folders.values() for box in folders.values() for item in box.present())
         records = (item.record for item in items if isinstance(item.record, MessageRecord))
         if not any(info.remote_id == each.remote_id for record in records for each in record.attachments):
             raise ItemGone("The attachment is no longer there.")
@@ -204,13 +181,13 @@ class MemoryServer:
         item = self._item(remote_id)
         version = Version(item.remote_id, item.version)
         if self.second_change:
-            item.changed = next(self._counter)
+            item.touch(next(self._counter))
         if self._lost_answers:
             self._lost_answers -= 1
             raise Temporary("The connection broke off.")
         return version
 
-    def enter(self, account: Account) -> dict[str, _Folder]:
+    def enter(self, account: Account) -> dict[str, Box]:
         """The folders that this account may see now; raises what the server answers otherwise."""
         self.requests += 1
         if self._failures:
@@ -236,10 +213,10 @@ class MemoryServer:
             raise CursorExpired("The server no longer knows the position in this folder.")
         return int(position)
 
-    def _box(self, folder: Folder) -> _Folder:
+    def _box(self, folder: Folder) -> Box:
         return next(folders[folder.remote_id] for folders in self._folders.values() if folder.remote_id in folders)
 
-    def _item(self, remote_id: str) -> _Item:
+    def _item(self, remote_id: str) -> Item:
         boxes = (box for folders in self._folders.values() for box in folders.values())
         return next(box.items[remote_id] for box in boxes if remote_id in box.items)
 
@@ -259,7 +236,7 @@ class MemoryConnector:
     def folders(self) -> list[Folder]:
         """Every folder, sorted by path."""
         boxes = self._server.enter(self._account).values()
-        counted = [replace(box.folder, item_count=len(_present(box))) for box in boxes]
+        counted = [replace(box.folder, item_count=len(box.present())) for box in boxes]
         return sorted(counted, key=lambda folder: folder.path)
 
     def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
@@ -273,18 +250,18 @@ class MemoryConnector:
             reached = page[-1].told(position) if page else position
             is_last = all(item.last <= reached for item in told.values())
             cursor = self._server.cursor(folder, reached)
-            changes = (_change(item, position) for item in page)
+            changes = (memory_items.change(item, position, folder.kind) for item in page)
             yield Page(
                 changes=tuple(change for change in changes if change is not None),
                 cursor=cursor,
                 is_last=is_last,
-                expected=len(_present(box)) or None,
+                expected=len(box.present()) or None,
             )
 
     def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
         """These items as they are now."""
         items = self._open(folder).items
-        return [_as_it_is(remote_id, items.get(remote_id)) for remote_id in remote_ids]
+        return [memory_items.as_it_is(remote_id, items.get(remote_id), folder.kind) for remote_id in remote_ids]
 
     def attachment(self, info: AttachmentInfo, max_bytes: int) -> bytes:
         """The content of an attachment."""
@@ -295,32 +272,43 @@ class MemoryConnector:
         self._server.enter(self._account)
         return self._server.content(info)
 
-    def ensure_folder(self, parent: str, name: str, kind: StreamKind) -> Folder:
-        """A folder in a well-known one."""
+    def ensure_folder(self, parent: str | Folder, name: str, kind: StreamKind) -> Folder:
+        """A folder in a well-known one, or in any other."""
         outlook_limits.check_text("name of the folder", name)
         folders = self.folders()
-        above = next((each.path for each in folders if each.well_known == parent), None)
-        if above is None and parent != "msgfolderroot":
-            raise ItemGone(f"The mailbox has no folder {parent!r}.")
+        above = self._path(parent, folders)
         path = f"{above}/{name}" if above else name
         there = next((each for each in folders if each.path.casefold() == path.casefold()), None)
+        listed = StreamKind.MAIL if kind is StreamKind.POSTS else kind
         if there is None:
-            return self._server.add_folder(self._account.address, path, kind)
-        if there.kind is not kind:
+            there = self._server.add_folder(self._account.address, path, listed)
+        if there.kind is not listed:
             raise ItemRejected(f"There is a folder {path!r} that is not for {kind}: rename it or choose another name.")
-        return there
+        return replace(there, kind=kind)
 
-    def create(self, folder: Folder, record: ContactRecord, key: str) -> Version:
-        """A new contact."""
+    @staticmethod
+    def _path(parent: str | Folder, folders: list[Folder]) -> str:
+        if parent == "msgfolderroot":
+            return ""
+        if isinstance(parent, str):
+            above = next((each.path for each in folders if each.well_known == parent), None)
+        else:
+            above = next((each.path for each in folders if each.remote_id == parent.remote_id), None)
+        if above is None:
+            raise ItemGone("The folder that it is to lie in is no longer there.")
+        return above
+
+    def create(self, folder: Folder, record: Writable, key: str) -> Version:
+        """A new contact, task or post."""
         outlook_limits.check(record)
         outlook_limits.check_text("key", key)
         self._open(folder)
-        contact = memory_contacts.created(outlook_limits.trimmed(record))
-        return self._server.written(self._server.put(folder, contact, key))
+        item = memory_items.created(outlook_limits.trimmed(record))
+        return self._server.written(self._server.put(folder, item, key))
 
     def find_by_key(self, folder: Folder, key: str) -> Version | None:
         """What was created with this key."""
-        found = (item for item in _present(self._open(folder)) if item.key == key)
+        found = (item for item in self._open(folder).present() if item.key == key)
         oldest = min(found, key=lambda item: item.created, default=None)
         return None if oldest is None else Version(oldest.remote_id, oldest.version)
 
@@ -329,15 +317,17 @@ class MemoryConnector:
         item, record = self._contact(remote_id)
         return memory_contacts.body_of(record), Version(remote_id, item.version)
 
-    def update(self, remote_id: str, record: ContactRecord, fields: Collection[str], version: str) -> Version:
-        """Write these fields of a contact."""
+    def update(self, remote_id: str, record: Writable, fields: Collection[str], version: str, key: str = "") -> Version:
+        """Write these fields of an item."""
         outlook_limits.check(record, fields)
-        item, now = self._contact(remote_id)
+        outlook_limits.check_text("key", key)
+        item = self._present_item(remote_id)
+        wanted = memory_items.written(item.record, outlook_limits.trimmed(record), fields)
         if item.version != version:
             raise VersionConflict("The item has changed in the mailbox since it was read.")
-        wanted = memory_contacts.written(now, outlook_limits.trimmed(record), fields)
-        if wanted == now:
+        if wanted == item.record and key in ("", item.key):
             return Version(remote_id, version)
+        item.key = key or item.key
         self._server.change(remote_id, wanted)
         return self._server.written(remote_id)
 
@@ -353,7 +343,7 @@ class MemoryConnector:
     def close(self) -> None:
         """There is nothing to give back."""
 
-    def _present_item(self, remote_id: str) -> _Item:
+    def _present_item(self, remote_id: str) -> Item:
         boxes = self._server.enter(self._account).values()
         if not remote_id.removeprefix("item").isdigit():
             raise ItemRejected("The id of this item is malformed.")
@@ -362,38 +352,14 @@ class MemoryConnector:
             raise ItemGone("The item is no longer there.")
         return item
 
-    def _contact(self, remote_id: str) -> tuple[_Item, ContactRecord]:
+    def _contact(self, remote_id: str) -> tuple[Item, ContactRecord]:
         item = self._present_item(remote_id)
         if not isinstance(item.record, ContactRecord):
             raise ItemRejected("The item is now of another kind.")
         return item, item.record
 
-    def _open(self, folder: Folder) -> _Folder:
+    def _open(self, folder: Folder) -> Box:
         boxes = self._server.enter(self._account)
         if folder.remote_id not in boxes:
             raise ItemGone("The folder is no longer there.")
         return boxes[folder.remote_id]
-
-
-def _present(box: _Folder) -> list[_Item]:
-    return [item for item in box.items.values() if not item.is_deleted]
-
-
-def _change(item: _Item, position: int) -> Change | None:
-    """What is new about an item since a position; None where it came and went in between."""
-    if item.is_deleted:
-        return Change(ChangeKind.DELETED, item.remote_id) if item.created <= position else None
-    if item.changed > position:
-        kind = ChangeKind.CREATED if item.created > position else ChangeKind.UPDATED
-        return replace(_as_it_is(item.remote_id, item), kind=kind)
-    is_read = item.record.is_read if isinstance(item.record, MessageRecord) else None
-    return Change(ChangeKind.READ_FLAG, item.remote_id, is_read=is_read)
-
-
-def _as_it_is(remote_id: str, item: _Item | None) -> Change:
-    if item is None or item.is_deleted:
-        return Change(ChangeKind.DELETED, remote_id)
-    if item.error:
-        return Change(ChangeKind.UPDATED, remote_id, item.version, error=item.error)
-    record = replace(item.record, body=None) if isinstance(item.record, ContactRecord) else item.record
-    return Change(ChangeKind.UPDATED, remote_id, item.version, record, key=item.key)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from connectors.outlook_limits import reads_the_same
 from terracrm.domain.names import display_name
+from terracrm.domain.outlook_slots import reads_the_same
 from terracrm.domain.records import Body, ContactRecord
 from terracrm.domain.texts import html_to_text
 

@@ -11,7 +11,7 @@ import signal
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -21,9 +21,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import DBAPIError
 
 from sync.connecting import connect
-from sync.engine import Sessions, run_stream
+from sync.engine import run_stream
 from sync.outcomes import Stopped
+from sync.run import Sessions
 from sync.schedule import due_streams
+from sync.tidying import tidy
 from terracrm import logs
 from terracrm.config import Settings, load
 from terracrm.db import make_engine, session_factory
@@ -31,6 +33,9 @@ from terracrm.db import make_engine, session_factory
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 2
+TIDY_HOURS = 24
+# Not while everything starts, and even where the daemon is restarted each day.
+TIDY_FIRST_AFTER = timedelta(minutes=10)
 # exchangelib grows over long use, so a worker process is replaced after so many runs.
 RUNS_PER_WORKER = 200
 
@@ -41,13 +46,23 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
     if threading.current_thread() is threading.main_thread():
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda *_: stopped.set())
-    dispatcher = Dispatcher(settings, config, session_factory(make_engine(settings.database.url)))
+    sessions = session_factory(make_engine(settings.database.url))
+    dispatcher = Dispatcher(settings, config, sessions)
     scheduler = BackgroundScheduler(
-        executors={"default": ThreadPoolExecutor(1)},
+        executors={"default": ThreadPoolExecutor(1), "tidying": ThreadPoolExecutor(1)},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         timezone=UTC,
     )
     scheduler.add_job(dispatcher.tick, "interval", seconds=TICK_SECONDS, id="tick")
+    scheduler.add_job(
+        tidy_up,
+        "interval",
+        (settings, sessions, stopped),
+        hours=TIDY_HOURS,
+        next_run_time=datetime.now(UTC) + TIDY_FIRST_AFTER,
+        id="tidy",
+        executor="tidying",
+    )
     scheduler.start()
     log.info("the daemon is running", workers=settings.sync.workers)
     try:
@@ -56,6 +71,14 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
         log.info("the daemon is stopping")
         scheduler.shutdown(wait=True)
         dispatcher.close()
+
+
+def tidy_up(settings: Settings, sessions: Sessions, stopped: threading.Event) -> None:
+    """Remove what is kept no longer, until the daemon stops; what fails is left for the next day."""
+    try:
+        tidy(settings, sessions, stopped.is_set)
+    except DBAPIError as error:
+        log.error("the database could not be tidied; trying again tomorrow", reason=type(error).__name__)
 
 
 class Dispatcher:
@@ -73,7 +96,7 @@ class Dispatcher:
         self._running = {stream: future for stream, future in self._running.items() if not _is_over(stream, future)}
         try:
             with self._sessions() as session:
-                due = due_streams(session)
+                due = due_streams(session, self._settings)
         except DBAPIError as error:
             log.error("the database cannot be read; trying again", reason=type(error).__name__)
             return

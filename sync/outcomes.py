@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from terracrm.config import Settings
 from terracrm.errors import AuthFailed, Temporary, TerraCRMError, Unsupported
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun, utcnow
-from terracrm.services import skipped
+from terracrm.services import outbox, skipped
 
 
 class Stopped(Exception):
@@ -28,6 +28,7 @@ def settle(
 
     A temporary error backs off, wrong credentials stop the stream until a person has mended them (one try only, or
     the server locks the account), anything else backs off as degraded. Other streams are not touched.
+    After a run that went well it is degraded while items are in quarantine or writes are given up (W5).
     """
     now = utcnow()
     run.finished_at = now
@@ -41,7 +42,8 @@ def settle(
     if error is None:
         stream.failures = 0
         stream.last_success_at = now
-        stream.state = StreamState.DEGRADED if _has_quarantined(session, stream) else StreamState.OK
+        has_gaps = _has_quarantined(session, stream) or outbox.has_given_up(session, stream)
+        stream.state = StreamState.DEGRADED if has_gaps else StreamState.OK
         wait = timedelta(minutes=stream.interval_minutes or settings.sync.interval_minutes)
         stream.due_at = now if skipped.has_due(session, stream.id) else now + wait
         return

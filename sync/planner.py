@@ -12,6 +12,7 @@ from terracrm.domain.capture import (
     OTHER_CATEGORY,
     PRIVATE,
     TRACKED,
+    Captured,
     CaptureRules,
     Decision,
     Detail,
@@ -19,7 +20,16 @@ from terracrm.domain.capture import (
     decide,
     message_hash,
 )
-from terracrm.domain.records import Change, ChangeKind, MeetingRecord, MessageRecord, Record
+from terracrm.domain.records import (
+    Change,
+    ChangeKind,
+    ContactRecord,
+    MeetingRecord,
+    MessageRecord,
+    PostRecord,
+    TaskRecord,
+)
+from terracrm.services.outbox import CLIENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class Store(Action):
     """Take in an item that has no link yet."""
 
     version: str
-    record: Record
+    record: Captured
     decision: Decision
 
 
@@ -64,7 +74,7 @@ class Update(Action):
     """The linked item has changed, or is tracked again, or is now to be kept in full."""
 
     version: str
-    record: Record
+    record: Captured
     decision: Decision
 
 
@@ -113,7 +123,21 @@ class Skip(Action):
 class Withhold(Skip):
     """The item may not be stored, and may be one that was, moved here from elsewhere (S4)."""
 
-    record: Record
+    record: Captured
+
+
+@dataclass(frozen=True, slots=True)
+class TakeTask(Action):
+    """The item of a task of ours was changed, is there again, or is somewhere else (W3)."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class TakeCard(Action):
+    """The card of a client was changed, is there again or is somewhere else, or a person put an item there (W1)."""
+
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +147,16 @@ class Quarantine(Action):
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Whether the page is of the folder of the clients' cards, and which of its items' keys were given to cards."""
+
+    is_their_folder: bool = False
+    keys: frozenset[str] = frozenset()
+
+
 def plan(
-    changes: Iterable[Change], links: Mapping[str, LinkState], rules: CaptureRules, known: Known
+    changes: Iterable[Change], links: Mapping[str, LinkState], rules: CaptureRules, known: Known, cards: Cards
 ) -> Iterator[Action]:
     """The actions of a page, one for each change, in its order."""
     for change in changes:
@@ -136,12 +168,38 @@ def plan(
                 yield _plan_read_flag(change, link)
             case _ if change.error or change.record is None:
                 yield Quarantine(change.remote_id, change.error or "the server sent nothing for this item")
+            case _ if isinstance(change.record, TaskRecord):
+                yield _plan_task(change, link)
+            case _ if isinstance(change.record, ContactRecord) and _is_card(change, change.record, link, cards):
+                yield _plan_card(change, link)
+            case _ if isinstance(change.record, PostRecord):
+                yield Keep(change.remote_id)  # what we wrote ourselves is no news
             case _:
                 decision = decide(change.record, rules, known)
                 if link is None:
                     yield _plan_new(change, change.record, decision)
                 else:
                     yield _plan_linked(change, change.record, link, decision)
+
+
+def _plan_task(change: Change, link: LinkState | None) -> Action:
+    """A person's own tasks are nobody's business: only those that we made are looked at (W3)."""
+    is_known = link is not None and link.version == change.version and not link.is_gone
+    return TakeTask(change.remote_id, change) if change.key and not is_known else Keep(change.remote_id)
+
+
+def _is_card(change: Change, record: ContactRecord, link: LinkState | None, cards: Cards) -> bool:
+    """Whether an item is a card of a client, has the key of one, or is what a person put where the cards are."""
+    if link is not None and link.rule == CLIENTS:
+        return True
+    is_a_persons = link is not None or change.key not in cards.keys
+    return (cards.is_their_folder and not record.is_private) if is_a_persons else True
+
+
+def _plan_card(change: Change, link: LinkState | None) -> Action:
+    if link is None or link.version != change.version:
+        return TakeCard(change.remote_id, change)
+    return Return(change.remote_id) if link.is_gone else Keep(change.remote_id)
 
 
 def _plan_read_flag(change: Change, link: LinkState | None) -> Action:
@@ -151,14 +209,14 @@ def _plan_read_flag(change: Change, link: LinkState | None) -> Action:
     return SetRead(change.remote_id, bool(change.is_read)) if is_news else Keep(change.remote_id)
 
 
-def _plan_new(change: Change, record: Record, decision: Decision) -> Action:
+def _plan_new(change: Change, record: Captured, decision: Decision) -> Action:
     if decision.is_taken:
         return Store(change.remote_id, change.version, record, decision)
     told = (change.remote_id, decision.rule, _hash(record), decision.waits_for)
     return Withhold(*told, record) if record.is_private else Skip(*told)
 
 
-def _plan_linked(change: Change, record: Record, link: LinkState, decision: Decision) -> Action:
+def _plan_linked(change: Change, record: Captured, link: LinkState, decision: Decision) -> Action:
     if record.is_private:
         return Withdraw(change.remote_id, PRIVATE, _hash(record))
     as_it_was = Return(change.remote_id) if link.is_gone else Keep(change.remote_id)
@@ -179,5 +237,5 @@ def _lost_its_category(link: LinkState, decision: Decision) -> bool:
     return not decision.is_taken and (link.rule == TRACKED or decision.rule == OTHER_CATEGORY)
 
 
-def _hash(record: Record) -> str:
+def _hash(record: Captured) -> str:
     return message_hash(record.message_id) if isinstance(record, MessageRecord) else ""

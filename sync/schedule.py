@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from datetime import timedelta
+
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from sync import claims
+from terracrm.config import Settings
 from terracrm.models import Mailbox, Stream, StreamState, utcnow
+from terracrm.services import outbox
 
 # These wait for a person, whatever the clock says.
 STOPPED = (StreamState.CREDENTIALS, StreamState.PAUSED)
-ORDER = {"contacts": 0, "calendar": 1, "mail": 2}
+ORDER = {"contacts": 0, "calendar": 1, "mail": 2, "tasks": 3, "posts": 4}
+OFF = "off"
 
 
-def due_streams(session: Session) -> list[int]:
-    """The streams whose time has come, the longest waiting first; claimed ones are left to their living worker."""
-    due = session.scalars(
+def due_streams(session: Session, settings: Settings) -> list[int]:
+    """The streams whose time has come, the longest waiting first; claimed ones are left to their living worker.
+
+    That of a stream comes, too, when something is owed to Outlook for so long that no more changes are waited for;
+    but not while the stream backs off.
+    """
+    now = utcnow()
+    owed = outbox.due_mailboxes(session, now - timedelta(seconds=settings.outlook.write_delay_seconds))
+    is_owed = Stream.mailbox_id.in_({mailbox_id for mailbox_id, _ in owed}) & (Stream.failures == 0)
+    found = session.scalars(
         select(Stream)
         .join(Mailbox)
         .where(
             Mailbox.is_enabled,
             Stream.is_enabled,
+            Stream.direction != OFF,
             Stream.state.not_in(STOPPED),
-            Stream.due_at <= utcnow(),
+            or_(Stream.due_at <= now, is_owed),
         )
         .order_by(Stream.due_at, Stream.id)
         .execution_options(populate_existing=True)
     )
-    return [stream.id for stream in due if claims.is_free(stream)]
+    return [
+        stream.id
+        for stream in found
+        if (stream.due_at <= now or ((stream.mailbox_id, stream.kind) in owed and outbox.may_write(stream)))
+        and claims.is_free(stream)
+    ]
 
 
 def chosen_streams(session: Session, mailbox: str | None, kind: str | None) -> list[int]:
@@ -53,7 +71,10 @@ def waiting_streams(session: Session, mailbox: str | None, kind: str | None, cho
 
 def _enabled(session: Session, mailbox: str | None, kind: str | None) -> list[Stream]:
     query = (
-        select(Stream).join(Mailbox).where(Mailbox.is_enabled, Stream.is_enabled).order_by(Mailbox.address, Stream.id)
+        select(Stream)
+        .join(Mailbox)
+        .where(Mailbox.is_enabled, Stream.is_enabled, Stream.direction != OFF)
+        .order_by(Mailbox.address, Stream.id)
     )
     if mailbox is not None:
         query = query.where(Mailbox.address == mailbox)

@@ -20,6 +20,8 @@ from sync.planner import (
     SetRead,
     Skip,
     Store,
+    TakeCard,
+    TakeTask,
     Untrack,
     Update,
     Withdraw,
@@ -28,7 +30,17 @@ from sync.planner import (
 from terracrm.domain.capture import Detail
 from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord
 from terracrm.models import Link, Message, QuarantinedItem, SyncRunItem, utcnow
-from terracrm.services import links, mirror_calendar, mirror_contacts, mirror_mail, skipped
+from terracrm.services import (
+    client_cards,
+    links,
+    mirror_calendar,
+    mirror_contacts,
+    mirror_mail,
+    outbox,
+    search,
+    skipped,
+    task_items,
+)
 from terracrm.services.sources import Source
 
 QUARANTINE_BASE = timedelta(minutes=10)
@@ -45,6 +57,7 @@ class Counts:
     skipped: int = 0
     quarantined: int = 0
     unmatched: int = 0
+    written: int = 0
 
     def add(self, other: Counts) -> None:
         """Add another page's counts to these."""
@@ -106,16 +119,39 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
             case Quarantine(remote_id, error):
                 counts.quarantined += 1
                 _quarantine(session, source, remote_id, error)
-            case Return() | Keep() | Ignore():
+            case Return() | Keep() | Ignore() | TakeTask() | TakeCard():
                 pass
     back = [action.remote_id for action in actions if isinstance(action, Return)]
     links.bring_back(session, source, back)
     # Before the mail is stored: what comes to be known by it wakes what is skipped for not knowing.
     _note_skipped(session, source, actions)
+    for action in actions:
+        if isinstance(action, TakeTask):
+            _take_task(session, source, action, counts)
+        elif isinstance(action, TakeCard):
+            _take_card(session, source, action, counts)
+    search.wipe_clients(session)
     if mail:
         counts.unmatched += mirror_mail.store(session, source, mail)
     _release(session, source, actions)
     return counts
+
+
+def _take_task(session: Session, source: Source, action: TakeTask, counts: Counts) -> None:
+    outcome = task_items.take(session, source, action.change)
+    counts.updated += outcome == "updated"
+    counts.skipped += outcome in ("skipped", "left_alone")
+    if outcome == "left_alone":
+        note(session, source, action.remote_id, "skipped", task_items.PRIVATE)
+
+
+def _take_card(session: Session, source: Source, action: TakeCard, counts: Counts) -> None:
+    outcome = client_cards.take(session, source, action.change)
+    counts.created += outcome == "created"
+    counts.updated += outcome == "updated"
+    if outcome in client_cards.LEFT_OUT:
+        counts.skipped += 1
+        note(session, source, action.remote_id, "skipped", outcome)
 
 
 def _note_skipped(session: Session, source: Source, actions: Sequence[Action]) -> None:
@@ -172,6 +208,8 @@ def _mark_gone(session: Session, source: Source, remote_id: str) -> bool:
     if link is None or link.folder_id != source.folder_id:
         return False
     links.mark_gone(session, link)
+    if link.entity == outbox.TASK:
+        task_items.gone(session, link)
     note(session, source, remote_id, "deleted", "left_folder")
     return True
 

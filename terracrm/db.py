@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from terracrm.domain.names import folded
 from terracrm.errors import TerraCRMError
 from terracrm.models import Base
 from terracrm.models.search import INDEXES
@@ -27,8 +28,13 @@ class DatabaseUnusable(TerraCRMError):
     """The database cannot be opened, or is not what this version expects."""
 
 
+class MadeByNewer(DatabaseUnusable):
+    """The database has migrations that this version does not know."""
+
+
 def make_engine(url: str) -> Engine:
-    """An engine for `url`; SQLite in WAL mode with foreign keys on and a busy timeout.
+    """An engine for `url`; SQLite in WAL mode with foreign keys on and a busy timeout. Its errors, which are logged,
+    say what was asked and not with what words.
 
     Raises DatabaseUnusable when the URL or its driver is wrong. Nothing is opened yet.
     """
@@ -40,7 +46,7 @@ def make_engine(url: str) -> Engine:
             raise DatabaseUnusable(
                 f"database.url: {parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL"
             )
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError):
         raise DatabaseUnusable("database.url is not a database URL; an example: sqlite:///terracrm.db") from None
     except ModuleNotFoundError:
@@ -54,7 +60,7 @@ def _sqlite_engine(url: str, database: str | None) -> Engine:
         except OSError as error:
             reason = f"its folder {Path(database).parent} cannot be made: {error.strerror}"
             raise DatabaseUnusable(f"the database cannot be opened: {reason}") from None
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000})
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
@@ -65,6 +71,8 @@ def _sqlite_engine(url: str, database: str | None) -> Engine:
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA secure_delete=ON")  # what is withdrawn leaves nothing behind in the file (S4)
         cursor.close()
+        # SQLite's own lower() knows Latin letters only (services.segments).
+        connection.create_function("folded", 1, lambda text: folded(text or ""), deterministic=True)
 
     return engine
 
@@ -113,7 +121,7 @@ def pending(engine: Engine) -> list[str]:
         current = MigrationContext.configure(connection).get_current_revision()
     known = {revision.revision for revision in script.walk_revisions()}
     if current is not None and current not in known:
-        raise DatabaseUnusable("the database was made by a newer TerraCRM: install that version or restore a backup")
+        raise MadeByNewer("the database was made by a newer TerraCRM: install that version or restore a backup")
     revisions = list(script.iterate_revisions("head", current)) if current else list(script.walk_revisions())
     return [revision.revision for revision in reversed(revisions)]
 

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
-from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm import db
 from terracrm.models import Base
+from tests.recorded import Recorded
 
 POSTGRES = os.environ.get("TERRACRM_TEST_DATABASE_URL", "")
+# `make test-all`: also on PostgreSQL what has no SQL of its own (modules that say SQLITE_FIRST).
+ALL = bool(os.environ.get("TERRACRM_TEST_ALL"))
 # Machines are busy: how long an example takes says nothing. What is found once is found again.
 settings.register_profile("terracrm", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("terracrm")
@@ -73,19 +76,34 @@ def migrated_postgres() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, sqlite_path: Path) -> str:
     """The URL of a migrated empty database; each test that asks for it runs on both kinds."""
     if request.param == "postgresql":
+        if getattr(request.module, "SQLITE_FIRST", False) and not ALL:
+            pytest.skip("on PostgreSQL with `make test-all`")
         return str(request.getfixturevalue("migrated_postgres"))
-    path = tmp_path / "terracrm.db"
-    shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
-    return f"sqlite:///{path}"
+    for name in ("", "-wal", "-shm"):
+        sqlite_path.with_name(sqlite_path.name + name).unlink(missing_ok=True)
+    shutil.copy(request.getfixturevalue("migrated_sqlite"), sqlite_path)
+    return f"sqlite:///{sqlite_path}"
+
+
+@pytest.fixture(scope="session")
+def sqlite_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the SQLite file of each test is, always in the same place: so its engine is always the same."""
+    return tmp_path_factory.mktemp("sqlite") / "terracrm.db"
+
+
+@pytest.fixture(scope="session")
+def engines() -> dict[str, Engine]:
+    """The engines by their URLs: SQLAlchemy compiles each statement once for each engine."""
+    return {}
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, engines: dict[str, Engine]) -> Iterator[Engine]:
     """An engine on that database; PostgreSQL's tables are emptied afterwards."""
-    made = db.make_engine(database_url)
+    made = engines.get(database_url) or engines.setdefault(database_url, db.make_engine(database_url))
     yield made
     if made.dialect.name == "postgresql":
         with made.begin() as connection:
@@ -123,3 +141,17 @@ def session(sessions: sessionmaker[Session]) -> Iterator[Session]:
     """One open session; what it does is rolled back unless the test commits."""
     with sessions() as opened:
         yield opened
+
+
+@pytest.fixture
+def recorded() -> Iterator[None]:
+    """Each commit of a test is held against the log of changes of contact data (P2)."""
+    log = Recorded()
+
+    def check(session: Session) -> None:
+        if not session.in_nested_transaction():
+            log.check(session)
+
+    event.listen(Session, "before_commit", check)
+    yield
+    event.remove(Session, "before_commit", check)

@@ -15,7 +15,9 @@ from terracrm.config import Settings
 from web import (
     assets,
     attachments,
+    client_forms,
     companies,
+    conflicts,
     contacts,
     conversations,
     database,
@@ -29,13 +31,17 @@ from web import (
     meetings,
     merges,
     messages,
+    metrics,
+    outbox,
     queries,
     recurrences,
+    said,
     search,
     security,
     sign_in,
     signed_in,
     suggestions,
+    tasks,
     topics,
     tray,
     words,
@@ -46,20 +52,25 @@ BLUEPRINTS = (
     home.pages,
     companies.pages,
     contacts.pages,
+    client_forms.pages,
     suggestions.pages,
     messages.pages,
     conversations.pages,
     topics.pages,
     attachments.pages,
     meetings.pages,
+    tasks.pages,
     merges.pages,
     tray.pages,
     search.pages,
     mailboxes.pages,
     mailbox_rules.pages,
+    outbox.pages,
+    conflicts.pages,
     sign_in.pages,
     languages.pages,
     health.pages,
+    metrics.pages,
 )
 
 
@@ -89,7 +100,7 @@ def create_app(settings: Settings) -> Flask:
     signed_in.init(app)
     languages.init(app, settings)
     security.init(app, is_https)
-    for part in (assets, errors, formats, queries, recurrences, words):
+    for part in (assets, errors, formats, queries, recurrences, said, words):
         part.init(app)
     for pages in BLUEPRINTS:
         app.register_blueprint(pages)

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from terracrm.errors import NotFound
 from terracrm.services import companies, timeline, why
-from web import merges, queries
+from web import client_forms, merges, queries, tasks
 from web.database import session
 from web.signed_in import viewer
 
@@ -21,7 +21,8 @@ def index() -> str:
     sort = queries.choice("sort", SORTS)
     name = queries.text("name")
     listing = companies.listing(session(), viewer(), name, "name" if sort == "name" else "recent", queries.page())
-    return render_template("companies/index.html", listing=listing, name=name, sort=sort)
+    may_add = viewer().decides
+    return render_template("companies/index.html", listing=listing, name=name, sort=sort, may_add=may_add)
 
 
 @pages.get("/<int(max=2147483647):company_id>")
@@ -44,5 +45,7 @@ def show(company_id: int) -> str | Response:
         after=after,
         is_filtered=filtered,
         why=why.client(session(), viewer(), "company", company_id),
+        **client_forms.shown(profile.company),
         **shown,
+        **tasks.of_client("company", company_id),
     )

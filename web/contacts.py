@@ -6,8 +6,8 @@ from flask import Blueprint, render_template
 from werkzeug.wrappers import Response
 
 from terracrm.errors import NotFound
-from terracrm.services import contacts, suggestions, timeline, why
-from web import merges, queries
+from terracrm.services import client_outlooks, conflicts, contacts, suggestions, timeline, why
+from web import client_forms, merges, queries, tasks
 from web.database import session
 from web.signed_in import viewer
 
@@ -21,7 +21,8 @@ def index() -> str:
     sort = queries.choice("sort", SORTS)
     name = queries.text("name")
     listing = contacts.listing(session(), viewer(), name, "name" if sort == "name" else "recent", queries.page())
-    return render_template("contacts/index.html", listing=listing, name=name, sort=sort)
+    may_add = viewer().decides
+    return render_template("contacts/index.html", listing=listing, name=name, sort=sort, may_add=may_add)
 
 
 @pages.get("/<int(max=2147483647):contact_id>")
@@ -45,6 +46,10 @@ def show(contact_id: int) -> str | Response:
         after=after,
         is_filtered=filtered,
         suggestions=found,
+        conflicts=conflicts.of_contact(session(), viewer(), contact_id),
+        outlooks=client_outlooks.of_contact(session(), viewer(), contact_id),
+        **client_forms.shown(profile.contact),
         why=why.client(session(), viewer(), "contact", contact_id),
         **shown,
+        **tasks.of_client("contact", contact_id),
     )

@@ -1,12 +1,13 @@
-"""Whether the portal can serve: for load balancers and monitoring."""
+"""Whether the portal lives, and whether it can serve: for load balancers and monitoring, without a sign-in (G4)."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response
-from sqlalchemy import text
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from web.database import give_up, session
+from terracrm import db
+from web.database import session
 from web.signed_in import public
 
 pages = Blueprint("health", __name__)
@@ -14,11 +15,31 @@ pages = Blueprint("health", __name__)
 
 @pages.get("/healthz")
 @public
-def show() -> Response:
-    """200 when the database answers, else 503."""
+def alive() -> Response:
+    """200 as long as this process answers, whatever the database does: restarting the portal would not mend that."""
+    return _plain("ok")
+
+
+@pages.get("/readyz")
+@public
+def ready() -> Response:
+    """200 when the database answers and is of this version; else 503 and what is missing, and nothing else."""
+    if missing := _missing():
+        return _plain(missing, 503)
+    return _plain("ok")
+
+
+def _missing() -> str:
+    engine = session().get_bind()
+    assert isinstance(engine, Engine)
     try:
-        session().execute(text("SELECT 1 FROM roles"))
-    except SQLAlchemyError:
-        give_up()
-        return Response("database unavailable\n", status=503, mimetype="text/plain")
-    return Response("ok\n", mimetype="text/plain")
+        waiting = db.pending(engine)
+    except db.MadeByNewer:
+        return "the database was made by a newer version"
+    except (db.DatabaseUnusable, SQLAlchemyError):
+        return "the database cannot be reached"
+    return "the database lacks migrations of this version: run terracrm db upgrade" if waiting else ""
+
+
+def _plain(text: str, status: int = 200) -> Response:
+    return Response(f"{text}\n", status=status, mimetype="text/plain")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import nh3
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from terracrm.domain.attachments import reference
+from terracrm.domain.texts import bare_words
 
 TAGS = nh3.ALLOWED_TAGS | {"font", "center", "u", "s", "big", "tt", "address", "section", "article", "header", "footer"}
 CELL = {"align", "valign", "bgcolor", "width", "height"}
@@ -43,6 +45,14 @@ STYLES = {
 SCHEMES = {"http", "https", "mailto", "tel", "data", "cid"}
 INLINE_IMAGES = ("data:image/png;", "data:image/jpeg;", "data:image/jpg;", "data:image/gif;", "data:image/webp;")
 REMOTE = ("http:", "https:", "//")
+# Deeper than anybody writes; making a page safe takes the square of its depth.
+DEEPEST = 3000
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)", re.IGNORECASE)
+# Elements that never hold another of their kind: they are void, or end where the next one begins.
+_FLAT = {
+    "area", "base", "br", "col", "colgroup", "dd", "dt", "embed", "hr", "img", "input", "li", "link", "meta", "option",
+    "p", "param", "source", "tbody", "td", "tfoot", "th", "thead", "tr", "track", "wbr",
+}  # fmt: skip
 BLOCKED = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="  # one clear pixel
 
 
@@ -58,8 +68,10 @@ def clean(html: str, remote_images: bool = False, inline: Mapping[str, str] | No
     """The mail without anything that runs, sends or phones home; remote images stay only when wanted.
 
     `inline` has the addresses of the images that came with the mail, by what it calls them (`reference`). One that
-    it lacks keeps its place and its description.
+    it lacks keeps its place and its description. Of a page nested deeper than `DEEPEST` only the words are shown.
     """
+    if _is_too_deep(html):
+        return CleanMail(escape(bare_words(html)), 0)
     remote = 0
     attached = inline or {}
 
@@ -91,3 +103,16 @@ def clean(html: str, remote_images: bool = False, inline: Mapping[str, str] | No
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
     return CleanMail(Markup(safe), remote)  # noqa: S704  (nh3 made it safe)
+
+
+def _is_too_deep(html: str) -> bool:
+    """Whether more elements are open at once than `DEEPEST`, counted in one pass without regard to what closes what."""
+    if html.count("<") <= DEEPEST:
+        return False
+    depth = 0
+    for tag in _TAG.finditer(html):
+        if tag[2].lower() not in _FLAT:
+            depth = max(depth - 1, 0) if tag[1] else depth + 1
+            if depth > DEEPEST:
+                return True
+    return False

@@ -14,6 +14,7 @@ from terracrm.services.rule_effects import Preview
 from web import queries
 from web.configured import settings
 from web.database import session
+from web.mailboxes import outlook_of
 from web.signed_in import viewer
 
 pages = Blueprint("mailbox_rules", __name__, url_prefix="/mailboxes/<int(max=2147483647):mailbox_id>/rules")
@@ -68,6 +69,7 @@ def _page(
         problem=REFUSED if is_refused else "",
         is_done=is_done,
         missing=capture_rules.missing_folders(mailbox, rules) if effect else [],
+        outlook=outlook_of(mailbox),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from terracrm.models import utcnow
-from terracrm.services import capture_rules, mailbox_health
+from terracrm.models import Mailbox, utcnow
+from terracrm.services import capture_rules, mailbox_health, outlook_rules
 from web.configured import settings
 from web.database import session
 from web.signed_in import viewer
@@ -27,4 +27,17 @@ def show(mailbox_id: int) -> str:
     page = mailbox_health.page(session(), viewer(), mailbox_id, utcnow())
     own = capture_rules.of(page.health.mailbox)
     rules = capture_rules.in_force(settings(), own)
-    return render_template("mailboxes/show.html", page=page, rules=rules, streams=own.streams)
+    return render_template(
+        "mailboxes/show.html", page=page, rules=rules, streams=own.streams, outlook=outlook_of(page.health.mailbox)
+    )
+
+
+def outlook_of(mailbox: Mailbox) -> dict[str, object]:
+    """What is written into a mailbox, for the macro `outlook_rules`."""
+    own = outlook_rules.of(mailbox)
+    return {
+        "address": mailbox.address,
+        "rules": own,
+        "in_force": outlook_rules.in_force(session(), settings(), mailbox, own),
+        "cards": outlook_rules.cards(session(), mailbox),
+    }

@@ -6,12 +6,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NoReturn
 
 from flask import Flask, abort, request, url_for
-from flask_babel import LazyString, get_timezone, lazy_gettext
+from flask_babel import LazyString, lazy_gettext
 
 from terracrm.errors import InvalidInput
 from terracrm.models import ActivityKind
 from terracrm.services.listing import LAST_PAGE
 from terracrm.services.timeline import Cursor, Filters
+from web.configured import time_zone
 
 MAX_TEXT = 200
 LARGEST_ID = 2**31 - 1
@@ -108,7 +109,7 @@ def refuse(why: LazyString) -> NoReturn:
 
 def _start_of(day: date) -> datetime | None:
     try:
-        return datetime.combine(day, time.min, get_timezone()).astimezone(UTC)
+        return datetime.combine(day, time.min, time_zone()).astimezone(UTC)
     except OverflowError:
         return None
 

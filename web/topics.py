@@ -46,7 +46,9 @@ def remove(topic_id: int) -> Response:
 
 
 def _page(activity: Activity) -> str:
-    """Where one sees what it is about: the conversation, or the meeting."""
+    """Where one sees what it is about: the conversation, the meeting, or the task."""
     if activity.kind == ActivityKind.MAIL:
         return url_for("conversations.show", message_id=activity.id)
+    if activity.kind == ActivityKind.TASK:
+        return url_for("tasks.show", task_id=activity.id)
     return url_for("meetings.show", activity_id=activity.id)

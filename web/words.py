@@ -13,11 +13,14 @@ KINDS: Words = {
     "mail": lazy_gettext("Mail"),
     "meeting": lazy_gettext("Meeting"),
     "note": lazy_gettext("Note"),
+    "task": lazy_gettext("Task"),
 }
 STREAMS: Words = {
     "contacts": lazy_gettext("Contacts"),
     "calendar": lazy_gettext("Calendar"),
     "mail": lazy_gettext("Mail"),
+    "tasks": lazy_gettext("Tasks"),
+    "posts": lazy_gettext("Posts"),
 }
 STATES: Words = {
     StreamState.NEW: lazy_pgettext("stream", "not yet run"),
@@ -88,6 +91,7 @@ SAME_ITEM: Words = {
     "item": lazy_pgettext("the same", "only this item, since it has no number in calendars"),
     "address": lazy_pgettext("the same", "the same person by an address"),
     "content": lazy_pgettext("the same", "the same entry by its content"),
+    "written": lazy_pgettext("the same", "written there by TerraCRM"),
 }
 RULES: Words = {
     "mail": lazy_gettext("mail with clients is mirrored"),
@@ -102,6 +106,10 @@ RULES: Words = {
     "contact_company": lazy_gettext("the entry of a contact names it"),
     "mail_domain": lazy_gettext("we wrote to somebody of its domain"),
     "tray": lazy_gettext("somebody took it out of the tray"),
+    "by_hand": lazy_gettext("somebody added it by hand"),
+    "task": lazy_gettext("somebody set this task"),
+    "tasks": lazy_gettext("who is to do the task has it in Outlook"),
+    "clients": lazy_gettext("it is a client that is kept in this Outlook"),
 }
 LEFT_OUT: Words = {
     "private": lazy_pgettext("left out", "it is private"),
@@ -113,6 +121,7 @@ LEFT_OUT: Words = {
     "capture_off": lazy_pgettext("left out", "no mail of this mailbox is mirrored"),
     "other_category": lazy_pgettext("left out", "it does not carry the category that this stream asks for"),
     "folder_left_out": lazy_pgettext("left out", "its folder is not mirrored"),
+    "copy": lazy_pgettext("left out", "it is a copy of an item that is linked already"),
     "untracked": lazy_pgettext("left out", "its category was removed, or a rule asked for another one"),
 }
 CAPTURE: Words = {
@@ -143,6 +152,11 @@ SHARING: Words = {
     str(int(Sharing.TEAM)): lazy_gettext("for the team"),
     str(int(Sharing.EVERYONE)): lazy_gettext("for everyone who sees the client"),
 }
+IMPORTANCE: Words = {
+    "low": lazy_pgettext("importance", "low"),
+    "normal": lazy_pgettext("importance", "normal"),
+    "high": lazy_pgettext("importance", "high"),
+}
 LABELS: Words = {
     "business": lazy_pgettext("label", "work"),
     "business_2": lazy_pgettext("label", "work 2"),
@@ -156,9 +170,21 @@ LABELS: Words = {
     "car": lazy_pgettext("label", "car"),
     "pager": lazy_pgettext("label", "pager"),
     "primary": lazy_pgettext("label", "primary"),
+    "callback": lazy_pgettext("label", "callback"),
+    "radio": lazy_pgettext("label", "radio"),
+    "isdn": lazy_pgettext("label", "ISDN"),
+    "telex": lazy_pgettext("label", "telex"),
+    "tty_tdd": lazy_pgettext("label", "text phone"),
+    "other_fax": lazy_pgettext("label", "other fax"),
     "other": lazy_pgettext("label", "other"),
 }
 FIELDS: Words = {
+    "subject": lazy_pgettext("task", "Subject"),
+    "text": lazy_pgettext("task", "Text"),
+    "due_on": lazy_pgettext("task", "Due"),
+    "remind_at": lazy_pgettext("task", "Reminder"),
+    "importance": lazy_pgettext("task", "Importance"),
+    "done_on": lazy_pgettext("task", "Done"),
     "name": lazy_pgettext("company", "Name"),
     "display_name": lazy_gettext("Full name"),
     "given_name": lazy_gettext("First name"),
@@ -178,7 +204,39 @@ FIELDS: Words = {
     "city": lazy_gettext("City"),
     "postal_addresses": lazy_gettext("Postal addresses"),
     "owner": lazy_gettext("Owner"),
+    "team": lazy_gettext("Team"),
+    "stage": lazy_pgettext("client", "Stage"),
+    "archived": lazy_pgettext("client", "Archived"),
+    "merged": lazy_pgettext("client", "Merged"),
+    "created": lazy_pgettext("client", "New"),
     "domains": lazy_gettext("Mail domains"),
+    "street": lazy_gettext("Street"),
+    "region": lazy_pgettext("postal address", "Region"),
+    "postal_code": lazy_gettext("Postal code"),
+    "country": lazy_gettext("Country"),
+}
+SOURCES: Words = {
+    "mailbox": lazy_pgettext("source", "from Outlook"),
+    "mail": lazy_pgettext("source", "from the mail"),
+    "portal": lazy_pgettext("source", "in the portal"),
+    "command line": lazy_pgettext("source", "by command"),
+    "merge": lazy_pgettext("source", "by merging"),
+    "suggestion": lazy_pgettext("source", "from a signature"),
+    "conflict": lazy_pgettext("source", "by deciding a conflict"),
+}
+PROBLEMS: Words = {
+    "nameless": lazy_gettext("Say a name, a company, an address or a number at least."),
+    "name": lazy_gettext("Say what the company is called."),
+    "address": lazy_gettext("This is no e-mail address."),
+    "phone": lazy_gettext("This is no phone number."),
+    "date": lazy_gettext("This is not a day that can be kept."),
+    "too_long": lazy_gettext("This is longer than what can be kept."),
+    "too_many": lazy_gettext("These are more than can be kept."),
+    "control": lazy_gettext("This has characters that cannot be shown."),
+    "label": lazy_gettext("Choose the kind from the list."),
+    "domain": lazy_gettext("This is no mail domain that tells a company."),
+    "taken": lazy_gettext("This domain belongs to another company."),
+    "there": lazy_gettext("There is a company of this name already. Open it, or merge the two later."),
 }
 REASONS: Words = {
     "same_address": lazy_pgettext("candidate", "has this address"),
@@ -223,7 +281,89 @@ LIKENESS: Words = {
     "website": lazy_pgettext("both", "same website"),
     "domain": lazy_pgettext("both", "people write from the other's domain"),
 }
+OWED_WHAT: Words = {
+    "contact": lazy_gettext("a client"),
+    "task": lazy_gettext("a task"),
+    "post": lazy_gettext("an entry of the history as a post"),
+}
+OWED: Words = {
+    "in_scope": lazy_pgettext("owed", "the client belongs into this Outlook"),
+    "left_scope": lazy_pgettext("owed", "the client no longer belongs into this Outlook"),
+    "portal": lazy_pgettext("owed", "changed in the portal"),
+    "command line": lazy_pgettext("owed", "changed by a command"),
+    "mailbox": lazy_pgettext("owed", "changed in somebody's Outlook"),
+    "outlook": lazy_pgettext("owed", "changed in somebody's Outlook"),
+    "mail": lazy_pgettext("owed", "a mail told something new"),
+    "suggestion": lazy_pgettext("owed", "a suggestion was accepted"),
+    "conflict": lazy_pgettext("owed", "the other value of a conflict was taken"),
+    "merge": lazy_pgettext("owed", "clients were merged"),
+    "merged": lazy_pgettext("owed", "Outlook and the CRM have to be brought together"),
+    "settled": lazy_pgettext("owed", "it is missing in Outlook"),
+    "lacking": lazy_pgettext("owed", "it is missing in Outlook"),
+    "history": lazy_pgettext("owed", "the history has changed"),
+    "access": lazy_pgettext("owed", "who may read it has changed"),
+    "time": lazy_pgettext("owed", "time has passed"),
+    "withdrawn": lazy_pgettext("owed", "something became private"),
+    "rules": lazy_pgettext("owed", "the rules of the mailbox were changed"),
+    "put_back": lazy_pgettext("owed", "somebody put it back into Outlook"),
+    "history_again": lazy_pgettext("owed", "somebody put the history back into the notes"),
+    "retried": lazy_pgettext("owed", "somebody had it tried again"),
+    "task_added": lazy_pgettext("owed", "the task is new"),
+    "task_change": lazy_pgettext("owed", "the task was changed"),
+    "task_assign": lazy_pgettext("owed", "somebody else is to do the task"),
+    "task_done": lazy_pgettext("owed", "the task is done"),
+    "task_reopen": lazy_pgettext("owed", "the task was opened again"),
+    "task_cancel": lazy_pgettext("owed", "the task was cancelled"),
+}
+SIDES: Words = {
+    "crm": lazy_pgettext("side", "Here"),
+    "outlook": lazy_pgettext("side", "In Outlook"),
+}
+CONFLICT_RULES: Words = {
+    "crm": lazy_gettext("the CRM wins"),
+    "outlook": lazy_gettext("Outlook wins"),
+    "latest": lazy_gettext("the later change wins"),
+    "direction": lazy_gettext("the field does not come in from Outlook"),
+}
+ON_DELETE: Words = {
+    "unlink": lazy_gettext("the client leaves the folder and nothing else"),
+    "archive": lazy_gettext("the client is archived for everybody"),
+}
+SCOPES: Words = {
+    "mine": lazy_pgettext("scope", "those of its owner"),
+    "team": lazy_pgettext("scope", "those of the owner's team"),
+    "region": lazy_pgettext("scope", "those of all teams of the region"),
+}
+CLIENTS: Words = {
+    "on": lazy_pgettext("clients", "kept there, both ways"),
+    "off": lazy_pgettext("clients", "nothing is written"),
+    "remove": lazy_pgettext("clients", "taken out"),
+}
+DIRECTIONS: Words = {
+    "both": lazy_pgettext("direction", "both ways"),
+    "in": lazy_pgettext("direction", "only from Outlook"),
+    "out": lazy_pgettext("direction", "only into Outlook"),
+    "off": lazy_pgettext("direction", "left alone"),
+}
+OUTLOOK_RULES: Words = {
+    "scope": lazy_gettext("Which clients"),
+    "folder": lazy_gettext("Their folder"),
+    "conflict": lazy_gettext("When both changed a field"),
+    "on_delete": lazy_gettext("When a client is deleted there"),
+    "history": lazy_gettext("Entries of the history in the notes"),
+}
 GROUPS = {
+    "owed": OWED,
+    "owed_what": OWED_WHAT,
+    "side": SIDES,
+    "conflict_rule": CONFLICT_RULES,
+    "on_delete": ON_DELETE,
+    "scope": SCOPES,
+    "clients": CLIENTS,
+    "direction": DIRECTIONS,
+    "outlook_rule": OUTLOOK_RULES,
+    "source": SOURCES,
+    "problem": PROBLEMS,
     "left_out": LEFT_OUT,
     "capture": CAPTURE,
     "detail": DETAIL,
@@ -247,6 +387,7 @@ GROUPS = {
     "sharing": SHARING,
     "warning": WARNINGS,
     "likeness": LIKENESS,
+    "importance": IMPORTANCE,
     "label": LABELS,
     "field": FIELDS,
 }

@@ -11,11 +11,11 @@ from exchangelib.errors import ErrorItemNotFound
 from exchangelib.version import EXCHANGE_2013
 from lxml.etree import _Element as Element
 
-from connectors.exchange_ews import contacts, errors, meetings, messages, named, series
+from connectors.exchange_ews import contacts, errors, meetings, messages, named, posts, series, tasks
 from connectors.exchange_ews.connect import server_version
 from connectors.exchange_ews.elements import Item
 from connectors.exchange_ews.services import GetItems, Shape, SyncItems, field
-from terracrm.domain.records import Change, ChangeKind, Folder, Page, Record, StreamKind
+from terracrm.domain.records import Change, ChangeKind, Folder, Page, Record, StreamKind, TaskRecord
 
 _log = structlog.get_logger(__name__)
 
@@ -33,8 +33,12 @@ READERS = {
     StreamKind.MAIL: Reader(messages.TYPES, messages.SHAPE, messages.message),
     StreamKind.CONTACTS: Reader(contacts.TYPES, contacts.SHAPE, contacts.contact),
     StreamKind.CALENDAR: Reader(meetings.TYPES, meetings.SHAPE, meetings.meeting),
+    StreamKind.TASKS: Reader(tasks.TYPES, tasks.SHAPE, tasks.task),
+    StreamKind.POSTS: Reader(posts.TYPES, posts.SHAPE, posts.post),
 }
+_STRANGE_TASK = Reader(tasks.TYPES, tasks.KEY_SHAPE, lambda _: TaskRecord())
 _NEWS = (field("item:UniqueBody"), field("calendar:IsOrganizer"))
+_DATED = contacts.TYPES | tasks.TYPES
 UPSERTS = {"Create": ChangeKind.CREATED, "Update": ChangeKind.UPDATED}
 
 
@@ -60,6 +64,22 @@ def read_changes(account: exchangelib.Account, folder: Folder, cursor: str | Non
 
 def read_items(account: exchangelib.Account, kind: StreamKind, remote_ids: Sequence[str]) -> list[Change]:
     """These items as they are now, in their order: UPDATED with record or error, or DELETED."""
+    if kind is StreamKind.TASKS:
+        return _read_tasks(account, remote_ids)
+    return _read_items(account, kind, remote_ids)
+
+
+def _read_tasks(account: exchangelib.Account, remote_ids: Sequence[str]) -> list[Change]:
+    """Tasks: first whether they are ours at all, and then no more than those."""
+    answers = GetItems(account=account).call(remote_ids, tasks.KEY_SHAPE)
+    asked = zip(remote_ids, answers, strict=True)
+    found = {remote_id: _read(remote_id, answer, _STRANGE_TASK) for remote_id, answer in asked}
+    ours = [remote_id for remote_id, change in found.items() if change.key]
+    found |= zip(ours, _read_items(account, StreamKind.TASKS, ours) if ours else (), strict=True)
+    return [found[remote_id] for remote_id in remote_ids]
+
+
+def _read_items(account: exchangelib.Account, kind: StreamKind, remote_ids: Sequence[str]) -> list[Change]:
     reader = READERS[kind]
     shape = reader.shape if server_version(account).build >= EXCHANGE_2013 else _without_news(reader.shape)
     found = GetItems(account=account).call(remote_ids, shape)
@@ -116,8 +136,14 @@ def _read(remote_id: str, answer: Element | Exception, reader: Reader) -> Change
     if item.type not in reader.types:
         return Change(ChangeKind.UPDATED, remote_id, version, error=f"The item is now of another kind ({item.type}).")
     try:
-        key = named.key(item) if item.type in contacts.TYPES else ""
-        return Change(ChangeKind.UPDATED, remote_id, version, reader.record(item), key=key)
+        return Change(
+            ChangeKind.UPDATED,
+            remote_id,
+            version,
+            reader.record(item),
+            key=named.key(item),
+            changed_at=item.moment("LastModifiedTime") if item.type in _DATED else None,
+        )
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         _log.exception("item not understood", kind=item.type)  # a slip of ours must not stop the folder
         return Change(ChangeKind.UPDATED, remote_id, version, error=f"The item could not be understood: {error!r}")

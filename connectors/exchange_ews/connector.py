@@ -12,7 +12,7 @@ from connectors.exchange_ews.changes import read_changes, read_items
 from connectors.exchange_ews.connect import connect, server_version
 from connectors.exchange_ews.folders import read_folders
 from connectors.exchange_ews.protocol import OneAttempt
-from terracrm.domain.records import AttachmentInfo, Body, Change, ContactRecord, Folder, Page, StreamKind
+from terracrm.domain.records import AttachmentInfo, Body, Change, Folder, Page, StreamKind, Writable
 
 
 class ExchangeEWS:
@@ -37,7 +37,7 @@ class ExchangeEWS:
         )
 
     def folders(self) -> list[Folder]:
-        """The folders of mail, contacts and appointments, sorted by path."""
+        """The folders of mail, contacts, appointments and tasks, sorted by path."""
         return read_folders(self._account)
 
     def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
@@ -52,12 +52,12 @@ class ExchangeEWS:
         """The content of one attachment; Exchange answers it in one piece, so its listed size is asked first."""
         return read_attachment(self._account, info, max_bytes)
 
-    def ensure_folder(self, parent: str, name: str, kind: StreamKind) -> Folder:
-        """A folder in a well-known one."""
+    def ensure_folder(self, parent: str | Folder, name: str, kind: StreamKind) -> Folder:
+        """A folder in a well-known one, or in any other."""
         return writes.ensure_folder(self._account, parent, name, kind)
 
-    def create(self, folder: Folder, record: ContactRecord, key: str) -> Version:
-        """A new contact."""
+    def create(self, folder: Folder, record: Writable, key: str) -> Version:
+        """A new contact, task or post."""
         return writes.create(self._account, folder, record, key)
 
     def find_by_key(self, folder: Folder, key: str) -> Version | None:
@@ -68,9 +68,9 @@ class ExchangeEWS:
         """The notes as the mailbox keeps them."""
         return writes.read_body(self._account, remote_id)
 
-    def update(self, remote_id: str, record: ContactRecord, fields: Collection[str], version: str) -> Version:
-        """Write these fields of a contact."""
-        return writes.update(self._account, remote_id, record, fields, version)
+    def update(self, remote_id: str, record: Writable, fields: Collection[str], version: str, key: str = "") -> Version:
+        """Write these fields of an item."""
+        return writes.update(self._account, remote_id, record, fields, version, key)
 
     def delete(self, remote_id: str, version: str) -> None:
         """Move an item to Deleted Items."""

@@ -6,7 +6,6 @@ Sources: Microsoft's CreateItem and UpdateItem for contacts, [MS-OXOCNTC] for wh
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC
 from typing import Final
@@ -15,12 +14,23 @@ from lxml import etree
 from lxml.etree import _Element as Element
 
 from connectors.exchange_ews import named
-from connectors.exchange_ews.contacts import ADDRESS_PARTS, ADDRESSES, EMAILS, PHONES, phone_label
-from connectors.exchange_ews.elements import T
+from connectors.exchange_ews.contacts import ADDRESS_PARTS, ADDRESSES, EMAILS, PHONES, contact, phone_label
+from connectors.exchange_ews.elements import Item, T
+from connectors.exchange_ews.item_settings import (
+    body_setting,
+    differing,
+    extended,
+    key_setting,
+    named_setting,
+    new_item,
+    sensitivity,
+    simple,
+    text_setting,
+)
 from connectors.exchange_ews.services import Path, element, field, numbered
 from connectors.exchange_ews.write_services import Setting
-from connectors.outlook_limits import reads_the_same
 from terracrm.domain.names import display_name
+from terracrm.domain.outlook_slots import reads_the_same
 from terracrm.domain.records import Body, ContactRecord, LabelledAddress
 
 NAMES: Final = frozenset({"display_name", "given_name", "middle_name", "surname", "company_name"})
@@ -40,17 +50,11 @@ _EMAIL_GROUPS = (0x8080, 0x8090, 0x80A0)
 _DISPLAY_NAME, _ADDRESS_TYPE, _ADDRESS, _ORIGINAL_NAME, _ORIGINAL_ID = 0, 2, 3, 4, 5
 _BIRTHDAY_LOCAL = numbered("Address", 0x80DE, "SystemTime")
 """PidLidBirthdayLocal. Outlook goes by it, and a birthday that Outlook wrote comes back while it is there."""
-_ORDER = {
-    name: rank
-    for rank, name in enumerate(
-        (
-            "Subject", "Sensitivity", "Body", "Categories", "ExtendedProperty", "FileAs", "FileAsMapping",
-            "DisplayName", "GivenName", "MiddleName", "CompanyName", "EmailAddresses", "PhysicalAddresses",
-            "PhoneNumbers", "Birthday", "BusinessHomePage", "Department", "JobTitle", "Surname",
-        )
-    )
-}  # fmt: skip
-"""The order of the schema, which Exchange insists on."""
+_ORDER = (
+    "Subject", "Sensitivity", "Body", "Categories", "ExtendedProperty", "FileAs", "FileAsMapping",
+    "DisplayName", "GivenName", "MiddleName", "CompanyName", "EmailAddresses", "PhysicalAddresses",
+    "PhoneNumbers", "Birthday", "BusinessHomePage", "Department", "JobTitle", "Surname",
+)  # fmt: skip
 
 _Settings = Iterator[Setting]
 
@@ -60,29 +64,33 @@ def new_contact(record: ContactRecord, key: str) -> Element:
     record = replace(record, display_name=record.display_name or _full_name(record))
     settings = [setting for name in FIELDS for setting in FIELDS[name](record)]
     settings += [Setting(path, value) for path, value in _filed(record)]
-    settings.append(_named(named.KEY, "String", key))
-    contact = element("t:Contact")
-    for value in sorted((each.value for each in settings if each.value is not None), key=_rank):
-        _merge(contact, deepcopy(value))
-    return contact
+    return new_item("Contact", [*settings, key_setting(key)], _ORDER)
 
 
-def differences(now: ContactRecord, wanted: ContactRecord, fields: Collection[str]) -> list[Setting]:
-    """What must be written so that these fields of a contact become as they are wanted.
+def changes(item: Item, wanted: ContactRecord, fields: Collection[str]) -> list[Setting]:
+    """What must be written so that these fields of a contact become as they are wanted, and it stays filed by them."""
+    now = contact(item)
+    if wanted.body is not None:
+        now = replace(now, body=Body(*item.body("Body")))
+    settings = _differences(now, wanted, fields)
+    named_now = replace(now, **{name: getattr(wanted, name) for name in NAMES.intersection(fields)})
+    if named_now != now:
+        settings += _refiled(now, named_now, item.text("FileAs"), item.text("FileAsMapping"))
+    return settings
 
-    Notes that are given as plain text and read the same already are left in the form that they have.
-    """
+
+def _differences(now: ContactRecord, wanted: ContactRecord, fields: Collection[str]) -> list[Setting]:
+    """Notes that are given as plain text and read the same already are left in the form that they have."""
     wanted = replace(wanted, emails=tuple(_named_as_now(wanted.emails, now.emails)))
     found = []
     for name in (name for name in FIELDS if name in fields):
         if name == "notes" and wanted.body is None and reads_the_same(wanted.notes, now.notes):
             continue
-        before = {each.path: _text(each.value) for each in FIELDS[name](now)}
-        found += [each for each in FIELDS[name](wanted) if before.get(each.path) != _text(each.value)]
+        found += differing(FIELDS[name](now), FIELDS[name](wanted))
     return found
 
 
-def refiled(now: ContactRecord, wanted: ContactRecord, file_as: str, mapping: str) -> list[Setting]:
+def _refiled(now: ContactRecord, wanted: ContactRecord, file_as: str, mapping: str) -> list[Setting]:
     """What keeps a contact filed by its names after they changed.
 
     Where Outlook files by a rule (FileAsMapping) Exchange does it by itself. A text that the user chose stays; one
@@ -102,20 +110,20 @@ def _full_name(record: ContactRecord) -> str:
 def _filed(record: ContactRecord) -> Iterator[tuple[Path, Element]]:
     """How a contact is filed: by Outlook's usual rule where it has a person's name, else as it is called."""
     if record.surname or record.given_name:
-        yield _simple("contacts:FileAsMapping", "LastCommaFirst")
+        yield simple("contacts:FileAsMapping", "LastCommaFirst")
         return
-    yield _simple("contacts:FileAsMapping", "None")  # first: with a rule in force Exchange ignores a text
-    yield _simple("contacts:FileAs", record.display_name or record.company_name)
+    yield simple("contacts:FileAsMapping", "None")  # first: with a rule in force Exchange ignores a text
+    yield simple("contacts:FileAs", record.display_name or record.company_name)
 
 
 def _display_name(record: ContactRecord) -> _Settings:
     for uri in ("contacts:DisplayName", "item:Subject"):
-        yield _text_setting(uri, record.display_name)
+        yield text_setting(uri, record.display_name)
 
 
 def _text_field(name: str, uri: str) -> Callable[[ContactRecord], _Settings]:
     def settings(record: ContactRecord) -> _Settings:
-        yield _text_setting(uri, getattr(record, name))
+        yield text_setting(uri, getattr(record, name))
 
     return settings
 
@@ -126,8 +134,8 @@ def _emails(record: ContactRecord) -> _Settings:
         entry = entries.get(key.removeprefix("EmailAddress"))
         yield Setting(field("contacts:EmailAddress", key), _email(key, entry), _whole_group(group))
         if entry is not None:
-            yield _extended(numbered("Address", group + _DISPLAY_NAME, "String"), entry.name or entry.address)
-            yield _extended(numbered("Address", group + _ORIGINAL_NAME, "String"), entry.address)
+            yield extended(numbered("Address", group + _DISPLAY_NAME, "String"), entry.name or entry.address)
+            yield extended(numbered("Address", group + _ORIGINAL_NAME, "String"), entry.address)
 
 
 def _email(key: str, entry: LabelledAddress | None) -> Element | None:
@@ -178,17 +186,12 @@ def _postal_addresses(record: ContactRecord) -> _Settings:
 def _birthday(record: ContactRecord) -> _Settings:
     """11:59 UTC of the day, as Outlook writes it, is that day from 11 hours west of Greenwich to 12 east of it."""
     day = record.birthday.isoformat() if record.birthday else ""
-    yield _text_setting("contacts:Birthday", f"{day}T11:59:00Z" if day else "")
-    yield _extended(_BIRTHDAY_LOCAL, f"{day}T00:00:00Z" if day else "")
+    yield text_setting("contacts:Birthday", f"{day}T11:59:00Z" if day else "")
+    yield extended(_BIRTHDAY_LOCAL, f"{day}T00:00:00Z" if day else "")
 
 
 def _notes(record: ContactRecord) -> _Settings:
-    body = record.body or Body(record.notes)
-    value = None
-    if body.content:
-        value = element("t:Body", BodyType="HTML" if body.is_html else "Text")
-        value.text = body.content
-    yield Setting(field("item:Body"), value)
+    yield body_setting(record.body or Body(record.notes))
 
 
 def _categories(record: ContactRecord) -> _Settings:
@@ -199,14 +202,14 @@ def _categories(record: ContactRecord) -> _Settings:
 
 
 def _sensitivity(record: ContactRecord) -> _Settings:
-    yield _text_setting("item:Sensitivity", "Private" if record.is_private else "Normal")
+    yield sensitivity(record.is_private)
 
 
 def _card(record: ContactRecord) -> _Settings:
     for name, (title, kind) in named.CARD.items():
         value = getattr(record.card, name)
         text = value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if kind == "SystemTime" and value else value
-        yield _named(title, kind, text or "")
+        yield named_setting(title, kind, text or "")
 
 
 FIELDS: Final[dict[str, Callable[[ContactRecord], _Settings]]] = {
@@ -224,31 +227,6 @@ FIELDS: Final[dict[str, Callable[[ContactRecord], _Settings]]] = {
 """How each field of ContactRecord is written."""
 
 
-def _simple(uri: str, text: str) -> tuple[Path, Element]:
-    value = element(f"t:{uri.partition(':')[2]}")
-    value.text = text
-    return field(uri), value
-
-
-def _text_setting(uri: str, text: str) -> Setting:
-    path, value = _simple(uri, text)
-    return Setting(path, value if text else None)
-
-
-def _named(name: str, kind: str, text: str) -> Setting:
-    return _extended(named.path(name, kind), text)
-
-
-def _extended(path: Path, text: str) -> Setting:
-    if not text:
-        return Setting(path, None)
-    value = element("t:ExtendedProperty")
-    name, attributes = path
-    etree.SubElement(value, T + name, dict(attributes))
-    etree.SubElement(value, f"{T}Value").text = text
-    return Setting(path, value)
-
-
 def _entry(key: str, text: str | None, **attributes: str) -> Element:
     entry = element("t:Entry", Key=key, **attributes)
     entry.text = text
@@ -259,25 +237,3 @@ def _in(container: str, entry: Element) -> Element:
     value = element(f"t:{container}")
     value.append(entry)
     return value
-
-
-def _rank(value: Element) -> int:
-    return _ORDER[etree.QName(value).localname]
-
-
-def _merge(contact: Element, value: Element) -> None:
-    """Add a property to a new contact: the entries of a list into one list, the parts of an address into one entry."""
-    there = contact.find(value.tag)
-    if there is None or value.tag == f"{T}ExtendedProperty":
-        contact.append(value)
-        return
-    for entry in list(value):
-        same = next((one for one in there if one.get("Key") == entry.get("Key")), None)
-        if same is None:
-            there.append(entry)
-        else:
-            same.extend(list(entry))
-
-
-def _text(value: Element | None) -> bytes:
-    return b"" if value is None else etree.tostring(value)

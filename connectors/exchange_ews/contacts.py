@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
 
 from connectors.exchange_ews import named
-from connectors.exchange_ews.elements import Item
+from connectors.exchange_ews.elements import Item, day
 from connectors.exchange_ews.services import Shape, field, numbered
 from terracrm.domain.records import ContactRecord, LabelledAddress, Phone, PostalAddress
 
@@ -29,6 +28,7 @@ SHAPE = Shape(
         field("item:Sensitivity"),
         field("item:Body"),
         field("item:Categories"),
+        field("item:LastModifiedTime"),
         field("contacts:FileAs"),
         field("contacts:DisplayName"),
         field("contacts:GivenName"),
@@ -73,7 +73,7 @@ def contact(item: Item) -> ContactRecord:
             if (address := _postal_address(entry)) is not None
         ),
         website=item.text("BusinessHomePage"),
-        birthday=birthday(item.text("Birthday")),
+        birthday=day(item.text("Birthday")),
         notes=item.body("Body")[0].strip(),
         categories=item.strings("Categories"),
         is_private=item.is_private,
@@ -85,21 +85,6 @@ def phone_label(key: str) -> str:
     """Exchange's key of a phone number in our words: BusinessPhone2 -> business_2, HomeFax -> home_fax."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z0-9])", "_", key).lower()
     return _LABELS.get(key) or words.replace("_phone", "")
-
-
-def birthday(text: str) -> date | None:
-    """The date that was meant, whatever zone it was saved in.
-
-    Outlook writes midnight of the user's zone, or 11:59 UTC of the date itself: the nearest date in UTC is right
-    for both, from 11 hours west of Greenwich to 11 hours and 59 minutes east of it.
-    """
-    try:
-        value = datetime.fromisoformat(text)
-        if value.tzinfo is None or value.time() == time(0):
-            return value.date()
-        return (value.astimezone(UTC) + timedelta(hours=11, minutes=59)).date()
-    except (ValueError, OverflowError):
-        return None
 
 
 def _ordered(item: Item, name: str, keys: Sequence[str]) -> list[Item]:

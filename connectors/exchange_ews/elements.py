@@ -6,7 +6,7 @@ Values that do not parse read as missing: one odd date must not cost the item.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 
 from lxml.etree import _Element as Element
 
@@ -136,6 +136,21 @@ def moment(text: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return value if MINYEAR < value.year < MAXYEAR else None
+
+
+def day(text: str) -> date | None:
+    """The date that was meant by an xs:dateTime, whatever zone it was saved in.
+
+    Outlook writes midnight of the user's zone, or 11:59 UTC of the date itself: the nearest date in UTC is right
+    for both, from 11 hours west of Greenwich to 11 hours and 59 minutes east of it.
+    """
+    try:
+        value = datetime.fromisoformat(text)
+        if value.tzinfo is None or value.time() == time(0):
+            return value.date()
+        return (value.astimezone(UTC) + timedelta(hours=11, minutes=59)).date()
+    except (ValueError, OverflowError):
+        return None
 
 
 def response(text: str) -> Response:

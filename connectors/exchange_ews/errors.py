@@ -130,7 +130,11 @@ REFUSED = {
     "ErrorObjectTypeChanged": "The item is of another kind",
     "ErrorCannotCreateContactInNonContactFolder": "The folder is not for contacts",
     "ErrorCannotCreateCalendarItemInNonCalendarFolder": "The folder is not a calendar",
+    "ErrorCannotCreateTaskInNonTaskFolder": "The folder is not for tasks",
+    "ErrorInvalidCompleteDate": "Exchange refuses the day on which the task was done",
+    "ErrorSentTaskRequestUpdate": "Exchange does not let a task be changed that was assigned to somebody",
     "ErrorCannotDeleteObject": "Exchange does not let this item be deleted",
+    "ErrorCannotDeleteTaskOccurrence": "Exchange does not let this task be deleted",
 }
 """Codes that a write of one item or folder can cause."""
 

@@ -1,4 +1,4 @@
-"""Which folders of a mailbox hold mail, contacts or calendar items, and which are Exchange's own business."""
+"""Which folders of a mailbox hold mail, contacts, calendar items or tasks, and which are Exchange's own business."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from terracrm.errors import AuthFailed
 
 ROOT = "msgfolderroot"
 WELL_KNOWN = (
-    ROOT, "inbox", "sentitems", "drafts", "outbox", "junkemail", "deleteditems", "calendar", "contacts"
+    ROOT, "inbox", "sentitems", "drafts", "outbox", "junkemail", "deleteditems", "calendar", "contacts",
+    "tasks",
 )  # fmt: skip
 WELL_KNOWN_SINCE_2013 = (
     "conversationhistory", "syncissues", "recipientcache", "quickcontacts", "imcontactlist", "peopleconnect"
@@ -34,6 +35,7 @@ KINDS = {
     "": StreamKind.MAIL,  # what IMAP clients create; Outlook shows it as mail
     "IPF.Contact": StreamKind.CONTACTS,
     "IPF.Appointment": StreamKind.CALENDAR,
+    "IPF.Task": StreamKind.TASKS,
 }
 """By exact class: IPF.Contact.* are caches, IPF.Appointment.Birthday is made from contacts, IPF.Note.* are feeds."""
 

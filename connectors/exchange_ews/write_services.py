@@ -16,6 +16,7 @@ from lxml.etree import _Element as Element
 from connectors.exchange_ews import errors
 from connectors.exchange_ews.elements import M, T
 from connectors.exchange_ews.services import Operation, Path, Shape, distinguished, element, shape_element
+from terracrm.domain.records import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,12 @@ class DeleteItem(_OneAnswer):
 
     def call(self, remote_id: str) -> None:
         """Exchange pays no heed to a change key here: the caller has looked at it."""
-        request = element("m:DeleteItem", DeleteType="MoveToDeletedItems", SendMeetingCancellations="SendToNone")
+        request = element(
+            "m:DeleteItem",
+            DeleteType="MoveToDeletedItems",
+            SendMeetingCancellations="SendToNone",
+            AffectedTaskOccurrences="AllOccurrences",
+        )
         ids = etree.SubElement(request, f"{M}ItemIds")
         etree.SubElement(ids, f"{T}ItemId", Id=remote_id)
         self._only(request)
@@ -124,16 +130,16 @@ class FindItems(_OneAnswer):
 
 
 class FindChildFolders(_OneAnswer):
-    """FindFolder for the folders that lie in a well-known one."""
+    """FindFolder for the folders that lie in another one."""
 
     SERVICE_NAME = "FindFolder"
     element_container_name = f"{M}RootFolder"
 
-    def call(self, parent: str, shape: Shape) -> list[Element]:
+    def call(self, parent: str | Folder, shape: Shape) -> list[Element]:
         """The folders right below it; Exchange answers a thousand at most."""
         request = element("m:FindFolder", Traversal="Shallow")
         request.append(shape_element("m:FolderShape", shape))
-        request.append(distinguished("m:ParentFolderIds", [parent], self.account.primary_smtp_address))
+        request.append(_holder("m:ParentFolderIds", parent, self.account.primary_smtp_address))
         folders = self._only(request).find(f"{T}Folders")
         return list(folders) if folders is not None else []
 
@@ -143,19 +149,28 @@ class FindChildFolders(_OneAnswer):
 
 
 class CreateFolder(_OneAnswer):
-    """CreateFolder for one folder in a well-known one."""
+    """CreateFolder for one folder in another one."""
 
     SERVICE_NAME = "CreateFolder"
     element_container_name = f"{M}Folders"
 
-    def call(self, parent: str, kind: str, folder_class: str, name: str) -> Element:
+    def call(self, parent: str | Folder, kind: str, folder_class: str, name: str) -> Element:
         """The new folder's element with its id; `kind` is its element's name, such as ContactsFolder."""
         request = element("m:CreateFolder")
-        request.append(distinguished("m:ParentFolderId", [parent], self.account.primary_smtp_address))
+        request.append(_holder("m:ParentFolderId", parent, self.account.primary_smtp_address))
         folder = etree.SubElement(etree.SubElement(request, f"{M}Folders"), T + kind)
         etree.SubElement(folder, f"{T}FolderClass").text = folder_class
         etree.SubElement(folder, f"{T}DisplayName").text = name
         return self._only(request)
+
+
+def _holder(tag: str, parent: str | Folder, address: str) -> Element:
+    """The folder to look or to make one in: a well-known one by its name, or any."""
+    if isinstance(parent, str):
+        return distinguished(tag, [parent], address)
+    holder = element(tag)
+    etree.SubElement(holder, f"{T}FolderId", Id=parent.remote_id)
+    return holder
 
 
 def _add_update(updates: Element, kind: str, setting: Setting) -> None:

@@ -1,9 +1,8 @@
-"""Writing contacts and their folders: what the Connector promises, made of the operations of EWS."""
+"""Writing items and their folders: what the Connector promises, made of the operations of EWS."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 
 import exchangelib
 from exchangelib.errors import ErrorFolderExists
@@ -11,10 +10,10 @@ from lxml.etree import _Element as Element
 
 from connectors import outlook_limits
 from connectors.base import Version
-from connectors.exchange_ews import contacts, errors, named
-from connectors.exchange_ews.contact_settings import NAMES, differences, new_contact, refiled
+from connectors.exchange_ews import contact_settings, contacts, errors, named, posts, tasks
 from connectors.exchange_ews.elements import Item
 from connectors.exchange_ews.folders import ROOT
+from connectors.exchange_ews.item_settings import key_setting
 from connectors.exchange_ews.services import GetFolders, GetItems, Path, Shape, field
 from connectors.exchange_ews.write_services import (
     CreateFolder,
@@ -22,27 +21,28 @@ from connectors.exchange_ews.write_services import (
     DeleteItem,
     FindChildFolders,
     FindItems,
+    Setting,
     UpdateItem,
 )
-from terracrm.domain.records import Body, ContactRecord, Folder, StreamKind
+from terracrm.domain.records import Body, ContactRecord, Folder, StreamKind, TaskRecord, Writable
 from terracrm.errors import ItemGone, ItemRejected, VersionConflict
 
 FOLDERS = {
     StreamKind.CONTACTS: ("ContactsFolder", "IPF.Contact"),
     StreamKind.CALENDAR: ("CalendarFolder", "IPF.Appointment"),
     StreamKind.MAIL: ("Folder", "IPF.Note"),
+    StreamKind.TASKS: ("TasksFolder", "IPF.Task"),
+    StreamKind.POSTS: ("Folder", "IPF.Note"),
 }
 _BODY = field("item:Body")
 _CHILD = Shape((field("folder:DisplayName"), field("folder:FolderClass"), field("folder:TotalCount")))
 
 
-def ensure_folder(account: exchangelib.Account, parent: str, name: str, kind: StreamKind) -> Folder:
-    """The folder of that name in a well-known folder, made when there is none."""
+def ensure_folder(account: exchangelib.Account, parent: str | Folder, name: str, kind: StreamKind) -> Folder:
+    """The folder of that name in another folder, made when there is none."""
     outlook_limits.check_text("name of the folder", name)
-    (found,) = GetFolders(account=account).call([parent], Shape((field("folder:DisplayName"),)))
-    if found is None:
-        raise ItemGone(f"The mailbox has no folder {parent!r}.")
-    path = name if parent == ROOT else f"{Item(found).text('DisplayName')}/{name}"
+    above = _path(account, parent)
+    path = f"{above}/{name}" if above else name
     there = _child(account, parent, name)
     if there is None:
         try:
@@ -61,12 +61,11 @@ def ensure_folder(account: exchangelib.Account, parent: str, name: str, kind: St
     return Folder(there.id("FolderId"), path, kind, item_count=there.number("TotalCount"))
 
 
-def create(account: exchangelib.Account, folder: Folder, record: ContactRecord, key: str) -> Version:
-    """A new contact."""
+def create(account: exchangelib.Account, folder: Folder, record: Writable, key: str) -> Version:
+    """A new contact, task or post."""
     outlook_limits.check(record)
     outlook_limits.check_text("key", key)
-    contact = new_contact(outlook_limits.trimmed(record), key)
-    return _version(CreateItem(account=account).call(folder.remote_id, contact))
+    return _version(CreateItem(account=account).call(folder.remote_id, _new(record, key)))
 
 
 def find_by_key(account: exchangelib.Account, folder: Folder, key: str) -> Version | None:
@@ -82,21 +81,29 @@ def read_body(account: exchangelib.Account, remote_id: str) -> tuple[Body, Versi
 
 
 def update(
-    account: exchangelib.Account, remote_id: str, record: ContactRecord, fields: Collection[str], change_key: str
+    account: exchangelib.Account,
+    remote_id: str,
+    record: Writable,
+    fields: Collection[str],
+    change_key: str,
+    key: str = "",
 ) -> Version:
-    """Write what differs; reading the contact first is what keeps the rest of its lists as it is."""
+    """Write what differs; reading the item first is what keeps the rest of its lists as it is."""
     outlook_limits.check(record, fields)
-    current = _current(account, remote_id, "notes" in fields, record.body is not None)
-    if current.version.change_key != change_key:
+    outlook_limits.check_text("key", key)
+    element, shape = _before(record, fields)
+    found = _read(account, remote_id, shape.paths, shape.body_type)
+    item = Item(found)
+    if item.type != element:
+        raise ItemRejected(f"The item is now of another kind ({item.type}).")
+    if _version(found).change_key != change_key:
         raise VersionConflict(errors.CHANGED_SINCE)
-    record = outlook_limits.trimmed(record)
-    settings = differences(current.record, record, fields)
-    named_now = replace(current.record, **{name: getattr(record, name) for name in NAMES.intersection(fields)})
-    if named_now != current.record:
-        settings += refiled(current.record, named_now, current.file_as, current.mapping)
+    settings = _changes(item, record, fields)
+    if key and named.key(item) != key:
+        settings.append(key_setting(key))
     if not settings:
-        return current.version
-    return _version(UpdateItem(account=account).call(remote_id, change_key, "Contact", settings))
+        return _version(found)
+    return _version(UpdateItem(account=account).call(remote_id, change_key, element, settings))
 
 
 def delete(account: exchangelib.Account, remote_id: str, change_key: str) -> None:
@@ -106,25 +113,29 @@ def delete(account: exchangelib.Account, remote_id: str, change_key: str) -> Non
     DeleteItem(account=account).call(remote_id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Current:
-    """A contact as it is: what it says, in which version, and how it is filed."""
-
-    record: ContactRecord
-    version: Version
-    file_as: str
-    mapping: str
+def _new(record: Writable, key: str) -> Element:
+    if isinstance(record, ContactRecord):
+        return contact_settings.new_contact(outlook_limits.trimmed(record), key)
+    if isinstance(record, TaskRecord):
+        return tasks.new_task(outlook_limits.trimmed(record), key)
+    return posts.new_post(outlook_limits.trimmed(record), key)
 
 
-def _current(account: exchangelib.Account, remote_id: str, with_notes: bool, as_kept: bool) -> _Current:
-    paths = tuple(path for path in contacts.SHAPE.paths if with_notes or path != _BODY)
-    found = _read(account, remote_id, (*paths, field("contacts:FileAsMapping")), "Best" if as_kept else "Text")
-    item = Item(found)
-    if item.type not in contacts.TYPES:
-        raise ItemRejected(f"The item is now of another kind ({item.type}).")
-    record = contacts.contact(item)
-    record = replace(record, body=_body(item)) if as_kept else record
-    return _Current(record, _version(found), item.text("FileAs"), item.text("FileAsMapping"))
+def _before(record: Writable, fields: Collection[str]) -> tuple[str, Shape]:
+    """The name of the item's element, and what of it must be known before it is written."""
+    if isinstance(record, ContactRecord):
+        paths = tuple(path for path in contacts.SHAPE.paths if "notes" in fields or path != _BODY)
+        body_type = "Text" if record.body is None else "Best"
+        return "Contact", Shape((*paths, field("contacts:FileAsMapping")), body_type)
+    return ("Task", tasks.SHAPE) if isinstance(record, TaskRecord) else ("PostItem", posts.SHAPE)
+
+
+def _changes(item: Item, record: Writable, fields: Collection[str]) -> list[Setting]:
+    if isinstance(record, ContactRecord):
+        return contact_settings.changes(item, outlook_limits.trimmed(record), fields)
+    if isinstance(record, TaskRecord):
+        return tasks.changes(item, outlook_limits.trimmed(record), fields)
+    return posts.changes(item, outlook_limits.trimmed(record), fields)
 
 
 def _read(account: exchangelib.Account, remote_id: str, paths: tuple[Path, ...], body_type: str) -> Element:
@@ -134,7 +145,17 @@ def _read(account: exchangelib.Account, remote_id: str, paths: tuple[Path, ...],
     return found
 
 
-def _child(account: exchangelib.Account, parent: str, name: str) -> Item | None:
+def _path(account: exchangelib.Account, parent: str | Folder) -> str:
+    """The path of a folder to lie in, "" for the top."""
+    if isinstance(parent, Folder):
+        return parent.path
+    (found,) = GetFolders(account=account).call([parent], Shape((field("folder:DisplayName"),)))
+    if found is None:
+        raise ItemGone(f"The mailbox has no folder {parent!r}.")
+    return "" if parent == ROOT else Item(found).text("DisplayName")
+
+
+def _child(account: exchangelib.Account, parent: str | Folder, name: str) -> Item | None:
     children = map(Item, FindChildFolders(account=account).call(parent, _CHILD))
     return next((each for each in children if each.text("DisplayName").casefold() == name.casefold()), None)
 

@@ -32,6 +32,7 @@ TEXTS = {
     "ErrorInternalServerError": "An internal server error occurred. The operation failed.",
     "ErrorInvalidAttachmentId": "The specified attachment Id is invalid.",
     "ErrorInvalidChangeKey": "The change key is invalid.",
+    "ErrorInvalidCompleteDate": "The date on which a task was completed cannot be in the future.",
     "ErrorInvalidFolderId": "The folder Id is invalid.",
     "ErrorInvalidFolderTypeForOperation": "The folder type is not valid for this operation.",
     "ErrorInvalidFractionalPagingParameters": "The fractional paging parameters are invalid.",

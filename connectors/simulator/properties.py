@@ -9,7 +9,7 @@ import secrets
 from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple
 
-from connectors.simulator import people
+from connectors.simulator import people, tasks
 from connectors.simulator.errors import EwsError
 from connectors.simulator.registry import hooks
 from connectors.simulator.rows import Mailbox
@@ -36,13 +36,6 @@ MAIL_KINDS = frozenset({"Message", "MeetingMessage", "MeetingRequest", "MeetingR
 _LONGEST = 255
 _NAMES = ("GivenName", "MiddleName", "Surname")
 _PREFIX = re.compile(r"^\s*(?:\w{1,3}(?:\[\d+\])?:\s*)+")
-_TASK_STATUS = {
-    "NotStarted": "Not Started",
-    "InProgress": "In Progress",
-    "Completed": "Completed",
-    "WaitingOnOthers": "Waiting on someone else",
-    "Deferred": "Deferred",
-}
 # Never taken from a client: the server knows them, or makes them for each answer.
 COMPUTED = (
     "ItemId",
@@ -129,7 +122,7 @@ def complete(
     if kind == "CalendarItem" and hooks.complete_calendar is not None:
         hooks.complete_calendar(store, element, mailbox)
     if kind == "Task":
-        _complete_task(mailbox, element)
+        tasks.complete(mailbox, element, now)
     refresh(store, mailbox, element)
     if kind in MAIL_KINDS or kind == "PostItem":
         return converse(store, mailbox, element)
@@ -162,7 +155,7 @@ def refresh(store: Store, mailbox: Mailbox, element: Element, touched: frozenset
     elif kind == "DistributionList":
         people.complete_list(store, element, new=touched is None)
     elif kind == "Task":
-        _follow_task_status(element, store.stamp())
+        tasks.refresh(element)
 
 
 def _flag(value: bool) -> str:
@@ -244,38 +237,6 @@ def _decoded(text: str) -> bytes:
         return base64.b64decode(text)
     except ValueError:
         return b""
-
-
-def _complete_task(mailbox: Mailbox, element: Element) -> None:
-    for name, text in (
-        ("ChangeCount", "1"),
-        ("DelegationState", "NoMatch"),
-        ("IsAssignmentEditable", "0"),
-        ("IsTeamTask", "false"),
-        ("Owner", mailbox.name),
-        ("PercentComplete", "0"),
-        ("Status", "NotStarted"),
-    ):
-        _default(element, name, text)
-    put(element, "IsRecurring", _flag(element.find(t("Recurrence")) is not None))
-
-
-def _follow_task_status(element: Element, now: str) -> None:
-    status = text_of(element, "Status", "NotStarted")
-    percent = float(text_of(element, "PercentComplete", "0"))
-    if element.find(t("CompleteDate")) is not None and status != "Completed":
-        status = "Completed"
-    if status == "Completed" or percent >= 100:
-        status, percent = "Completed", 100
-        if element.find(t("CompleteDate")) is None:
-            put(element, "CompleteDate", now[:10] + "T00:00:00Z")
-    else:
-        drop(element, "CompleteDate")
-    put(element, "Status", status)
-    put(element, "PercentComplete", f"{percent:g}")
-    put(element, "IsComplete", _flag(status == "Completed"))
-    put(element, "StatusDescription", _TASK_STATUS.get(status, status))
-    put(element, "IsRecurring", _flag(element.find(t("Recurrence")) is not None))
 
 
 def copy_of(element: Element, kind: str | None = None) -> Element:

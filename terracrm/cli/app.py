@@ -8,7 +8,23 @@ from typing import Annotated
 
 import typer
 
-from terracrm.cli import config, database, mailboxes, merge, simulator, sync, tray, users
+from terracrm.cli import (
+    companies,
+    config,
+    conflicts,
+    contacts,
+    database,
+    mailboxes,
+    merge,
+    outbox,
+    segments,
+    simulator,
+    sync,
+    tasks,
+    teams,
+    tray,
+    users,
+)
 from terracrm.cli.daemon import daemon
 from terracrm.cli.demo import demo
 from terracrm.cli.doctor import doctor
@@ -27,10 +43,17 @@ app = typer.Typer(
 app.add_typer(config.app, name="config")
 app.add_typer(database.app, name="db")
 app.add_typer(users.app, name="user")
+app.add_typer(teams.app, name="team")
 app.add_typer(mailboxes.app, name="mailbox")
 app.add_typer(sync.app, name="sync")
+app.add_typer(tasks.app, name="task")
 app.add_typer(tray.app, name="tray")
+app.add_typer(outbox.app, name="outbox")
+app.add_typer(contacts.app, name="contact")
+app.add_typer(companies.app, name="company")
 app.add_typer(merge.app, name="merge")
+app.add_typer(conflicts.app, name="conflict")
+app.add_typer(segments.app, name="segment")
 app.add_typer(simulator.app, name="simulator")
 for command in (daemon, web, demo, doctor, stats, why):
     app.command()(command)

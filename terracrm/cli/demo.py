@@ -11,7 +11,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Annotated
 
 import tomli_w
@@ -19,6 +18,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from terracrm import db
+from terracrm.cli import demo_outlook
 from terracrm.cli.children import Children
 from terracrm.cli.demo_office import Mailboxes, invented_office, own_mail
 from terracrm.cli.invocation import stderr
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from connectors.simulator.simulator import Simulator
 
 MARK = ".terracrm-demo"
-PASSWORD = "terracrm-demo"  # noqa: S105  the portal of the demo listens on this machine alone
+PASSWORD = "terracrm-demo"  # noqa: S105  the portal and the Exchange of the demo listen on this machine alone
 MAIL_SECONDS = 20
 START_SECONDS = 60
 
@@ -66,10 +66,9 @@ def demo(
 def _show(folder: Path, mail: Path | None, port: int, stopped: threading.Event) -> None:
     from connectors.simulator.simulator import Simulator
 
-    secret = token_urlsafe()
     with _waiting("Writing the mail of 90 days" if mail is None else "Loading the mail"):
         office = own_mail(mail) if mail is not None else invented_office()
-        simulator = Simulator(domain=office.domain, password=secret, port=0)
+        simulator = Simulator(domain=office.domain, password=PASSWORD, port=0)
         office.fill(simulator)
     with simulator, Children(folder) as children:
         config = _configure(folder, office, _free_port(port))
@@ -77,18 +76,20 @@ def _show(folder: Path, mail: Path | None, port: int, stopped: threading.Event) 
         sessions = db.session_factory(db.make_engine(settings.database.url))
         db.upgrade(sessions.kw["bind"])
         with sessions.begin() as session:
-            _fill(settings, session, office, simulator, secret)
+            _fill(settings, session, office, simulator)
         web = children.start("web", ["--config", str(config), "web"])
         children.start("daemon", ["--config", str(config), "daemon"])
         with _waiting("Starting the portal"):
             _wait(lambda: children.ended() is not None or _answers(f"{settings.web.address}/healthz"), stopped)
         if web.process.poll() is not None:
             raise TerraCRMError(f"the portal did not start:\n{web.last_lines()}")
-        _greet(settings, office, folder)
+        _greet(settings, office, folder, simulator.url)
         with _waiting("Reading the mailboxes for the first time"):
             _wait(lambda: children.ended() is not None or _is_mirrored(sessions), stopped)
         if not stopped.is_set():
             typer.echo("Everything has been read." + (" New mail keeps coming." if office.next_mail else ""))
+            demo_outlook.fill(settings, sessions, office)
+            typer.echo("Now the clients of each person are written into that person's Outlook, with their history.")
         while not stopped.wait(MAIL_SECONDS):
             if ended := children.ended():
                 raise TerraCRMError(f"{ended.name} has stopped:\n{ended.last_lines()}")
@@ -125,7 +126,7 @@ def _configure(folder: Path, office: Mailboxes, port: int) -> Path:
     return config
 
 
-def _fill(settings: Settings, session: Session, office: Mailboxes, simulator: Simulator, secret: str) -> None:
+def _fill(settings: Settings, session: Session, office: Mailboxes, simulator: Simulator) -> None:
     for person in office.people:
         users.add(
             session,
@@ -142,18 +143,21 @@ def _fill(settings: Settings, session: Session, office: Mailboxes, simulator: Si
                 person.address,
                 simulator.url,
                 f"service@{office.domain}",
-                password_encrypted=encrypt(settings, secret),
+                password_encrypted=encrypt(settings, PASSWORD),
                 impersonate=True,
             )
             mailboxes.enable(session, mailbox)
 
 
-def _greet(settings: Settings, office: Mailboxes, folder: Path) -> None:
+def _greet(settings: Settings, office: Mailboxes, folder: Path, exchange: str) -> None:
     typer.echo(f"\nTerraCRM is running: {settings.web.address}\n")
     typer.echo(f"Sign in with the password {PASSWORD} as")
     width = max(len(person.name) for person in office.people)
     for person in office.people:
         typer.echo(f"  {person.name:{width}}  {person.describe}")
+    mailbox = next(person.address for person in office.people if person.address)
+    typer.echo(f"\nTheir Exchange answers at {exchange}")
+    typer.echo(f"  for any program that speaks EWS: the name is an address such as {mailbox}, the password the same.")
     typer.echo(f"\nThe data and the logs are in {folder}. Ctrl-C stops the demo.\n")
 
 

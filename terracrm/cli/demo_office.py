@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 SEED = 2026
 OWN_DOMAIN = "example.test"
+TO_DO = (
+    "Уточнить заказ на следующую неделю",
+    "Выслать новый прайс-лист",
+    "Согласовать график поставок",
+    "Позвонить: всё ли в порядке с последней поставкой",
+    "Подготовить предложение на новый сезон",
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,10 @@ class Person:
 
 @dataclass(frozen=True)
 class Mailboxes:
-    """What the demo mirrors. `next_mail` brings one more mail and tells the mailboxes that got it."""
+    """What the demo mirrors. `next_mail` brings one more mail and tells the mailboxes that got it.
+
+    `to_do` are the subjects of tasks that its people have.
+    """
 
     domain: str
     people: list[Person]
@@ -46,6 +56,7 @@ class Mailboxes:
     free_mail_domains: list[str] = field(default_factory=list)
     next_mail: Callable[[Simulator], set[str]] | None = None
     language: str = "en"
+    to_do: tuple[str, ...] = ()
 
 
 def invented_office() -> Mailboxes:
@@ -74,6 +85,7 @@ def invented_office() -> Mailboxes:
         list(FREE_MAIL_DOMAINS),
         next_mail,
         "ru",
+        TO_DO,
     )
 
 

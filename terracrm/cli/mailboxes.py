@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from terracrm.cli.invocation import current
+from terracrm.cli.mailbox_endings import disconnect, purge, reconnect
+from terracrm.cli.mailbox_outlook import card, outlook
 from terracrm.cli.mailbox_rules import owner, rules
 from terracrm.cli.passwords import STDIN, PasswordFile, read_password
 from terracrm.cli.servers import clock_problem, look_round
-from terracrm.domain.records import StreamKind
 from terracrm.errors import InvalidInput, TerraCRMError
 from terracrm.models import Mailbox, Stream
 from terracrm.secrets import encrypt
@@ -20,7 +21,7 @@ from terracrm.services import mailboxes, mirror_attachments
 
 app = typer.Typer(help="The Exchange mailboxes under sync.", no_args_is_help=True)
 
-for command in (rules, owner):
+for command in (rules, outlook, card, owner, disconnect, reconnect, purge):
     app.command()(command)
 
 PARTLY = 3
@@ -46,7 +47,7 @@ def add(
     verify_tls: Annotated[
         bool, typer.Option(help="Check the server's certificate; off only for trials in a network of your own.")
     ] = True,
-    streams: Annotated[str, typer.Option(metavar="LIST", help="What to mirror.")] = ",".join(StreamKind),
+    streams: Annotated[str, typer.Option(metavar="LIST", help="What to mirror.")] = ",".join(mailboxes.DEFAULT_STREAMS),
     user: Annotated[
         str | None, typer.Option(help="Whose it is; without it the user whose e-mail is its address.")
     ] = None,
@@ -103,7 +104,7 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="One JSON object o
         return
     for row in rows:
         owner = f", belongs to {row['owner']}" if row["owner"] else ""
-        typer.echo(f"{row['mailbox']} ({'enabled' if row['enabled'] else 'paused'}{owner})")
+        typer.echo(f"{row['mailbox']} ({_state(row)}{owner})")
         for stream in row["streams"]:
             success = stream["last_success"] or "never read"
             typer.echo(f"  {stream['stream']:<10} {stream['state']:<12} {success:<26} {stream['error']}".rstrip())
@@ -228,10 +229,17 @@ def _row(mailbox: Mailbox) -> dict[str, Any]:
     return {
         "mailbox": mailbox.address,
         "enabled": mailbox.is_enabled,
+        "disconnected": mailboxes.is_disconnected(mailbox),
         "owner": owner,
         "server": mailbox.server,
         "streams": [_stream(stream) for stream in mailbox.streams],
     }
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["disconnected"]:
+        return "disconnected"
+    return "enabled" if row["enabled"] else "paused"
 
 
 def _stream(stream: Stream) -> dict[str, Any]:

@@ -13,28 +13,30 @@ from sqlalchemy.orm import Session
 
 from terracrm import db
 from terracrm.cli.invocation import current, stderr
+from terracrm.cli.sync_plan import plan
 from terracrm.domain.records import StreamKind
 from terracrm.errors import InvalidInput
 from terracrm.models import Stream, StreamState
 from terracrm.services import mailboxes, skipped
 
 if TYPE_CHECKING:
-    from sync import engine
+    from sync.run import Summary
 
-app = typer.Typer(help="Read the mailboxes.", no_args_is_help=True)
+app = typer.Typer(help="Read the mailboxes, and write into them.", no_args_is_help=True)
+app.command()(plan)
 
 FAILED, PARTLY = 1, 3
 MORE_ROUNDS = 3
-COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched")
+COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched", "written")
 
 
 @app.command()
 def run(
     mailbox: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only this mailbox.")] = None,
-    stream: Annotated[str | None, typer.Option(metavar="KIND", help="Only contacts, calendar or mail.")] = None,
+    stream: Annotated[str | None, typer.Option(metavar="KIND", help="Only contacts, calendar, mail, ...")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each stream and line.")] = False,
 ) -> None:
-    """Run the streams of all enabled mailboxes once, or those that are named.
+    """Run the streams of all enabled mailboxes once, or those that are named: read them, then write what is owed.
 
     A stream that backs off is left alone unless its mailbox is named; one that was refused waits for a person.
     Exit code 1 when every stream failed, 3 when some did.
@@ -58,7 +60,7 @@ def run(
         typer.echo(f"Warning: {line}", err=True)
     if not chosen and not waiting:
         typer.echo("There is nothing to run: terracrm mailbox add or enable a mailbox first.", err=True)
-    done: list[engine.Summary] = []
+    done: list[Summary] = []
     with _bars() as bars:
 
         def run_one(stream_id: int) -> None:
@@ -121,7 +123,7 @@ def _bars() -> Iterator[Progress]:
         yield progress
 
 
-def _say(summary: engine.Summary, as_json: bool) -> None:
+def _say(summary: Summary, as_json: bool) -> None:
     """One line for each stream; with --json the line of a script."""
     facts = summary.as_json()
     name = f"{summary.mailbox} {summary.stream}"

@@ -9,6 +9,7 @@ import typer
 
 from terracrm.cli.invocation import current
 from terracrm.cli.passwords import PasswordFile, read_password
+from terracrm.errors import InvalidInput
 from terracrm.models import User
 from terracrm.services import users
 
@@ -50,6 +51,27 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="One JSON object o
     for row in rows:
         details = ", ".join(str(row[key]) for key in ("role", "team", "full_name", "email") if row[key])
         typer.echo(f"{row['name']}: {details}{'' if row['active'] else ' (not active)'}")
+
+
+@app.command(name="set")
+def change(
+    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    role: Annotated[str | None, typer.Option(help="manager, controller or admin.")] = None,
+    team: Annotated[str | None, typer.Option(help="Their team, made when there is none; '' for none.")] = None,
+    language: Annotated[str | None, typer.Option(help="en or ru; '' lets their browser decide.")] = None,
+    active: Annotated[
+        bool | None, typer.Option("--active/--inactive", help="Whether they may sign in, and Outlook is written to.")
+    ] = None,
+) -> None:
+    """Change what is known of a person.
+
+    Example: terracrm user set anna --team Service --language ru
+    """
+    if role is None and team is None and language is None and active is None:
+        raise InvalidInput("say what to change: --role, --team, --language, --active or --inactive")
+    with current().transaction() as session:
+        users.change(session, users.get(session, name), role=role, team=team, language=language, is_active=active)
+    typer.echo(f"{name} is changed.")
 
 
 @app.command()

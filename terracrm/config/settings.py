@@ -226,6 +226,63 @@ class Mirror(Section):
     )
 
 
+class Outlook(Section):
+    """What is written into Outlook. Nothing is, until a mailbox is told to: terracrm mailbox outlook."""
+
+    clients_folder: Annotated[str, Field(max_length=255)] = Field(
+        default="",
+        description="The contacts folder that is made in the mailbox for its clients. When not set: TerraCRM "
+        "Clients, in the language of its owner. A mailbox may differ.",
+        examples=["Our clients"],
+    )
+    scope: Annotated[Literal["mine", "team", "region"], Choice] = Field(
+        default="mine",
+        description="Whose clients are put into that folder: those of the mailbox's owner (mine), of the owner's team, "
+        "or of all teams of the region. Of a shared mailbox, mine are the team's. A mailbox may differ.",
+        examples=["team"],
+    )
+    conflict: Annotated[Literal["crm", "outlook", "latest"], Choice] = Field(
+        default="latest",
+        description="Who wins when the same field of a client was changed here and in Outlook since both last agreed: "
+        "the CRM, Outlook, or the later change. Both values are kept, and the other one is a click away.",
+        examples=["outlook"],
+    )
+    on_delete: Annotated[Literal["unlink", "archive"], Choice] = Field(
+        default="unlink",
+        description="What deleting a client in Outlook does: the client leaves that folder and nothing else (unlink), "
+        "or is archived in the CRM for everybody (archive).",
+        examples=["archive"],
+    )
+    history_entries: int = Field(
+        default=5,
+        ge=0,
+        le=50,
+        description="How many of the latest entries of the relationship history stand in the notes of a client in "
+        "Outlook. 0: the notes are left alone.",
+        examples=[10],
+    )
+    write_delay_seconds: int = Field(
+        default=20,
+        ge=0,
+        le=3600,
+        description="How long a change waits before it is written into Outlook, so that several become one write.",
+        examples=[60],
+    )
+    give_up_after: int = Field(
+        default=10,
+        ge=1,
+        le=100,
+        description="After how many failed attempts a write is given up. It stays on the list and can be tried again.",
+        examples=[10],
+    )
+    posts_folder: Annotated[str, Field(max_length=255)] = Field(
+        default="TerraCRM History",
+        description="The folder of a shared mailbox that gets the history as posts, in a folder for each company, "
+        "where a mailbox is told to keep posts.",
+        examples=["Client history"],
+    )
+
+
 class Sync(Section):
     """When and how the mailboxes are read."""
 
@@ -318,6 +375,21 @@ class Web(Section):
         description="The time zone of the office: days and hours in the portal are those of its clocks.",
         examples=["Asia/Yekaterinburg"],
     )
+    metrics_token: SessionKey | None = Field(
+        default=None,
+        description="Whoever shows this token as a bearer token reads the numbers for Prometheus at /metrics, with the "
+        "addresses of the mailboxes. When not set there is no such page.",
+        examples=["(the output of: terracrm config key)"],
+    )
+    metrics_token_file: SessionKeyFile = Field(
+        default=None, description="A file that holds metrics_token.", examples=["/etc/terracrm/metrics_token"]
+    )
+
+    @check_together(mode="after")
+    def _take_file(self) -> Web:
+        self.only_one_of("metrics_token")
+        self.metrics_token = self.metrics_token or self.metrics_token_file
+        return self
 
     @check_together(mode="after")
     def _default_is_offered(self) -> Web:
@@ -330,6 +402,47 @@ class Web(Section):
         """The address of the portal for links, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.base_url or f"http://{host}:{self.port}"
+
+
+class Retention(Section):
+    """How long it is kept what was done. What is older goes once a day, or with terracrm db tidy; 0 means never."""
+
+    idle_runs_days: int = Field(
+        default=7,
+        ge=0,
+        le=36_500,
+        description="After how many days a run that went well and found nothing to do is forgotten.",
+        examples=[7],
+    )
+    runs_days: int = Field(
+        default=90,
+        ge=0,
+        le=36_500,
+        description="After how many days any other run is forgotten, with what it removed. A run that brought "
+        "something which is still here stays, and so does the last one of each stream.",
+        examples=[365],
+    )
+    moved_mail_days: int = Field(
+        default=180,
+        ge=0,
+        le=36_500,
+        description="After how many days it is forgotten where a mail was before it was moved within its mailbox.",
+        examples=[180],
+    )
+    conflicts_days: int = Field(
+        default=365,
+        ge=0,
+        le=36_500,
+        description="After how many days a conflict that somebody has decided is forgotten. Open ones stay.",
+        examples=[730],
+    )
+    audit_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="After how many days a line of the audit log goes. By default none ever does.",
+        examples=[3650],
+    )
 
 
 class Log(Section):
@@ -360,8 +473,10 @@ class Settings(BaseSettings):
     paths: Paths = Field(default_factory=Paths)
     security: Security = Field(default_factory=Security)
     mirror: Mirror = Field(default_factory=Mirror)
+    outlook: Outlook = Field(default_factory=Outlook)
     sync: Sync = Field(default_factory=Sync)
     web: Web = Field(default_factory=Web)
+    retention: Retention = Field(default_factory=Retention)
     log: Log = Field(default_factory=Log)
 
     @classmethod

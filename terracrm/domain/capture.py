@@ -17,7 +17,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from terracrm.domain.addresses import DomainPolicy, normalise
-from terracrm.domain.records import MeetingRecord, MessageRecord, Participant, Record, Role
+from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord, Participant, Role
+
+Captured = ContactRecord | MessageRecord | MeetingRecord
+"""What goes by these rules. A task does not: only those that we made are read."""
 
 # Rules that leave an item out.
 PRIVATE = "private"
@@ -115,7 +118,7 @@ class Decision:
     waits_for: frozenset[str] = frozenset()
 
 
-def decide(record: Record, rules: CaptureRules, known: Known) -> Decision:
+def decide(record: Captured, rules: CaptureRules, known: Known) -> Decision:
     """Whether the item is taken in. Depends on nothing but what is given: the same in any order of arrival."""
     if rule := _never(record, rules.policy):
         return Decision(False, rule)
@@ -135,7 +138,7 @@ def _comparable(category: str) -> str:
     return _SPACE.sub(" ", category).strip().casefold()
 
 
-def _never(record: Record, policy: DomainPolicy) -> str:
+def _never(record: Captured, policy: DomainPolicy) -> str:
     """The rule that no choice overrules: private (S4), a draft, or mail among only our own people (S5)."""
     if record.is_private:
         return PRIVATE
@@ -147,7 +150,7 @@ def _never(record: Record, policy: DomainPolicy) -> str:
     return INTERNAL if addresses and all(policy.is_internal(address) for address in addresses) else ""
 
 
-def _by_choice(record: Record, rules: CaptureRules, known: Known) -> Decision:
+def _by_choice(record: Captured, rules: CaptureRules, known: Known) -> Decision:
     if rules.only_category and not has_category(record.categories, rules.only_category):
         return Decision(False, OTHER_CATEGORY)
     if not isinstance(record, MessageRecord):
@@ -259,9 +262,9 @@ def direction(sender: str, own_address: str, in_sent_items: bool, policy: Domain
     return "out" if in_sent_items or sender == own_address or policy.is_internal(sender) else "in"
 
 
-def snippet(text: str) -> str:
+def snippet(text: str, chars: int = SNIPPET_CHARS) -> str:
     """The beginning of a text for a list: one line, cut at a word."""
-    line = _SPACE.sub(" ", text[: SNIPPET_CHARS * 4]).strip()
-    if len(line) <= SNIPPET_CHARS:
+    line = _SPACE.sub(" ", text[: chars * 4]).strip()
+    if len(line) <= chars:
         return line
-    return line[:SNIPPET_CHARS].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"
+    return line[:chars].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"

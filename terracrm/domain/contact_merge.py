@@ -58,12 +58,18 @@ def scalar_changes(base: Mapping[str, Any] | None, local: Mapping[str, Any], new
 
 
 def retracted_scalars(
-    local: Mapping[str, Any], withdrawn: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]
+    local: Mapping[str, Any],
+    withdrawn: Iterable[Mapping[str, Any]],
+    others: Iterable[Mapping[str, Any]],
+    before: Mapping[str, Any],
 ) -> dict[str, str]:
-    """What the fields become whose value only the withdrawn snapshots say: what another one says, or nothing (S4)."""
+    """What the fields become whose value only the withdrawn snapshots say (S4).
+
+    That is what it was `before` these, or what another snapshot says, or nothing.
+    """
     gone, left = list(withdrawn), list(others)
     return {
-        name: next((other[name] for other in left if other[name]), "")
+        name: before.get(name) or next((other[name] for other in left if other[name]), "")
         for name in SCALARS
         if local[name] and any(base[name] == local[name] for base in gone) and local[name] not in _said(name, left)
     }

@@ -21,14 +21,19 @@ _HOLDERS = frozenset(
      "section", "td", "th"]
 )  # fmt: skip
 
+# No person writes more; folding such a page would keep its reader waiting for seconds.
+MOST_TAGS = 60_000
+
 
 def fold(html: str, sender: Iterable[str], titles: Mapping[Kind, str], says_quoted: bool = False) -> str:
     """The body with each quotation and signature in a <details> under its title; as it is when there are none.
 
+    Also as it is when it has more than `MOST_TAGS` tags.
+
     What is quoted between two answers stays open, so that these can be understood, and so does what is quoted as a
     part of what is said (`replies.says_quoted`).
     """
-    page = html_lines.read(html)
+    page = html_lines.read(html) if html.count("<") <= MOST_TAGS else None
     if page is None:
         return html
     of = kinds(page.lines(), sender)

@@ -48,7 +48,7 @@ _LINE = re.compile(r"[^\r\n]+")
 _BLANK_LINE = re.compile(r"(?:\r\n|\r|\n){1,2}\Z")
 _UNKEPT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _FIELD_CODE = re.compile(r'HYPERLINK\s+"[^"\r\n]*"\s*')
-_TARGET = re.compile(r"\s*<(?:mailto:|tel:)?(?P<target>[^<>\s]{1,2000})>")
+_TARGET = re.compile(r"(?<!\s)\s*<(?:mailto:|tel:)?(?P<target>[^<>\s]{1,2000})>")
 _INVISIBLE = re.compile("[\\s\u200b-\u200d\u2060\ufeff\u00ad]+")
 
 

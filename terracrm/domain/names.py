@@ -49,6 +49,11 @@ def name_key(name: str) -> str:
     return " ".join(_WORD.findall(name.casefold().replace("ё", "е")))[:MAX_KEY]
 
 
+def folded(text: str) -> str:
+    """A text as conditions compare it: lower case, ё as е; nothing else is left out."""
+    return text.lower().replace("ё", "е")
+
+
 def company_key(name: str) -> str:
     """A company's name made comparable; legal forms (ООО, Ltd) do not count unless nothing else is left."""
     words = name_key(name).split()

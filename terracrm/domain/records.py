@@ -17,6 +17,8 @@ class StreamKind(StrEnum):
     CONTACTS = "contacts"
     CALENDAR = "calendar"
     MAIL = "mail"
+    TASKS = "tasks"
+    POSTS = "posts"
 
 
 class Role(StrEnum):
@@ -224,7 +226,33 @@ class MeetingRecord:
     is_private: bool = False
 
 
-Record = ContactRecord | MessageRecord | MeetingRecord
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """One task of an Outlook tasks folder; its field names are those of every write (`Connector.update`).
+
+    `due_on` is a day without a zone, as in Outlook; `remind_at` None where nobody is reminded; `completed_on` is the
+    day it was done, None while it is not. `importance` is low, normal or high. `body` is plain text.
+    """
+
+    subject: str = ""
+    body: str = ""
+    due_on: date | None = None
+    remind_at: datetime | None = None
+    completed_on: date | None = None
+    importance: str = "normal"
+    is_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PostRecord:
+    """One entry of the history as an item of a folder that people share; `body` is plain text (W3)."""
+
+    subject: str = ""
+    body: str = ""
+
+
+Record = ContactRecord | MessageRecord | MeetingRecord | TaskRecord | PostRecord
+Writable = ContactRecord | TaskRecord | PostRecord
 
 
 class ChangeKind(StrEnum):
@@ -241,7 +269,8 @@ class Change:
     """One change of a folder: `record` for created and updated items, `error` where the item cannot be read.
 
     `version` is the provider's change key or etag. A READ_FLAG change carries only `is_read`. `key` is what we created
-    the item with; a copy that the user makes of it has the same.
+    the item with; a copy that the user makes of it has the same. `changed_at` is when the item was last changed by the
+    clock of the server, for contacts and tasks.
     """
 
     kind: ChangeKind
@@ -251,6 +280,7 @@ class Change:
     is_read: bool | None = None
     error: str = ""
     key: str = ""
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

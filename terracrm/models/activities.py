@@ -17,6 +17,7 @@ class ActivityKind(StrEnum):
     MAIL = "mail"
     MEETING = "meeting"
     NOTE = "note"
+    TASK = "task"
 
 
 class Sharing(IntEnum):

@@ -13,7 +13,10 @@ from terracrm.models.users import Team, User
 
 
 class Contact(Base):
-    """A person. `name_key` is the display name made comparable; `merged_into_id` names whom it was merged into (M4)."""
+    """A person. `name_key` is the display name made comparable; `merged_into_id` names whom it was merged into (M4).
+
+    `stage` is where the relationship stands, in the office's own words.
+    """
 
     __tablename__ = "contacts"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -26,6 +29,7 @@ class Contact(Base):
     company_name: Mapped[str] = mapped_column(default="")
     department: Mapped[str] = mapped_column(default="")
     job_title: Mapped[str] = mapped_column(default="")
+    stage: Mapped[str] = mapped_column(default="", server_default="")
     website: Mapped[str] = mapped_column(default="")
     birthday: Mapped[date | None]
     notes: Mapped[str] = mapped_column(Text, default="")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from terracrm.models.activities import Sharing
 from terracrm.models.base import Base, utcnow
 from terracrm.models.users import Team, User
+
+# Links to what we wrote ourselves.
+WRITTEN = text("key <> ''")
 
 
 class StreamState(StrEnum):
@@ -64,6 +67,12 @@ class Stream(Base):
     `claim` names the worker that runs it until `claimed_until`; whoever sets it by compare-and-set has it.
     `include_folders` (empty: all) and `exclude_folders` are paths, each with what is below it; `only_category` is
     the category an item needs to be mirrored, or "" (S1).
+
+    `direction` is off, in, out or both; what goes out of a contacts stream are the clients in Outlook (W1): those of
+    `client_scope` ("mine", "team", "region" or "segment": `segment_id`), in the folder `clients_folder`, each with
+    `history_entries` entries. `field_directions` holds the fields whose direction is not "both", `conflict_rule` is
+    "crm", "outlook" or "latest", `on_delete` is "unlink" or "archive" (S9). "" and None mean the setting in
+    `[outlook]`. A posts stream writes the entries since `posts_since` (W3).
     """
 
     __tablename__ = "streams"
@@ -74,6 +83,14 @@ class Stream(Base):
     direction: Mapped[str] = mapped_column(String(5), default="in")
     is_enabled: Mapped[bool] = mapped_column(default=True)
     interval_minutes: Mapped[int | None]
+    client_scope: Mapped[str] = mapped_column(String(10), default="", server_default="")
+    segment_id: Mapped[int | None]
+    clients_folder: Mapped[str] = mapped_column(default="", server_default="")
+    field_directions: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
+    conflict_rule: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    on_delete: Mapped[str] = mapped_column(String(8), default="", server_default="")
+    history_entries: Mapped[int | None]
+    posts_since: Mapped[datetime | None]
     include_folders: Mapped[list[str]] = mapped_column(JSON, default=list)
     exclude_folders: Mapped[list[str]] = mapped_column(JSON, default=list)
     only_category: Mapped[str] = mapped_column(default="")
@@ -92,7 +109,11 @@ class Stream(Base):
 
 
 class MirrorFolder(Base):
-    """A remote folder of a stream with its cursor; `revision` is the fence of the compare-and-set (invariant 1)."""
+    """A remote folder of a stream with its cursor; `revision` is the fence of the compare-and-set (invariant 1).
+
+    `role` is "clients", "tasks" or "posts" for a folder that we write into, whatever it is called now (W1, W3); "p" and
+    the id of a company for that of its posts.
+    """
 
     __tablename__ = "folders"
     __table_args__ = (UniqueConstraint("stream_id", "remote_id"),)
@@ -103,6 +124,7 @@ class MirrorFolder(Base):
     well_known: Mapped[str] = mapped_column(default="")
     is_excluded: Mapped[bool] = mapped_column(default=False)
     gone_at: Mapped[datetime | None]
+    role: Mapped[str] = mapped_column(String(10), default="", server_default="")
     cursor: Mapped[str | None] = mapped_column(Text)
     revision: Mapped[int] = mapped_column(default=0)
     stream: Mapped[Stream] = relationship(back_populates="folders")
@@ -111,16 +133,22 @@ class MirrorFolder(Base):
 class Link(Base):
     """Local id <-> remote id in one mailbox, with the remote version and the last agreed state.
 
-    `entity` is "contact", "message" or "meeting". `base` is the snapshot for the per-field merge, `content_hash`
-    tells a real change from a new version of the same content. `gone_at`: the remote item left; the row stays as
-    a tombstone so that a move (delete and create) is told from a deletion. `untracked_at`: the tracking category was
-    removed in Outlook, so what changes there is no longer followed; the record stays (S8).
+    `entity` is "contact", "message", "meeting", "task" or "post". `base` is the snapshot for the per-field merge,
+    `content_hash` tells a real change from a new version of the same content. `gone_at`: the remote item left; the row
+    stays as a tombstone so that a move (delete and create) is told from a deletion. `untracked_at`: the tracking
+    category was removed in Outlook, so what changes there is no longer followed; the record stays (S8).
+
+    Of an item that we write (W1-W3): `key` is the idempotency key it was created with, `sent` what our side said when
+    both last agreed (`base` is what the mailbox said then), `told` what this mailbox's own people said, `written` the
+    text of the history block, `block_removed_at` when its owner took that out, for good, and `card` what its properties
+    of our own say.
     """
 
     __tablename__ = "links"
     __table_args__ = (
         UniqueConstraint("mailbox_id", "remote_id"),
         Index("ix_links_entity", "entity", "local_id"),
+        Index("ix_links_key", "mailbox_id", "key", sqlite_where=WRITTEN, postgresql_where=WRITTEN),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"))
@@ -136,6 +164,12 @@ class Link(Base):
     match_method: Mapped[str] = mapped_column(String(12), default="")
     gone_at: Mapped[datetime | None]
     untracked_at: Mapped[datetime | None]
+    key: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    sent: Mapped[dict[str, object] | None] = mapped_column(JSON)
+    told: Mapped[dict[str, object] | None] = mapped_column(JSON)
+    written: Mapped[str] = mapped_column(Text, default="", server_default="")
+    block_removed_at: Mapped[datetime | None]
+    card: Mapped[dict[str, object] | None] = mapped_column(JSON)
 
 
 class SkippedItem(Base):

@@ -12,7 +12,7 @@ from terracrm.models.mailboxes import Stream
 
 
 class SyncRun(Base):
-    """One pass over one stream: counts, duration, outcome."""
+    """One pass over one stream: counts, duration, outcome. `written` counts what was written into Outlook."""
 
     __tablename__ = "sync_runs"
     __table_args__ = (Index("ix_sync_runs_stream_started", "stream_id", "started_at"),)
@@ -28,14 +28,16 @@ class SyncRun(Base):
     skipped: Mapped[int] = mapped_column(default=0)
     quarantined: Mapped[int] = mapped_column(default=0)
     unmatched: Mapped[int] = mapped_column(default=0)
+    written: Mapped[int] = mapped_column(default=0, server_default="0")
     stream: Mapped[Stream] = relationship()
 
 
 class SyncRunItem(Base):
     """What a run did with one item, where the Link does not already say it. What is skipped is a SkippedItem.
 
-    `outcome` is "deleted", "withdrawn", "untracked" or "quarantined"; `rule` is the rule that decided. No content
-    of the item is kept: a private one leaves only its remote id (invariant 6).
+    `outcome` is "deleted", "withdrawn", "untracked", "quarantined" or, of what we took out of Outlook, "removed";
+    `rule` is the rule that decided. No content of the item is kept: a private one leaves only its remote id
+    (invariant 6).
     """
 
     __tablename__ = "sync_run_items"

@@ -30,6 +30,7 @@ from terracrm.models import (
     Note,
     Participant,
     Sharing,
+    Task,
     User,
 )
 
@@ -51,6 +52,8 @@ class RoleCode(StrEnum):
 
 # Who works at the machine itself, with the commands: no user has this role.
 OPERATOR = "operator"
+# Who left: sees nothing.
+NOBODY = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,19 @@ def viewer_of(session: Session, user: User) -> Viewer:
         own = or_(own, and_(Mailbox.user_id.is_(None), Mailbox.team_id == user.team_id))
     mailboxes = session.scalars(select(Mailbox.id).where(own))
     return Viewer(user.id, user.role_code, user.team_id, frozenset(mailboxes))
+
+
+def viewer_of_mailbox(session: Session, mailbox: Mailbox) -> Viewer:
+    """Who reads what is written into a mailbox: its owner as they are now, of a shared one any manager of its team.
+
+    Of a mailbox that is nobody's, a manager without team and mailboxes; an owner who may not sign in sees nothing.
+    """
+    if mailbox.user is not None:
+        return viewer_of(session, mailbox.user) if mailbox.user.is_active else Viewer(mailbox.user.id, NOBODY)
+    if mailbox.team_id is None:
+        return Viewer(0, RoleCode.MANAGER)
+    shared = select(Mailbox.id).where(Mailbox.user_id.is_(None), Mailbox.team_id == mailbox.team_id)
+    return Viewer(0, RoleCode.MANAGER, mailbox.team_id, frozenset(session.scalars(shared)))
 
 
 def operator() -> Viewer:
@@ -154,6 +170,11 @@ def readable_activities(viewer: Viewer) -> Condition:
     return activities(viewer) if viewer.reads_content else false()
 
 
+def changeable_tasks(viewer: Viewer) -> Condition:
+    """The tasks that this viewer may change: those that they set or are to do, and those of clients that they see."""
+    return activities(viewer) if viewer.decides else false()
+
+
 def foreign_to(viewer: Viewer) -> Condition:
     """The history of known clients none of whom this viewer sees, and that the viewer's mailboxes do not hold."""
     known = select(Participant.activity_id).where(Participant.activity_id == Activity.id)
@@ -198,12 +219,14 @@ def _unassigned(client: type[Company] | type[Contact]) -> Condition:
 
 
 def _held(viewer: Viewer) -> Condition:
-    """What the viewer's own mailboxes hold, and the viewer's own notes."""
+    """What the viewer's own mailboxes hold, the viewer's own notes, and the tasks that are theirs or that they set."""
     by_mailbox = exists().where(
         ActivityMailbox.activity_id == Activity.id, ActivityMailbox.mailbox_id.in_(viewer.mailbox_ids)
     )
     by_author = exists().where(Note.activity_id == Activity.id, Note.author_id == viewer.user_id)
-    return or_(by_mailbox, by_author)
+    is_party = or_(Task.author_id == viewer.user_id, Task.responsible_id == viewer.user_id)
+    by_task = exists().where(Task.activity_id == Activity.id, is_party)
+    return or_(*(condition.correlate(Activity) for condition in (by_mailbox, by_author, by_task)))
 
 
 def _shared(viewer: Viewer) -> Condition:

@@ -14,6 +14,7 @@ from terracrm.domain.addresses import MAX_ADDRESS, normalise
 from terracrm.domain.records import Participant
 from terracrm.models import Activity, ActivityKind, ActivityMailbox, CompanyTimeline, ContactTimeline
 from terracrm.models import Participant as ParticipantRow
+from terracrm.services import outbox, touches
 from terracrm.services.matching import Match
 from terracrm.services.sources import Source
 
@@ -71,6 +72,7 @@ def add_entries(session: Session, source: Source, entries: Sequence[Entry], matc
     for table, rows in (*tables, (ActivityMailbox, holders)):
         if rows:
             session.execute(insert(table), rows)
+    outbox.touch_contacts(session, {row["contact_id"] for row in contacts}, touches.HISTORY)
     return ids
 
 

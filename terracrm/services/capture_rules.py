@@ -16,6 +16,7 @@ from terracrm.config import Settings
 from terracrm.db import begin_write
 from terracrm.domain.folders import below
 from terracrm.domain.mailbox_rules import Rules, StreamRules, checked
+from terracrm.domain.records import StreamKind
 from terracrm.errors import Forbidden, NotFound
 from terracrm.models import Mailbox, Stream
 from terracrm.services import access, audit, rule_effects
@@ -48,7 +49,7 @@ def of(mailbox: Mailbox) -> Rules:
     """The mailbox's own choice."""
     streams = {
         stream.kind: StreamRules(tuple(stream.include_folders), tuple(stream.exclude_folders), stream.only_category)
-        for stream in mailbox.streams
+        for stream in _captured(mailbox)
     }
     return Rules(**{name: getattr(mailbox, name) for name in NAMES}, streams=streams)
 
@@ -94,13 +95,18 @@ def missing_folders(mailbox: Mailbox, rules: Rules) -> list[str]:
 
 
 def _checked(mailbox: Mailbox, rules: Rules) -> Rules:
-    return checked(rules, [stream.kind for stream in mailbox.streams])
+    return checked(rules, [stream.kind for stream in _captured(mailbox)])
+
+
+def _captured(mailbox: Mailbox) -> list[Stream]:
+    """The streams that take in what is in a mailbox: of tasks and posts there is only what we write ourselves."""
+    return [stream for stream in mailbox.streams if stream.kind not in (StreamKind.TASKS, StreamKind.POSTS)]
 
 
 def _set(mailbox: Mailbox, rules: Rules) -> None:
     for name in NAMES:
         setattr(mailbox, name, getattr(rules, name))
-    for stream in mailbox.streams:
+    for stream in _captured(mailbox):
         own = rules.streams[stream.kind]
         stream.include_folders, stream.exclude_folders = list(own.include_folders), list(own.exclude_folders)
         stream.only_category = own.only_category

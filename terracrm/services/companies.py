@@ -41,7 +41,7 @@ class CompanyProfile:
     counts: dict[str, int]
     first_at: datetime | None
     first_mailbox: str
-    changes: list[field_changes.ChangeRow]
+    changes: field_changes.Changes
 
 
 def listing(
@@ -79,7 +79,7 @@ def profile(session: Session, viewer: Viewer, company_id: int) -> CompanyProfile
         raise NotFound("There is no such company.")
     people = contacts.some(session, viewer, Contact.company_id == company_id, PEOPLE_SHOWN)
     first_at, first_mailbox = _first_seen(session, viewer, company_id)
-    changes = field_changes.latest(session, "company", company_id)
+    changes = field_changes.latest(session, viewer, "company", company_id)
     return CompanyProfile(company, people, _counts(session, viewer, company_id), first_at, first_mailbox, changes)
 
 

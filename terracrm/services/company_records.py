@@ -9,17 +9,16 @@ from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.names import company_key, is_same_company
-from terracrm.models import Company, CompanyDomain, Contact, Participant, SenderDecision
-from terracrm.services import history, merge_privacy, merged, search
-from terracrm.services.field_history import forget_changes, move_changes, record_change
-from terracrm.services.sources import Source
+from terracrm.models import Company, CompanyDomain, Contact, FieldChange, Participant, SenderDecision
+from terracrm.services import field_history, history, merge_privacy, merged, search
+from terracrm.services.field_history import Change, Origin, forget_changes, move_changes
 
 # What made a company known: the rules of Company.created_by_rule.
 BY_NAME = "contact_company"
 BY_DOMAIN = "mail_domain"
 
 
-def company_for(session: Session, source: Source, name: str, domains: Iterable[str]) -> Company | None:
+def company_for(session: Session, origin: Origin, name: str, domains: Iterable[str]) -> Company | None:
     """The company of this name or of these domains; made when unknown and named. The domains become its own.
 
     A company that was only known by its domain takes the name when one is found; a longer or shorter form of its
@@ -31,26 +30,24 @@ def company_for(session: Session, source: Source, name: str, domains: Iterable[s
         return by_domain
     company = _by_name(session, name)
     if company is None and by_domain is not None and is_named_by_domain(by_domain):
-        record_change(session, source, "company", by_domain.id, "name", by_domain.name, name)
         company = by_domain
-        company.name, company.name_key = name.strip(), company_key(name)
-        index(session, company)
+        rename(session, origin, company, name)
     elif company is None and by_domain is not None and is_same_company(by_domain.name, name):
         company = by_domain
     elif company is None:
-        company = add_company(session, source, name, BY_NAME)
-    own_domains(session, company, wanted)
+        company = add_company(session, origin, name, BY_NAME)
+    own_domains(session, origin, company, wanted)
     return company
 
 
-def own_domains(session: Session, company: Company, domains: Iterable[str]) -> None:
+def own_domains(session: Session, origin: Origin, company: Company, domains: Iterable[str]) -> None:
     """Give a company the domains of its people that nobody has, and what was only known by one of them."""
     wanted = sorted({domain for domain in domains if domain})
     owners = select(Company).join(CompanyDomain).where(CompanyDomain.domain.in_(wanted), Company.id != company.id)
     for other in session.scalars(owners.distinct().order_by(Company.id)).all():
         if is_named_by_domain(other) and not is_named_by_domain(company):
-            _absorb(session, other, company)
-    _claim(session, company, wanted)
+            _absorb(session, origin, other, company)
+    _claim(session, origin, company, wanted)
 
 
 def withdraw(session: Session, policy: DomainPolicy, company: Company, names: Iterable[str]) -> bool:
@@ -63,37 +60,45 @@ def withdraw(session: Session, policy: DomainPolicy, company: Company, names: It
     others = {company_key(person.company_name) for person in people}
     merge_privacy.forget_company(session, company, {company_key(name) for name in names} - others - {""})
     if company.domains and company.name_key in {company_key(name) for name in names} - others:
-        company.name = company.domains[0].domain
-        company.name_key = company_key(company.name)
-        forget_changes(session, "company", company.id)
+        with field_history.unrecorded(session, company):
+            company.name = company.domains[0].domain
+            company.name_key = company_key(company.name)
+            forget_changes(session, "company", company.id)
         index(session, company)
     return True
 
 
-def company_by_domain(session: Session, source: Source, domain: str) -> Company:
+def company_by_domain(session: Session, origin: Origin, domain: str) -> Company:
     """The company of a domain; made and named by the domain when unknown."""
     company = _by_domain(session, [domain])
     if company is None:
-        company = add_company(session, source, domain, BY_DOMAIN)
-        _claim(session, company, [domain])
+        company = add_company(session, origin, domain, BY_DOMAIN)
+        _claim(session, origin, company, [domain])
     return company
 
 
-def add_company(session: Session, source: Source, name: str, rule: str) -> Company:
-    """A new company that belongs to whom the mailbox belongs; it says which mailbox, run and rule made it known."""
+def add_company(session: Session, origin: Origin, name: str, rule: str) -> Company:
+    """A new company that belongs to whom the origin belongs; it says which mailbox, run and rule made it known."""
     company = Company(
         name=name.strip(),
         name_key=company_key(name),
-        owner_id=source.owner_id,
-        team_id=source.team_id,
-        created_by_mailbox_id=source.mailbox_id,
-        created_by_run_id=source.run_id,
+        owner_id=origin.user_id,
+        team_id=origin.team_id,
+        created_by_mailbox_id=origin.mailbox_id,
+        created_by_run_id=origin.run_id,
         created_by_rule=rule,
     )
-    session.add(company)
-    session.flush()
+    with field_history.creating(session, origin, company):
+        session.add(company)
     index(session, company)
     return company
+
+
+def rename(session: Session, origin: Origin, company: Company, name: str) -> None:
+    """Call the company something else; it is found by that from now on."""
+    with field_history.recording(session, origin, company):
+        company.name, company.name_key = name.strip(), company_key(name)
+    index(session, company)
 
 
 def is_named_by_domain(company: Company) -> bool:
@@ -114,19 +119,20 @@ def _by_domain(session: Session, domains: list[str]) -> Company | None:
     )
 
 
-def _claim(session: Session, company: Company, domains: list[str]) -> None:
+def _claim(session: Session, origin: Origin, company: Company, domains: list[str]) -> None:
     taken = set(session.scalars(select(CompanyDomain.domain).where(CompanyDomain.domain.in_(domains))))
-    for domain in domains:
-        if domain not in taken:
-            company.domains.append(CompanyDomain(domain=domain))
-            session.flush()
-            history.link_domain(session, domain)
-            _adopt(session, company, domain)
-    if set(domains) - taken:
-        index(session, company)
+    free = [domain for domain in domains if domain not in taken]
+    if not free:
+        return
+    with field_history.recording(session, origin, company):
+        company.domains += [CompanyDomain(domain=domain) for domain in free]
+    for domain in free:
+        history.link_domain(session, domain)
+        _adopt(session, origin, company, domain)
+    index(session, company)
 
 
-def _adopt(session: Session, company: Company, domain: str) -> None:
+def _adopt(session: Session, origin: Origin, company: Company, domain: str) -> None:
     """Contacts that had no company and whose address is of this domain belong to it from now on."""
     homeless = session.scalars(
         select(Contact).where(
@@ -134,25 +140,49 @@ def _adopt(session: Session, company: Company, domain: str) -> None:
             Contact.company_name == "",
             Contact.addresses.any(domain=domain),
         )
-    )
+    ).all()
     for contact in homeless:
         contact.company_id = company.id
         history.move_contact(session, contact.id, None, company.id)
+    field_history.record(session, origin, [Change(person, "company", "", str(company.id)) for person in homeless])
 
 
-def _absorb(session: Session, known_by_domain: Company, company: Company) -> None:
-    session.execute(update(Contact).where(Contact.company_id == known_by_domain.id).values(company_id=company.id))
-    history.move_company(session, known_by_domain.id, company.id)
-    move_changes(session, "company", known_by_domain.id, company.id)
-    merge_privacy.hand_over(session, "company", known_by_domain.id, company.id)
-    for owned in list(known_by_domain.domains):
-        known_by_domain.domains.remove(owned)
-        session.flush()
-        company.domains.append(CompanyDomain(domain=owned.domain))
-    search.remove(session, "company_search", [known_by_domain.id])
+def _absorb(session: Session, origin: Origin, known_by_domain: Company, company: Company) -> None:
+    """A company that was only known by its domain is this one: all of it goes there, and nothing known is lost."""
+    old = known_by_domain.id
+    people = session.scalars(select(Contact).where(Contact.company_id == old)).all()
+    session.execute(update(Contact).where(Contact.company_id == old).values(company_id=company.id))
+    field_history.record(session, origin, [Change(person, "company", str(old), str(company.id)) for person in people])
+    history.move_company(session, old, company.id)
+    forget_changes(session, "company", old, FieldChange.field == field_history.CREATED)
+    move_changes(session, "company", old, company.id)
+    absorbed = session.scalars(select(Company).where(Company.merged_into_id == old)).all()
+    merge_privacy.hand_over(session, "company", old, company.id)
+    field_history.record(session, origin, [Change(each, "merged", str(old), str(company.id)) for each in absorbed])
+    _take_over(session, origin, known_by_domain, company)
+    search.remove(session, "company_search", [old])
     session.delete(known_by_domain)
     session.flush()
     index(session, company)
+
+
+def _take_over(session: Session, origin: Origin, gone: Company, company: Company) -> None:
+    """The domains of a company that goes, and what was known of it: what is empty here is filled, notes stand below
+    each other, and a value that gives way is in the history of changes."""
+    lost = [
+        Change(company, field, getattr(gone, field), getattr(company, field))
+        for field in ("name", "phone", "website", "city")
+        if getattr(gone, field) and getattr(company, field)
+    ]
+    with field_history.recording(session, origin, company):
+        domains = [owned.domain for owned in gone.domains]
+        gone.domains.clear()
+        session.flush()
+        company.domains += [CompanyDomain(domain=domain) for domain in domains]
+        for field in ("phone", "website", "city"):
+            setattr(company, field, getattr(company, field) or getattr(gone, field))
+        company.notes = "\n".join(text for text in (company.notes, gone.notes) if text)
+    field_history.record(session, origin, lost)
 
 
 def drop(session: Session, policy: DomainPolicy, company: Company) -> None:

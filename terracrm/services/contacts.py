@@ -50,7 +50,7 @@ class ContactProfile:
     company: Company | None
     counts: dict[str, int]
     first_at: datetime | None
-    changes: list[field_changes.ChangeRow]
+    changes: field_changes.Changes
 
 
 def listing(
@@ -101,7 +101,7 @@ def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile
         company,
         _counts(session, viewer, contact_id),
         _first_at(session, viewer, contact_id),
-        field_changes.latest(session, "contact", contact_id),
+        field_changes.latest(session, viewer, "contact", contact_id),
     )
 
 

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, exists, select
+from sqlalchemy.orm import Session, aliased
 
-from terracrm.models import FieldChange, Mailbox, User
-from terracrm.services import merged
+from terracrm.models import Company, FieldChange, Mailbox, Team, User
+from terracrm.services import access, field_history, merged
+from terracrm.services.access import Viewer
+from terracrm.services.field_history import MERGE
 
+Entity = Literal["company", "contact"]
 SHOWN = 10
+PAGE = 50
+_Mark = aliased(FieldChange, name="mark")
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """Old and new value of one field, when, who, and the mailbox it came from ("" for none)."""
+    """Old and new value of one field, when, who, and the mailbox it came from ("" for none).
 
+    People, teams and clients are named as they are called now; days and times are in ISO form, and lists in JSON, as
+    `field_history.as_entries` reads them.
+    """
+
+    id: int
     field: str
     old: str
     new: str
@@ -28,18 +39,99 @@ class ChangeRow:
     source: str
 
 
-def latest(session: Session, entity: Literal["company", "contact"], entity_id: int) -> list[ChangeRow]:
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The newest changes, and before which id the next ones are; None where there are no more."""
+
+    rows: list[ChangeRow]
+    before: int | None
+
+
+def latest(session: Session, viewer: Viewer, entity: Entity, entity_id: int) -> Changes:
     """The newest changes of one client that the viewer sees, and of what was merged into it."""
+    return _page(session, viewer, entity, entity_id, SHOWN)
+
+
+def older(session: Session, viewer: Viewer, entity: Entity, entity_id: int, before: int | None) -> Changes:
+    """A long page of changes: those that came before the one with this id, or the newest."""
+    return _page(session, viewer, entity, entity_id, PAGE, before)
+
+
+def every(session: Session, viewer: Viewer, entity: Entity, entity_id: int) -> list[ChangeRow]:
+    """All changes, the newest first."""
+    return _rows(session, viewer, session.execute(_query(session, entity, entity_id)).all())
+
+
+def _page(
+    session: Session, viewer: Viewer, entity: Entity, entity_id: int, size: int, before: int | None = None
+) -> Changes:
+    query = _query(session, entity, entity_id).limit(size + 1)
+    if before is not None:
+        query = query.where(FieldChange.id < before)
+    found = _rows(session, viewer, session.execute(query).all())
+    return Changes(found[:size], found[size - 1].id if len(found) > size else None)
+
+
+def _query(session: Session, entity: Entity, entity_id: int) -> Any:
+    """What was merged into the client has its changes here too, but not that it gave all away then."""
     ids = [entity_id, *merged.absorbed(session, entity, entity_id)]
-    rows = session.execute(
+    same_act = exists().where(
+        _Mark.entity == FieldChange.entity,
+        _Mark.entity_id == FieldChange.entity_id,
+        _Mark.field == "merged",
+        _Mark.changed_at == FieldChange.changed_at,
+    )
+    given_away = and_(FieldChange.entity_id != entity_id, FieldChange.source == MERGE, same_act)
+    return (
         select(FieldChange, User.full_name, User.name, Mailbox.address)
         .outerjoin(User, User.id == FieldChange.user_id)
         .outerjoin(Mailbox, Mailbox.id == FieldChange.mailbox_id)
-        .where(FieldChange.entity == entity, FieldChange.entity_id.in_(ids))
-        .order_by(FieldChange.changed_at.desc(), FieldChange.id.desc())
-        .limit(SHOWN)
+        .where(FieldChange.entity == entity, FieldChange.entity_id.in_(ids), ~given_away)
+        .order_by(FieldChange.id.desc())
     )
+
+
+def _rows(session: Session, viewer: Viewer, found: Sequence[Any]) -> list[ChangeRow]:
+    names = _Names(session, viewer)
     return [
-        ChangeRow(c.field, c.old, c.new, c.changed_at, full_name or name or "", address or "", c.source)
-        for c, full_name, name, address in rows
+        ChangeRow(
+            c.id,
+            c.field,
+            names.of(c.field, c.old),
+            names.of(c.field, c.new),
+            c.changed_at,
+            full_name or name or "",
+            address or "",
+            c.source,
+        )
+        for c, full_name, name, address in found
     ]
+
+
+class _Names:
+    """What the numbers of users, teams and clients are called; each is asked for once."""
+
+    def __init__(self, session: Session, viewer: Viewer) -> None:
+        self._session = session
+        self._viewer = viewer
+        self._known: dict[tuple[str, str], str] = {}
+
+    def of(self, field: str, value: str) -> str:
+        """The name for a number; any other value as it is, and so is the number of what is no longer there."""
+        if field not in field_history.ASSIGNED or not value.isdecimal():
+            return value
+        if (field, value) not in self._known:
+            self._known[field, value] = self._name(field, int(value)) or f"№ {value}"
+        return self._known[field, value]
+
+    def _name(self, field: str, number: int) -> str:
+        if field == "owner":
+            user = self._session.get(User, number)
+            return (user.full_name or user.name) if user else ""
+        if field == "team":
+            team = self._session.get(Team, number)
+            return team.name if team else ""
+        company = self._session.get(Company, number)
+        now = merged.survivor_id(self._session, "company", number)
+        seen = self._session.scalar(select(Company.id).where(Company.id == now, access.companies(self._viewer)))
+        return company.name if company and seen else ""

@@ -25,7 +25,7 @@ from terracrm.models import (
     Participant,
     SenderDecision,
 )
-from terracrm.services import inheritance, skipped
+from terracrm.services import inheritance, skipped, touches
 from terracrm.services.matching import AMBIGUOUS, BY_ADDRESS, INTERNAL, Match, chunks, match, match_outside
 
 
@@ -123,6 +123,7 @@ def refresh(session: Session, activity_ids: Collection[int]) -> None:
 
 
 def _write_timelines(session: Session, ids: Sequence[int]) -> None:
+    touches.activities(session, ids)
     for timeline, owners in ((ContactTimeline, _contacts_of(ids)), (CompanyTimeline, _companies_of(ids))):
         session.execute(delete(timeline).where(timeline.activity_id.in_(ids)))
         rows = select(owners.c.owner_id, Activity.occurred_at, Activity.id, Activity.kind).join(
@@ -135,6 +136,7 @@ def _write_timelines(session: Session, ids: Sequence[int]) -> None:
         exists().where(CompanyTimeline.activity_id == Activity.id),
     )
     session.execute(update(Activity).where(Activity.id.in_(ids)).values(is_matched=known))
+    touches.activities(session, ids)
 
 
 def _contacts_of(ids: Sequence[int]) -> Subquery:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import and_, delete, exists, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, select, text, update
 from sqlalchemy.orm import Session
 
-from terracrm.models import Link, utcnow
+from terracrm.models import Link, MirrorFolder, Stream, utcnow
+from terracrm.services.outbox import CLIENTS
 from terracrm.services.sources import Source
+
+HAS_KEY = text("links.key <> ''")
+"""Beside the condition for a key, so that SQLite, too, finds the index of the few links that have one."""
+WRITTEN = "written"
+"""Link.match_method of what we created; an item that a person made says how it was matched."""
 
 
 def find(session: Session, mailbox_id: int, remote_id: str) -> Link | None:
@@ -28,6 +35,32 @@ def of(session: Session, entity: str, local_id: int, mailbox_id: int | None = No
     if mailbox_id is not None:
         query = query.where(Link.mailbox_id == mailbox_id)
     return list(session.scalars(query.order_by(Link.id)))
+
+
+def in_stream(stream: Stream) -> ColumnElement[bool]:
+    """The links to items of one stream: few beside those of the mailbox's mail, and told by an index."""
+    return Link.folder_id.in_(select(MirrorFolder.id).where(MirrorFolder.stream_id == stream.id))
+
+
+def live(
+    session: Session, mailbox_id: int, entity: str, local_ids: Collection[int], rule: str
+) -> dict[int, list[Link]]:
+    """The links of a mailbox to what is there of these things by this rule, by thing where there are any.
+
+    A person's own item comes first, then the oldest.
+    """
+    query = select(Link).where(Link.entity == entity, Link.local_id.in_(local_ids), Link.mailbox_id == mailbox_id)
+    there = session.scalars(query.where(Link.rule == rule, Link.gone_at.is_(None)).order_by(Link.id))
+    found: defaultdict[int, list[Link]] = defaultdict(list)
+    for link in sorted(there, key=lambda link: link.match_method == WRITTEN):
+        found[link.local_id].append(link)
+    return dict(found)
+
+
+def there(session: Session, link_ids: Collection[int]) -> dict[int, Link]:
+    """Those of these links that lead to something that is there, by their ids."""
+    query = select(Link).where(Link.id.in_(link_ids), Link.gone_at.is_(None))
+    return {link.id: link for link in session.scalars(query)}
 
 
 def add(
@@ -54,6 +87,12 @@ def mark_gone(session: Session, link: Link) -> None:
     session.flush()
 
 
+def went(session: Session, link: Link) -> None:
+    """The item is not there, and no reading has told that it left: where it is met again it is compared anew."""
+    link.version = ""
+    mark_gone(session, link)
+
+
 def untrack(session: Session, link: Link) -> None:
     """The item is no longer followed; what it told stays (S8)."""
     link.untracked_at = utcnow()
@@ -70,9 +109,23 @@ def bring_back(session: Session, source: Source, remote_ids: Sequence[str]) -> N
         )
 
 
+def forget_agreed(session: Session, entity: str, local_id: int) -> None:
+    """Of cards that their people deleted, what both sides had agreed on is forgotten: it is not ours to keep (S4).
+
+    One that is put there again is met as if for the first time.
+    """
+    for link in of(session, entity, local_id):
+        if link.rule == CLIENTS and link.gone_at is not None and not link.version:
+            link.base, link.sent = None, None
+    session.flush()
+
+
 def withdraw(session: Session, link: Link) -> bool:
-    """Remove a link and what the item's moves in its mailbox left behind (S4); whether other items hold the thing."""
+    """Remove a link and what the item's moves in its mailbox left behind (S4); whether other items hold the thing.
+
+    A card of a client that is gone is another item.
+    """
     same = and_(Link.entity == link.entity, Link.local_id == link.local_id)
-    left_behind = and_(Link.mailbox_id == link.mailbox_id, Link.gone_at.is_not(None))
+    left_behind = and_(Link.mailbox_id == link.mailbox_id, Link.gone_at.is_not(None), Link.rule != CLIENTS)
     session.execute(delete(Link).where(same, left_behind | (Link.id == link.id)))
     return bool(session.scalar(select(exists().where(same))))

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from terracrm.domain.capture import Detail
 from terracrm.models import Activity, ContactSuggestion, Mailbox, Message, MessageBody, MessageCopy
-from terracrm.services import merge_privacy, mirror_attachments, search
+from terracrm.services import merge_privacy, mirror_attachments, search, touches
 from terracrm.services.matching import chunks
 
 
@@ -37,6 +37,7 @@ def kept_by_nobody(
 
 def cut(session: Session, message_ids: Sequence[int]) -> None:
     """Keep of these messages who wrote to whom and when, and nothing of what they say."""
+    touches.activities(session, message_ids)
     for ids in chunks(message_ids):
         search.remove(session, "activity_search", ids)
         mirror_attachments.forget(session, ids)

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from terracrm.errors import NotFound
 from terracrm.models import Mailbox, MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun
-from terracrm.services import access
+from terracrm.services import access, outbox_list
 from terracrm.services.access import Viewer
+from terracrm.services.outbox_list import Owed
 
 RUNS_SHOWN = 20
 SICK = (StreamState.DEGRADED, StreamState.BACKOFF, StreamState.CREDENTIALS)
@@ -30,16 +31,18 @@ class StreamHealth:
 
 @dataclass(frozen=True, slots=True)
 class MailboxHealth:
-    """A mailbox with its streams; `owner` is its person or its team."""
+    """A mailbox with its streams; `owner` is its person or its team, `owed` what is still to be written into it."""
 
     mailbox: Mailbox
     owner: str
     streams: list[StreamHealth]
+    owed: Owed
 
     @property
     def is_sick(self) -> bool:
         """Whether somebody should look."""
-        return self.mailbox.is_enabled and any(s.stream.state in SICK or s.quarantined for s in self.streams)
+        is_one = any(found.stream.state in SICK or found.quarantined for found in self.streams)
+        return self.mailbox.is_enabled and (is_one or bool(self.owed.given_up))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,17 @@ def all_mailboxes(session: Session, viewer: Viewer, now: datetime) -> list[Mailb
     return _health(session, mailboxes, now)
 
 
-def page(session: Session, viewer: Viewer, mailbox_id: int, now: datetime) -> MailboxPage:
-    """One mailbox; NotFound when there is none or the viewer does not see it."""
+def get(session: Session, viewer: Viewer, mailbox_id: int) -> Mailbox:
+    """The mailbox itself; NotFound when there is none or the viewer does not see it."""
     mailbox = session.scalar(select(Mailbox).where(Mailbox.id == mailbox_id, access.mailboxes(viewer)))
     if mailbox is None:
         raise NotFound("There is no such mailbox.")
+    return mailbox
+
+
+def page(session: Session, viewer: Viewer, mailbox_id: int, now: datetime) -> MailboxPage:
+    """One mailbox; NotFound when there is none or the viewer does not see it."""
+    mailbox = get(session, viewer, mailbox_id)
     runs = session.scalars(
         select(SyncRun)
         .join(SyncRun.stream)
@@ -94,11 +103,13 @@ def _health(session: Session, mailboxes: Sequence[Mailbox], now: datetime) -> li
         .group_by(MirrorFolder.stream_id)
     )
     quarantined = dict(rows.all())
+    owed = outbox_list.counts(session, [mailbox.id for mailbox in mailboxes])
     return [
         MailboxHealth(
             mailbox,
             _owner(mailbox),
             [_stream(mailbox, stream, quarantined.get(stream.id, 0), now) for stream in mailbox.streams],
+            owed.get(mailbox.id, Owed()),
         )
         for mailbox in mailboxes
     ]

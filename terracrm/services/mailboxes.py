@@ -13,7 +13,10 @@ from terracrm.domain.addresses import normalise
 from terracrm.domain.records import StreamKind
 from terracrm.errors import ConfigError, InvalidInput, NotFound
 from terracrm.models import Mailbox, Stream, StreamState, User, utcnow
-from terracrm.services.users import team_named
+from terracrm.services import teams, touches
+
+# What is mirrored. Tasks and posts begin when a mailbox is told to keep them: `terracrm mailbox outlook`.
+DEFAULT_STREAMS = (StreamKind.CONTACTS, StreamKind.CALENDAR, StreamKind.MAIL)
 
 
 def add(
@@ -26,7 +29,7 @@ def add(
     password_file: Path | None = None,
     impersonate: bool = False,
     verify_tls: bool = True,
-    streams: Iterable[str] = tuple(StreamKind),
+    streams: Iterable[str] = DEFAULT_STREAMS,
     user: str | None = None,
     team: str | None = None,
     create_contacts: str = "",
@@ -74,8 +77,9 @@ def give(session: Session, mailbox: Mailbox, *, user: str | None = None, team: s
     if user is not None and team is not None:
         raise InvalidInput("a mailbox belongs to a person or to a team, not to both")
     mailbox.user = _user_named(session, user) if user is not None else None
-    mailbox.team = team_named(session, team) if team is not None else None
+    mailbox.team = teams.named(session, team) if team is not None else None
     session.flush()
+    touches.everything(session)
 
 
 def get(session: Session, address: str) -> Mailbox:
@@ -96,8 +100,20 @@ def every(session: Session) -> list[Mailbox]:
     return list(session.scalars(select(Mailbox).order_by(Mailbox.address)))
 
 
+def is_disconnected(mailbox: Mailbox) -> bool:
+    """Whether nobody can open it (S15): it rests and has no password."""
+    return not (mailbox.is_enabled or mailbox.password_encrypted or mailbox.password_file)
+
+
 def enable(session: Session, mailbox: Mailbox) -> None:
-    """Mirror it from now on; a stream that waited for a person is tried again."""
+    """Mirror it from now on; a stream that waited for a person is tried again.
+
+    Raises InvalidInput for one that is disconnected.
+    """
+    if is_disconnected(mailbox):
+        raise InvalidInput(
+            f"{mailbox.address} is disconnected: terracrm mailbox reconnect {mailbox.address} --password-file FILE"
+        )
     mailbox.is_enabled = True
     for stream in mailbox.streams:
         if stream.state in (StreamState.CREDENTIALS, StreamState.PAUSED, StreamState.BACKOFF):
@@ -144,7 +160,7 @@ def password_of(mailbox: Mailbox, decrypt: Callable[[str], str]) -> str:
 
 def _kinds(streams: Iterable[str]) -> list[StreamKind]:
     names = list(dict.fromkeys(name.strip().lower() for name in streams if name.strip()))
-    known = [kind.value for kind in StreamKind]
+    known = [kind.value for kind in DEFAULT_STREAMS]
     if not names or (unknown := [name for name in names if name not in known]):
         raise InvalidInput(f"streams are {', '.join(known)}" + (f"; not {', '.join(unknown)}" if names else ""))
     return [StreamKind(name) for name in known if name in names]

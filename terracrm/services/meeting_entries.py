@@ -14,7 +14,7 @@ from terracrm.domain.capture import snippet
 from terracrm.domain.meetings import Told, shown_at
 from terracrm.models import Activity, ActivityKind, ActivityMailbox, Meeting, utcnow
 from terracrm.models import Participant as ParticipantRow
-from terracrm.services import history, merge_privacy, search
+from terracrm.services import history, merge_privacy, search, touches
 from terracrm.services.activities import Entry, Row, add_entries, participant_rows
 from terracrm.services.matching import Match, chunks, match
 from terracrm.services.sources import Source
@@ -49,6 +49,7 @@ def drop(session: Session, meetings: Iterable[Meeting]) -> None:
     """Take these meetings out of the history."""
     found = [meeting for meeting in meetings if meeting.activity_id is not None]
     ids = [meeting.activity_id for meeting in found if meeting.activity_id is not None]
+    touches.activities(session, ids)
     for meeting in found:
         meeting.activity_id = None
     session.flush()

@@ -15,7 +15,7 @@ from terracrm.domain.records import MeetingKind, MeetingRecord
 from terracrm.domain.recurrence import ends_before
 from terracrm.domain.zones import wall_clock, zone_or_utc
 from terracrm.models import ActivityTopic, Meeting
-from terracrm.services import meeting_entries
+from terracrm.services import meeting_entries, touches
 from terracrm.services.sources import Source
 
 NEVER_AGAIN = datetime(9999, 1, 1, tzinfo=UTC)
@@ -52,6 +52,7 @@ class Family:
 
 def write(session: Session, source: Source, family: Family, told: Sequence[Told]) -> dict[tuple[int, str], int]:
     """Make the rows and their entries say what is told; the id of the meeting that each copy is an item of."""
+    touches.activities(session, [row.activity_id for row in family.rows if row.activity_id is not None])
     found = _matched(family, told)
     new = _new(family, told, found)
     matched = set(found.values())

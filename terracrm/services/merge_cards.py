@@ -13,12 +13,14 @@ from typing import Any, cast
 from sqlalchemy.orm import Session
 
 from terracrm.config import Settings
+from terracrm.domain.client_slots import BLANK
 from terracrm.domain.contact_merge import LISTS, SCALARS, Snapshot, identity
 from terracrm.models import Contact, FieldChange, Link, Mailbox, Merge, MirrorFolder
-from terracrm.services import links, merge_rows, mirror_contacts
+from terracrm.services import contact_data, links, merge_rows, mirror_contacts
 from terracrm.services.field_history import forget_changes as forget
 from terracrm.services.merge_privacy import KNOWN_OTHERWISE
 from terracrm.services.mirror_contacts import ENTITY
+from terracrm.services.outbox import CLIENTS
 from terracrm.services.sources import Source, source_of
 
 
@@ -32,7 +34,7 @@ class Card:
     @property
     def now(self) -> Snapshot | None:
         """What it says now."""
-        return cast("Snapshot | None", self.link.base)
+        return told(self.link)
 
 
 def before(session: Session, winner: Contact, loser: Contact) -> dict[str, Any]:
@@ -42,25 +44,30 @@ def before(session: Session, winner: Contact, loser: Contact) -> dict[str, Any]:
             kind.field: sorted(map(str, merge_rows.keys_of(kind, merge_rows.rows_of(session, kind, winner.id))))
             for kind in merge_rows.LISTS
         },
-        "cards": {str(link.id): link.base for link in links.of(session, ENTITY, winner.id)},
+        "cards": {str(link.id): told(link) for link in links.of(session, ENTITY, winner.id)},
         KNOWN_OTHERWISE: sorted(
             mirror_contacts.known_otherwise(session, loser) | mirror_contacts.known_otherwise(session, winner)
         ),
     }
 
 
+def told(link: Link) -> Snapshot | None:
+    """What is known from an entry; of a card that we write, what its people said: the rest are our own words."""
+    return _told(link.rule, link.base, link.told)
+
+
 def returning(session: Session, made: Merge) -> list[Card]:
     """The entries that go to the loser when the merge is undone: its own, and those that came since and name it."""
     moves = [(session.get(Link, move.row_id), move.before or {}) for move in merge_rows.moves_of(session, made, "link")]
     own = [
-        Card(link, cast("Snapshot | None", before.get("base")))
+        Card(link, _told(link.rule, before.get("base"), before.get("told")))
         for link, before in moves
         if link is not None and link.local_id == made.winner_id
     ]
     known = {card.link.id for card in (*own, *staying(session, made))}
     theirs, others = _addresses(session, made)
     newcomers = [link for link in links.of(session, ENTITY, made.winner_id) if link.id not in known]
-    named = [(link, _said([cast("Snapshot | None", link.base)])["emails"]) for link in newcomers]
+    named = [(link, _said([told(link)])["emails"]) for link in newcomers]
     return own + [Card(link, None) for link, emails in named if emails & theirs and not emails & others]
 
 
@@ -81,7 +88,7 @@ def removed(cards: Iterable[Card]) -> dict[str, set[str]]:
 def came_with(winner: Contact, theirs: Sequence[Card], own: Sequence[Card]) -> tuple[set[str], set[str]]:
     """The single-valued fields of the winner that say what the loser's entries came to say since the merge, and those
     that say what the winner's own did."""
-    local = mirror_contacts.texts(winner)
+    local = contact_data.texts(winner)
     told_by_them, told_by_own = (
         {field for card in cards for field in _changed(card, SCALARS) if card.now and card.now[field] == local[field]}
         for cards in (theirs, own)
@@ -124,9 +131,9 @@ def _leave(session: Session, made: Merge, winner: Contact, cards: Sequence[Card]
     had = cast("dict[str, list[str]]", made.before["had"])
     then, now = _said([card.then for card in cards]), _said([card.now for card in cards])
     mine = {card.link.id for card in cards}
-    others = [link.base for link in links.of(session, ENTITY, winner.id) if link.id not in mine]
-    told = _said(cast("list[Snapshot | None]", others))
-    found = {field: now[field] - then[field] - told[field] - set(had[field]) for field in LISTS}
+    others = [told(link) for link in links.of(session, ENTITY, winner.id) if link.id not in mine]
+    also = _said(others)
+    found = {field: now[field] - then[field] - also[field] - set(had[field]) for field in LISTS}
     for kind in merge_rows.LISTS:
         for row in merge_rows.rows_of(session, kind, winner.id):
             if kind.key and kind.key(row) in found[kind.field]:
@@ -143,6 +150,10 @@ def _say_again(session: Session, source: Source, winner: Contact, now: Snapshot)
     }
     kept = {field: [entry for entry in now[field] if identity(field, entry) in there[field]] for field in LISTS}
     mirror_contacts.apply(session, source, winner, now | kept, now)
+
+
+def _told(rule: str, base: Any, told: Any) -> Snapshot | None:
+    return BLANK | (told or {}) if rule == CLIENTS else cast("Snapshot | None", base)
 
 
 def _addresses(session: Session, made: Merge) -> tuple[set[str], set[str]]:

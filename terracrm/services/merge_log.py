@@ -2,53 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from terracrm.models import Company, FieldChange, Merge
-from terracrm.services import audit, merge_fields, merge_rows
-from terracrm.services.field_history import forget_changes
-from terracrm.services.merge_fields import FIELDS, Client
-
-SOURCE = "merge"
+from terracrm.models import FieldChange, Merge
+from terracrm.services import audit, field_history, merged
+from terracrm.services.field_history import Change, Origin
+from terracrm.services.merge_fields import Client
 
 
-def said(session: Session, client: Client) -> dict[str, str]:
-    """All that the history of changes shows of a client."""
-    said = {field: merge_fields.text(client, field) for field in FIELDS[merge_fields.entity_of(client)]}
-    if isinstance(client, Company):
-        return said | {"domains": "; ".join(sorted(owned.domain for owned in client.domains))}
-    return said | {
-        kind.field: "; ".join(str(kind.key(row)) for row in merge_rows.rows_of(session, kind, client.id))
-        for kind in merge_rows.LISTS
-        if kind.key
-    }
+def origin(user_id: int | None) -> Origin:
+    """A merge, or its undoing, by somebody."""
+    return Origin(field_history.MERGE, user_id)
 
 
-def note(session: Session, made: Merge, before: dict[str, str], winner: Client) -> list[int]:
-    """Write down what changed on the winner since it said `before`, and who did it; the ids of these changes."""
-    changes = [
-        FieldChange(
-            entity=made.entity,
-            entity_id=made.winner_id,
-            field=field,
-            old=before[field],
-            new=new,
-            user_id=made.user_id,
-            source=SOURCE,
-        )
-        for field, new in said(session, winner).items()
-        if new != before[field]
-    ]
-    session.add_all(changes)
-    record(session, made, "merge", made.user_id)
-    return [change.id for change in changes]
+def unlogged(session: Session, made: Merge, winner: Client) -> dict[str, str]:
+    """What the winner says in those fields of which no change is known."""
+    said = field_history.said(winner)
+    return {field: said[field] for field in said if _last(session, made.entity, winner.id, field) is None}
 
 
-def unnote(session: Session, made: Merge) -> None:
-    """The changes that a merge made were undone: only the audit log goes on telling that it was."""
-    forget_changes(session, made.entity, made.winner_id, FieldChange.id.in_(cast("list[int]", made.before["changes"])))
+def unnote(session: Session, made: Merge, winner: Client, loser: Client, before: Mapping[str, str]) -> None:
+    """The changes that a merge made were undone: only the audit log goes on telling that it was.
+
+    Of a field that was changed since, all its changes stay, and the undoing is one more. `before` is what
+    `unlogged` said before the undoing.
+    """
+    noted = select(FieldChange).where(FieldChange.id.in_(cast("list[int]", made.before["changes"])))
+    for row in session.scalars(noted.order_by(FieldChange.id)).all():
+        client = cast("Client | None", session.get(merged.MODELS[row.entity], row.entity_id))
+        last = _last(session, row.entity, row.entity_id, row.field)
+        now = field_history.said(client).get(row.field, "") if client else ""
+        if client is None or client is loser or (last is row and now == row.old):
+            session.delete(row)
+        elif client is not winner and last is not None:
+            field_history.record(session, origin(made.undone_by), [Change(client, row.field, last.new, now)])
+    session.flush()
+    for field, value in field_history.said(winner).items():
+        last = _last(session, made.entity, winner.id, field)
+        told = last.new if last else before.get(field, value)
+        field_history.record(session, origin(made.undone_by), [Change(winner, field, told, value)])
     record(session, made, "merge.undo", made.undone_by)
 
 
@@ -56,3 +52,9 @@ def record(session: Session, made: Merge, action: str, user_id: int | None) -> N
     """A line of the audit log, without content."""
     detail = f"merge {made.id}: {made.entity} {made.loser_id} into {made.winner_id}"
     audit.record(session, user_id, action, made.entity, made.winner_id, detail)
+
+
+def _last(session: Session, entity: str, entity_id: int, field: str) -> FieldChange | None:
+    """The newest change of a field."""
+    same = FieldChange.entity == entity, FieldChange.entity_id == entity_id, FieldChange.field == field
+    return session.scalars(select(FieldChange).where(*same).order_by(FieldChange.id.desc()).limit(1)).first()

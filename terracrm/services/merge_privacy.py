@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.names import company_key
@@ -51,6 +51,18 @@ def forget_contact(session: Session, contact: Contact) -> list[Company]:
     _forget(session, "contact", contact.id, ids)
     session.execute(update(Contact).where(Contact.id.in_(ids)).values(_BLANK_CONTACT))
     return companies
+
+
+def forget_shared(session: Session, contact_id: int, fields: Collection[str]) -> None:
+    """These fields of an entry became private: while the contact was one with another, the other's changes said them.
+
+    Those since the merge go, whether it was undone or not.
+    """
+    either = or_(Merge.winner_id == contact_id, Merge.loser_id == contact_id)
+    for made in session.scalars(select(Merge).where(Merge.entity == "contact", either)).all():
+        other = made.loser_id if made.winner_id == contact_id else made.winner_id
+        since = FieldChange.field.in_(fields), FieldChange.changed_at >= made.merged_at
+        forget_changes(session, "contact", other, *since)
 
 
 def known_otherwise(session: Session, contact: Contact) -> set[str]:

@@ -89,7 +89,7 @@ KINDS: Final[dict[str, tuple[Kind, ...]]] = {
         ),
         Kind("suggestion", ContactSuggestion, "contact_id", lambda row: (row.field, row.value_key)),
         Kind("decision", SenderDecision, "contact_id"),
-        Kind("link", Link, "local_id", keeps=("base",), entity="contact"),
+        Kind("link", Link, "local_id", keeps=("base", "told"), entity="contact"),
         _topic("contact"),
     ),
     "company": (

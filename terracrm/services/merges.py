@@ -31,16 +31,19 @@ from terracrm.models import (
 from terracrm.services import (
     access,
     company_records,
+    contact_data,
+    field_history,
     merge_cards,
     merge_fields,
     merge_history,
     merge_log,
     merge_rows,
     merged,
-    mirror_contacts,
+    outbox,
     search,
 )
 from terracrm.services.access import Viewer
+from terracrm.services.field_history import Change
 from terracrm.services.merge_fields import Client
 from terracrm.services.merged import Entity
 from terracrm.services.sources import lock_directory
@@ -86,9 +89,22 @@ def merge(
     lock_directory(session, for_writing=True)
     winner, loser = pair(session, viewer, entity, winner_id, loser_id)
     merge_fields.check(entity, choices or {})
+    people = _people(session, loser)
+    with field_history.recording(session, merge_log.origin(viewer.signs_as), winner, loser) as changes:
+        made = _take(session, viewer, winner, loser, choices or {})
+    changes += field_history.record(session, merge_log.origin(viewer.signs_as), _moved(people, loser))
+    made.before = made.before | {"changes": [change.id for change in changes]}
+    merge_log.record(session, made, "merge", made.user_id)
+    _owe_cards(session, made)
+    session.refresh(made)
+    return made
+
+
+def _take(session: Session, viewer: Viewer, winner: Client, loser: Client, choices: Mapping[str, str]) -> Merge:
     _claim(session, winner, loser)
-    sides = merge_fields.decide(winner, loser, choices or {})
-    made = Merge(entity=entity, winner_id=winner_id, loser_id=loser_id, user_id=viewer.signs_as)
+    sides = merge_fields.decide(winner, loser, choices)
+    entity = merge_fields.entity_of(winner)
+    made = Merge(entity=entity, winner_id=winner.id, loser_id=loser.id, user_id=viewer.signs_as)
     after = merge_fields.taken(winner, loser, sides)
     made.before = {
         "winner": merge_fields.snapshot(winner),
@@ -97,18 +113,14 @@ def merge(
     }
     session.add(made)
     session.flush()
-    said = merge_log.said(session, winner)
     merge_fields.write(winner, after)
     about = merge_history.forget_inherited(session, made)
     merge_rows.give(session, made)
     _move_domains(session, made)
     merge_history.give(session, made, about, company_changed="company_id" in after)
     _reload(session, winner, loser)
-    search.remove(session, "contact_search" if entity == "contact" else "company_search", [loser_id])
+    search.remove(session, "contact_search" if entity == "contact" else "company_search", [loser.id])
     _index(session, winner)
-    made.before = made.before | {"changes": merge_log.note(session, made, said, winner)}
-    session.flush()
-    session.refresh(made)
     return made
 
 
@@ -120,6 +132,25 @@ def undo(session: Session, settings: Settings, viewer: Viewer, merge_id: int) ->
     model = merged.MODELS[made.entity]
     winner = cast(Client, session.get_one(model, made.winner_id, populate_existing=True))
     loser = cast(Client, session.get_one(model, made.loser_id, populate_existing=True))
+    before = merge_log.unlogged(session, made, winner)
+    with field_history.unrecorded(session, winner, reason=field_history.MERGE):
+        kept = _give_back(session, settings, made, winner, loser)
+    merge_log.unnote(session, made, winner, loser, before)
+    made.before = {"kept": sorted(kept)}
+    session.flush()
+    session.execute(delete(MergeMove).where(MergeMove.merge_id == made.id))
+    _owe_cards(session, made)
+    return Undone(made, sorted(kept))
+
+
+def _owe_cards(session: Session, made: Merge) -> None:
+    """Cards in Outlook have changed hands: of two in a mailbox one goes, and each says what its contact does now."""
+    if made.entity == "contact":
+        outbox.touch_contacts(session, [made.winner_id, made.loser_id], field_history.MERGE)
+
+
+def _give_back(session: Session, settings: Settings, made: Merge, winner: Client, loser: Client) -> set[str]:
+    """All that the merge took goes back; the fields that stay because they were changed since."""
     before, after = _values(made.before["winner"]), _values(made.before["after"])
     loser.merged_into_id = None
     cards = merge_cards.returning(session, made) if isinstance(winner, Contact) else []
@@ -140,11 +171,7 @@ def undo(session: Session, settings: Settings, viewer: Viewer, merge_id: int) ->
     _reload(session, winner, loser)
     for client in (winner, loser):
         _index(session, client)
-    merge_log.unnote(session, made)
-    made.before = {"kept": sorted(kept)}
-    session.flush()
-    session.execute(delete(MergeMove).where(MergeMove.merge_id == made.id))
-    return Undone(made, sorted(kept))
+    return kept
 
 
 def pair(session: Session, viewer: Viewer, entity: Entity, winner_id: int, loser_id: int) -> tuple[Client, Client]:
@@ -182,6 +209,18 @@ def require_right(viewer: Viewer) -> None:
     """Raise Forbidden for a role that merges no clients."""
     if not viewer.decides:
         raise Forbidden("Only client managers merge clients.")
+
+
+def _people(session: Session, client: Client) -> list[Contact]:
+    """Who works at a company."""
+    if isinstance(client, Contact):
+        return []
+    return list(session.scalars(select(Contact).where(Contact.company_id == client.id).order_by(Contact.id)))
+
+
+def _moved(people: list[Contact], loser: Client) -> list[Change]:
+    """That these went over to another company."""
+    return [Change(each, "company", str(loser.id), str(each.company_id or "")) for each in people]
 
 
 def _fresh(query: Any) -> Any:
@@ -292,12 +331,12 @@ def _move_newcomers(session: Session, made: Merge, winner: Company, loser: Compa
         named = company_key(person.company_name)
         by_domain = not named and any(entry.domain in domains for entry in person.addresses)
         if named == loser.name_key or by_domain:
-            person.company_id = loser.id
-    session.flush()
+            with field_history.recording(session, merge_log.origin(made.undone_by), person):
+                person.company_id = loser.id
 
 
 def _index(session: Session, client: Client) -> None:
     if isinstance(client, Contact):
-        mirror_contacts.index(session, client)
+        contact_data.index(session, client)
     else:
         company_records.index(session, client)

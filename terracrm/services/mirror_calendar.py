@@ -20,7 +20,7 @@ from terracrm.domain.meeting_identity import occurrence_key, original_start, rec
 from terracrm.domain.meetings import APART, Copy, tell
 from terracrm.domain.records import MeetingKind, MeetingRecord
 from terracrm.models import ActivityMailbox, Link, Mailbox, Meeting, MeetingCopy, utcnow
-from terracrm.services import links, meeting_rows
+from terracrm.services import links, meeting_rows, touches
 from terracrm.services.meeting_entries import RULE
 from terracrm.services.meeting_rows import Family
 from terracrm.services.sources import Source, lock_directory
@@ -87,6 +87,7 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
     if meeting is None:
         return
     family = select(Meeting.activity_id).where(Meeting.uid == meeting.uid, Meeting.activity_id.is_not(None))
+    touches.activities(session, [found for found in session.scalars(family) if found is not None])
     held = select(MeetingCopy.link_id).join(Meeting, Meeting.id == MeetingCopy.meeting_id)
     if not session.scalars(held.where(Meeting.uid == meeting.uid, MeetingCopy.mailbox_id == mailbox_id).limit(1)).all():
         mine = ActivityMailbox.activity_id.in_(family), ActivityMailbox.mailbox_id == mailbox_id

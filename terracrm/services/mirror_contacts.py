@@ -8,42 +8,62 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import normalise
+from terracrm.domain.client_merge import card_of
+from terracrm.domain.client_slots import BLANK
 from terracrm.domain.contact_merge import (
     LISTS,
     SCALARS,
-    TEXTS,
     Snapshot,
-    birthday_of,
     identity,
     list_changes,
     retracted_entries,
     retracted_scalars,
     scalar_changes,
-    snapshot,
 )
-from terracrm.domain.names import company_key, display_name, e164, name_key
+from terracrm.domain.names import company_key, name_key
 from terracrm.domain.records import ContactRecord, Role
 from terracrm.models import (
     Company,
+    Conflict,
     Contact,
     ContactAddress,
-    ContactPhone,
-    ContactPostalAddress,
     FieldChange,
     Link,
     Participant,
     SenderDecision,
 )
-from terracrm.services import company_records, history, links, merge_privacy, merged, search
-from terracrm.services.company_records import company_by_domain, company_for, own_domains
-from terracrm.services.field_history import forget_changes, record_change
+from terracrm.services import (
+    company_records,
+    contact_data,
+    field_history,
+    history,
+    links,
+    merge_privacy,
+    merged,
+    search,
+    untold,
+)
+from terracrm.services.company_records import company_by_domain
+from terracrm.services.contact_data import index, texts
+from terracrm.services.field_history import (
+    COMMAND,
+    MAIL,
+    MAILBOX,
+    PORTAL,
+    SUGGESTION,
+    Change,
+    Origin,
+    forget_changes,
+    of_mailbox,
+)
+from terracrm.services.outbox import CLIENTS
 from terracrm.services.sources import Source, lock_directory
 
 ENTITY: Final = "contact"
@@ -52,12 +72,13 @@ FROM_MAIL = "sent_mail"
 FROM_TRAY = "tray"
 # What became a contact by these has another source than a card.
 WITHOUT_A_CARD = (FROM_MAIL, FROM_TRAY)
+BY_HAND = (PORTAL, COMMAND, SUGGESTION)
 
 
 def store(session: Session, source: Source, remote_id: str, version: str, record: ContactRecord) -> bool:
     """Take in one entry of a contacts folder; whether anything changed. The link keeps it as the new base."""
     lock_directory(session, for_writing=True)
-    new = snapshot(record)
+    new = card_of(record, "")
     digest = content_hash(new)
     link = links.find(session, source.mailbox_id, remote_id)
     if link is None:
@@ -67,7 +88,7 @@ def store(session: Session, source: Source, remote_id: str, version: str, record
         contact = merged.survivor(session, session.get(Contact, link.local_id))
     changed = contact is None or link.content_hash != digest
     if contact is None:
-        contact = _add(session, source, FROM_FOLDER)
+        contact = add(session, source, FROM_FOLDER)
         link.base = None
         link.local_id = contact.id
     if changed:
@@ -77,38 +98,31 @@ def store(session: Session, source: Source, remote_id: str, version: str, record
     return changed
 
 
-def apply(session: Session, source: Source, contact: Contact, base: Snapshot | None, new: Snapshot) -> None:
-    """Change the contact by what the entry says now, against what it said before."""
-    is_new = not contact.display_name
-    before = {entry.address for entry in contact.addresses}
-    local = texts(contact)
-    changes = scalar_changes(base, local, new)
-    _set(contact, changes)
-    for field, value in changes.items():
-        if not is_new:
-            record_change(session, source, ENTITY, contact.id, field, local[field], value)
-    for field in LISTS:
-        _apply_list(session, source, contact, field, base, new, log=not is_new)
-    _name(contact)
-    session.flush()
-    _settle_company(session, source, contact, renamed="company_name" in changes)
-    _tell_company(session, contact)
-    now = {entry.address for entry in contact.addresses}
-    history.link_addresses(session, now)
-    history.unlink_addresses(session, before - now)
-    index(session, contact)
+def apply(
+    session: Session,
+    source: Source,
+    contact: Contact,
+    base: Snapshot | None,
+    new: Snapshot,
+    origin: Origin | None = None,
+) -> None:
+    """Change the contact by what the entry says now, against what it said before: the origin, unless one is given."""
+    values: dict[str, Any] = dict(scalar_changes(base, texts(contact), new))
+    values |= {field: _merged(contact, field, base, new) for field in LISTS}
+    contact_data.change(session, origin or of_mailbox(source), source.policy, contact, values)
 
 
 def add_from_mail(session: Session, source: Source, address: str, name: str) -> Contact:
     """A new contact for somebody we wrote to (S7), in the company of the address's domain."""
-    contact = _add(session, source, FROM_MAIL)
-    contact.display_name = _written_name(name) or _signed_name(session, address) or address
-    contact.name_key = name_key(contact.display_name)
-    domain = source.policy.company_domain(address)
-    contact.addresses.append(ContactAddress(address=address, written=address, domain=domain, label="1"))
-    session.flush()
-    if domain:
-        contact.company_id = company_by_domain(session, source, domain).id
+    contact = add(session, source, FROM_MAIL)
+    domain, origin = source.policy.company_domain(address), of_mailbox(source, MAIL)
+    with field_history.creating(session, origin, contact):
+        contact.display_name = _written_name(name) or _signed_name(session, address) or address
+        contact.name_key = name_key(contact.display_name)
+        contact.addresses.append(ContactAddress(address=address, written=address, domain=domain, label="1"))
+        session.flush()
+        if domain:
+            contact.company_id = company_by_domain(session, origin, domain).id
     history.link_addresses(session, [address])
     index(session, contact)
     return contact
@@ -125,14 +139,19 @@ def name_from_mail(session: Session, source: Source, names: Mapping[str, str]) -
     """Call contacts that are called by their address by the name that they write under."""
     for contact in nameless(session, names):
         if name := _written_name(names[contact.display_name]):
-            record_change(session, source, ENTITY, contact.id, "display_name", contact.display_name, name)
-            contact.display_name, contact.name_key = name, name_key(name)
+            with field_history.recording(session, of_mailbox(source, MAIL), contact):
+                contact.display_name, contact.name_key = name, name_key(name)
             index(session, contact)
 
 
 def links_of(session: Session, source: Source, record: ContactRecord) -> list[Link]:
     """The links of this mailbox to entries of the same content."""
-    return links.by_content(session, source.mailbox_id, ENTITY, content_hash(snapshot(record)))
+    return links.by_content(session, source.mailbox_id, ENTITY, content_hash(card_of(record, "")))
+
+
+def match(session: Session, source: Source, record: ContactRecord) -> Contact | None:
+    """Whose entry this is, by its addresses or by what an entry of this mailbox said."""
+    return _same_person(session, source, record, content_hash(card_of(record, "")))[0]
 
 
 def withdraw(session: Session, source: Source, link: Link) -> None:
@@ -143,20 +162,45 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
     contact = session.get(Contact, link.local_id)
     before = links.of(session, ENTITY, link.local_id)
     links.withdraw(session, link)
-    if contact is None:
-        return
-    left = links.of(session, ENTITY, contact.id)
-    withdrawn = [known.base for known in before if known not in left and known.base]
+    if contact is not None:
+        left = links.of(session, ENTITY, contact.id)
+        withdrawn = [known.base for known in before if known not in left and known.base]
+        take_back(session, source, contact, withdrawn, set())
+
+
+def take_back(
+    session: Session,
+    source: Source,
+    contact: Contact,
+    withdrawn: list[Snapshot],
+    fields: Collection[str],
+    kept: Collection[tuple[str, int]] = (),
+) -> bool:
+    """What was withdrawn may not stay where nobody else says it; without another source the contact is forgotten (S4).
+
+    What was here before, or what others said, is there again. `fields` are further fields of which no change may be
+    remembered, `kept` the contact and the companies that are there by a person's decision, as entity and id. Whether
+    the contact is forgotten.
+    """
+    said = {field for field in (*SCALARS, *LISTS) for base in withdrawn if base.get(field)}
+    merge_privacy.forget_shared(session, contact.id, {*said, *fields})
     names = {str(base["company_name"]) for base in withdrawn}
     companies = _named([contact.company, *merge_privacy.forget_contact(session, contact)], contact.company, names)
-    if left or contact.created_by_rule in WITHOUT_A_CARD or known_otherwise(session, contact):
-        _retract(session, source, contact, withdrawn, [known.base for known in left if known.base])
-    else:
+    links.forget_agreed(session, ENTITY, contact.id)
+    others = _told_elsewhere(session, contact)
+    is_known = bool(others) or contact.created_by_rule in WITHOUT_A_CARD or _is_made_here(session, contact)
+    is_known = is_known or (ENTITY, contact.id) in kept
+    is_forgotten = not is_known and not known_otherwise(session, contact)
+    if is_forgotten:
         _forget(session, source, contact)
+    else:
+        _retract(session, source, contact, withdrawn, others, fields)
     for company in companies:
-        if company_records.withdraw(session, source.policy, company, names):
+        if ("company", company.id) in kept or company_records.withdraw(session, source.policy, company, names):
             for base in withdrawn:
-                _untell_company(session, company, base)
+                _untell_company(session, source, company, base)
+    search.forget_words(session)
+    return is_forgotten
 
 
 def known_otherwise(session: Session, contact: Contact) -> set[str]:
@@ -171,29 +215,63 @@ def _named(companies: list[Company | None], own: Company | None, names: set[str]
     return list(dict.fromkeys(c for c in companies if c is not None and (c is own or c.name_key in keys)))
 
 
+def _told_elsewhere(session: Session, contact: Contact) -> list[tuple[int, Snapshot]]:
+    """What other items say of a contact, with their mailboxes; of a card that we wrote, what its people said."""
+    told = (
+        (link.mailbox_id, BLANK | (link.told or {}) if link.rule == CLIENTS else link.base)
+        for link in links.of(session, ENTITY, contact.id)
+    )
+    return [(mailbox_id, said) for mailbox_id, said in told if said and said != BLANK]
+
+
+def _is_made_here(session: Session, contact: Contact) -> bool:
+    """Whether a person made the contact in the CRM, or what was merged into it, or changed there what is said of it."""
+    ids = [contact.id, *merged.absorbed(session, ENTITY, contact.id)]
+    by_hand = exists().where(Contact.id.in_(ids), Contact.created_by_mailbox_id.is_(None))
+    if session.scalar(select(by_hand)):
+        return True
+    mine = FieldChange.entity == ENTITY, FieldChange.entity_id == contact.id, FieldChange.source.in_(BY_HAND)
+    return bool(session.scalar(select(exists().where(*mine, FieldChange.field.in_((*SCALARS, *LISTS))))))
+
+
 def _retract(
-    session: Session, source: Source, contact: Contact, withdrawn: list[Snapshot], others: list[Snapshot]
+    session: Session,
+    source: Source,
+    contact: Contact,
+    withdrawn: list[Snapshot],
+    others: list[tuple[int, Snapshot]],
+    fields: Collection[str],
 ) -> None:
     before = {entry.address for entry in contact.addresses}
-    local = texts(contact)
-    changes = retracted_scalars(local, withdrawn, others)
-    forgotten = {name for name in SCALARS for base in withdrawn if base[name]}
-    _set(contact, changes)
-    for field in LISTS:
-        gone = retracted_entries(field, withdrawn, others)
-        if field == "emails":
-            gone -= known_otherwise(session, contact)
-        rows = getattr(contact, ROWS[field])
-        for row in [row for row in rows if identity(field, _entry(field, row)) in gone]:
-            rows.remove(row)
-            forgotten.add(field)
-    forget_changes(session, ENTITY, contact.id, FieldChange.field.in_(forgotten))
-    _name(contact)
-    session.flush()
-    addresses = [entry.address for entry in contact.addresses]
-    history.rematch(session, source.policy, Participant.contact_id == contact.id, Participant.address.not_in(addresses))
-    history.unlink_addresses(session, before - set(addresses))
-    _settle_company(session, source, contact, renamed="company_name" in changes)
+    said = [told for _, told in others]
+    forgotten = {name for name in (*SCALARS, *LISTS) for base in withdrawn if base[name]} | set(fields)
+    is_theirs = contact.created_by_mailbox_id == source.mailbox_id and contact.created_by_rule not in WITHOUT_A_CARD
+    left = untold.without(session, contact, forgotten, source.mailbox_id, withdrawn, is_theirs=is_theirs)
+    changes = retracted_scalars(texts(contact), withdrawn, said, left)
+    with field_history.unrecorded(session, contact):
+        contact_data.set_scalars(contact, changes)
+        for field in LISTS:
+            gone = retracted_entries(field, withdrawn, said) - {identity(field, each) for each in left.get(field, ())}
+            if field == "emails":
+                gone -= known_otherwise(session, contact)
+            rows = getattr(contact, contact_data.ROWS[field])
+            for row in [row for row in rows if identity(field, field_history.entry(row)) in gone]:
+                rows.remove(row)
+        contact_data.name(contact)
+        session.flush()
+        addresses = [entry.address for entry in contact.addresses]
+        mine = Participant.contact_id == contact.id
+        history.rematch(session, source.policy, mine, Participant.address.not_in(addresses))
+        history.unlink_addresses(session, before - set(addresses))
+        contact_data.settle_company(session, of_mailbox(source), contact, renamed="company_name" in changes)
+    for name in [name for name, value in changes.items() if value != left[name]]:
+        # The next of whom this is withdrawn is told by the log.
+        by = next(mailbox_id for mailbox_id, told in others if told[name] == changes[name])
+        news = Change(contact, name, left[name], changes[name])
+        field_history.record(session, Origin(MAILBOX, mailbox_id=by), [news])
+    if "company_name" in forgotten:
+        forget_changes(session, ENTITY, contact.id, FieldChange.field == "company")
+    _forget_conflicts(session, contact, Conflict.field.in_(forgotten))
     index(session, contact)
 
 
@@ -206,32 +284,22 @@ def _forget(session: Session, source: Source, contact: Contact) -> None:
     history.unlink_addresses(session, before)
     history.forget_topic(session, ENTITY, contact.id)
     forget_changes(session, ENTITY, contact.id)
+    _forget_conflicts(session, contact)
     merge_privacy.drop(session, ENTITY, contact.id)
     search.remove(session, "contact_search", [contact.id])
     session.delete(contact)
     session.flush()
 
 
+def _forget_conflicts(session: Session, contact: Contact, *only: ColumnElement[bool]) -> None:
+    """What both sides said of a contact must leave no trace either."""
+    mine = Conflict.entity == ENTITY, Conflict.entity_id == contact.id
+    session.execute(delete(Conflict).where(*mine, *only))
+
+
 def content_hash(entry: Snapshot) -> str:
     """What tells a changed entry from the same one with a new version."""
     return hashlib.sha1(json.dumps(entry, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
-
-
-def index(session: Session, contact: Contact) -> None:
-    """Make the contact found by name, company, position, addresses, phones and notes."""
-    words = [
-        contact.display_name,
-        contact.given_name,
-        contact.middle_name,
-        contact.surname,
-        contact.company_name,
-        contact.job_title,
-        contact.notes,
-        *(entry.address for entry in contact.addresses),
-        *(f"{entry.number} {entry.e164}" for entry in contact.phones),
-        *(entry.city for entry in contact.postal_addresses),
-    ]
-    search.index_contacts(session, [(contact.id, " ".join(word for word in words if word))])
 
 
 def _same_person(session: Session, source: Source, record: ContactRecord, digest: str) -> tuple[Contact | None, str]:
@@ -261,7 +329,8 @@ def _signed_name(session: Session, address: str) -> str:
     return next((found for name in names if (found := _written_name(name))), "")
 
 
-def _add(session: Session, source: Source, rule: str) -> Contact:
+def add(session: Session, source: Source, rule: str) -> Contact:
+    """A contact that comes into being by an item of a mailbox, without a name yet."""
     contact = Contact(
         display_name="",
         name_key="",
@@ -276,115 +345,31 @@ def _add(session: Session, source: Source, rule: str) -> Contact:
     return contact
 
 
-def texts(contact: Contact) -> dict[str, str]:
-    """The single-valued fields as an entry of Outlook says them."""
-    birthday = contact.birthday.isoformat() if contact.birthday else ""
-    return {name: getattr(contact, name) or "" for name in TEXTS} | {"birthday": birthday}
-
-
-def _set(contact: Contact, values: Mapping[str, str]) -> None:
-    for field, value in values.items():
-        setattr(contact, field, birthday_of(value) if field == "birthday" else value)
-
-
-def _name(contact: Contact) -> None:
-    """A contact has a name, and be it an address or a number."""
-    if not contact.display_name:
-        addresses = [entry.written or entry.address for entry in contact.addresses]
-        contact.display_name = display_name(
-            contact.given_name,
-            contact.middle_name,
-            contact.surname,
-            next((x for x in [contact.company_name, *addresses, *(p.number for p in contact.phones)] if x), "—"),
-        )
-    contact.name_key = name_key(contact.display_name)
-
-
-def _settle_company(session: Session, source: Source, contact: Contact, renamed: bool) -> None:
-    domains = [entry.domain for entry in contact.addresses]
-    if contact.company_id is not None and not renamed:
-        if contact.company_name:
-            own_domains(session, session.get_one(Company, contact.company_id), domains)
-        return
-    company = company_for(session, source, contact.company_name, domains)
-    old, contact.company_id = contact.company_id, company.id if company else None
-    session.flush()
-    if old != contact.company_id:
-        history.move_contact(session, contact.id, old, contact.company_id)
-
-
-def _tell_company(session: Session, contact: Contact) -> None:
-    """What a card says of the company itself fills what is not known of it yet."""
-    company = session.get(Company, contact.company_id) if contact.company_id else None
-    if company is None:
-        return
-    business = next((entry for entry in contact.postal_addresses if entry.label == "business"), None)
-    company.city = company.city or (business.city if business else "")
-    company.website = company.website or contact.website
-    main = next((entry.number for entry in contact.phones if entry.label == "company_main"), "")
-    company.phone = company.phone or main
-    session.flush()
-
-
-def _untell_company(session: Session, company: Company, withdrawn: Snapshot) -> None:
+def _untell_company(session: Session, source: Source, company: Company, withdrawn: Snapshot) -> None:
     """What a withdrawn card said of the company goes, unless another of its people's cards says it, too."""
-    cities = {entry["city"] for entry in withdrawn["postal_addresses"]}
-    company.city = "" if company.city in cities else company.city
-    company.website = "" if company.website == withdrawn["website"] else company.website
-    phones = {entry["number"].strip() for entry in withdrawn["phones"]}
-    company.phone = "" if company.phone in phones else company.phone
-    session.flush()
-    for person in session.scalars(select(Contact).where(Contact.company_id == company.id)).all():
-        _tell_company(session, person)
+    told = {
+        "city": {entry["city"] for entry in withdrawn["postal_addresses"]} - {""},
+        "website": {withdrawn["website"]} - {""},
+        "phone": {entry["number"].strip() for entry in withdrawn["phones"]} - {""},
+    }
+    with field_history.unrecorded(session, company):
+        for field, values in told.items():
+            setattr(company, field, "" if getattr(company, field) in values else getattr(company, field))
+            said = or_(FieldChange.old.in_(values), FieldChange.new.in_(values))
+            forget_changes(session, "company", company.id, FieldChange.field == field, said)
+        session.flush()
+        for person in session.scalars(select(Contact).where(Contact.company_id == company.id)).all():
+            contact_data.tell_company(session, of_mailbox(source), person)
 
 
-def _apply_list(
-    session: Session, source: Source, contact: Contact, field: str, base: Snapshot | None, new: Snapshot, log: bool
-) -> None:
-    rows = getattr(contact, ROWS[field])
-    before = _line(field, rows)
+def _merged(contact: Contact, field: str, base: Snapshot | None, new: Snapshot) -> list[Mapping[str, Any]]:
+    """What a list field becomes: what is there, without what the entry took out and with what it added or labelled."""
     added, removed = list_changes(field, base[field] if base else (), new[field])
-    known = {identity(field, _entry(field, row)): row for row in rows}
-    for gone in removed & known.keys():
-        rows.remove(known[gone])
+    there = {identity(field, entry): entry for entry in contact_data.entries(contact, field)}
+    kept: dict[str, Mapping[str, Any]] = {found: entry for found, entry in there.items() if found not in removed}
     for found, entry in added.items():
-        if found not in known:
-            rows.append(_MAKE[field](source, entry))
+        if found not in kept:
+            kept[found] = entry
         elif base is not None:
-            known[found].label = entry["label"]
-    for position, row in enumerate(rows):
-        row.position = position
-    if log:
-        record_change(session, source, ENTITY, contact.id, field, before, _line(field, rows))
-
-
-def _entry(field: str, row: Any) -> dict[str, str]:
-    names = {"emails": ("address", "label"), "phones": ("number", "label"), "postal_addresses": POSTAL}[field]
-    return {name: getattr(row, name) for name in names}
-
-
-def _line(field: str, rows: list[Any]) -> str:
-    return "; ".join(identity(field, _entry(field, row)) for row in rows)
-
-
-def _make_address(source: Source, entry: Mapping[str, Any]) -> ContactAddress:
-    address = normalise(entry["address"])
-    domain = source.policy.company_domain(address)
-    return ContactAddress(address=address, domain=domain, written=entry["address"].strip(), label=entry["label"])
-
-
-def _make_phone(_: Source, entry: Mapping[str, Any]) -> ContactPhone:
-    return ContactPhone(number=entry["number"].strip(), e164=e164(entry["number"]), label=entry["label"])
-
-
-def _make_postal(_: Source, entry: Mapping[str, Any]) -> ContactPostalAddress:
-    return ContactPostalAddress(**entry)
-
-
-ROWS = {"emails": "addresses", "phones": "phones", "postal_addresses": "postal_addresses"}
-POSTAL = ("label", "street", "city", "region", "postal_code", "country")
-_MAKE: dict[str, Callable[[Source, Mapping[str, Any]], Any]] = {
-    "emails": _make_address,
-    "phones": _make_phone,
-    "postal_addresses": _make_postal,
-}
+            kept[found] = {**kept[found], "label": entry["label"]}
+    return list(kept.values())

@@ -13,14 +13,14 @@ from terracrm.models import Link, MirrorFolder, QuarantinedItem, SkippedItem, St
 
 
 def left_out_paths(settings: Settings, exclude: Iterable[str]) -> list[str]:
-    """The paths that are not mirrored: those of the settings, and those that a stream excludes besides."""
-    return [*settings.mirror.excluded_folders, *exclude]
+    """The paths that are not mirrored: those of the settings, that of our posts, and what a stream excludes besides."""
+    return [*settings.mirror.excluded_folders, settings.outlook.posts_folder, *exclude]
 
 
 def excluded_ids(settings: Settings, stream: Stream, include: Iterable[str], exclude: Iterable[str]) -> set[int]:
     """The known folders of a stream that are not mirrored under such a choice; `folders.excluded` on our rows."""
     remote_ids = folders.excluded(stream.folders, include, left_out_paths(settings, exclude))
-    return {folder.id for folder in stream.folders if folder.remote_id in remote_ids}
+    return {folder.id for folder in stream.folders if folder.remote_id in remote_ids and not folder.role}
 
 
 def forget(session: Session, folder: MirrorFolder) -> None:

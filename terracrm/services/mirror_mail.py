@@ -49,6 +49,7 @@ from terracrm.services import (
     suggestions,
     threads,
     topic_tokens,
+    touches,
 )
 from terracrm.services.activities import Entry, add_entries, participant_rows
 from terracrm.services.matching import Match, match
@@ -131,6 +132,7 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
     What is left of it is what the other mailboxes keep (S6).
     """
     message_id, mailbox_id = link.local_id, link.mailbox_id
+    touches.activities(session, [message_id])
     if not links.withdraw(session, link):
         place = threads.place_of(session, message_id)
         search.remove(session, "activity_search", [message_id])
@@ -303,6 +305,7 @@ def _fill(session: Session, source: Source, arrivals: Mapping[int, Arrival]) -> 
         session.execute(update(Activity).where(Activity.id == activity_id).values(**activity))
     session.execute(update(Message).where(Message.activity_id.in_(filled)).values(detail=Detail.FULL))
     _add_content(session, source, filled)
+    touches.activities(session, filled)
     topic_tokens.read(session, {activity_id: arrival.record.subject for activity_id, arrival in filled.items()})
     return bool(filled)
 
@@ -401,6 +404,7 @@ def _second_copies(session: Session, source: Source, arrivals: dict[int, Arrival
     if new:
         rows = [{"activity_id": activity_id, "mailbox_id": source.mailbox_id} for activity_id in new]
         session.execute(insert(ActivityMailbox), rows)
+    touches.activities(session, records)
     _fill(session, source, arrivals)
     mirror_attachments.want(session, source, arrivals)
     for activity_id, record in records.items():

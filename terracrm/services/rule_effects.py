@@ -38,6 +38,7 @@ from terracrm.services import (
     mirror_calendar,
     mirror_contacts,
     mirror_mail,
+    outbox,
     skipped,
     stored_mail,
 )
@@ -134,7 +135,7 @@ def plan(session: Session, settings: Settings, mailbox: Mailbox, old: Rules, new
     """
     made = Plan()
     rows: Counter[str] = Counter()
-    changes = [_change(settings, mailbox, stream, old, new) for stream in mailbox.streams]
+    changes = [_change(settings, mailbox, stream, old, new) for stream in mailbox.streams if stream.kind in new.streams]
     for change in changes:
         if change.stream.kind == StreamKind.MAIL:
             _plan_mail(session, settings, mailbox, change, made)
@@ -255,10 +256,11 @@ def _plan_copy(mail: StoredMail, decision: Decision, change: _Change, made: Plan
 
 
 def _plan_others(session: Session, mailbox: Mailbox, change: _Change, made: Plan) -> None:
-    """Entries of contacts folders are no longer followed; meetings go."""
+    """Entries of contacts folders are no longer followed; meetings go. Clients' cards are there by other rules (W1)."""
     is_contacts = change.stream.kind == StreamKind.CONTACTS
     entity = mirror_contacts.ENTITY if is_contacts else mirror_calendar.ENTITY
-    for link in session.scalars(select(Link).where(Link.mailbox_id == mailbox.id, Link.entity == entity)):
+    mine = Link.mailbox_id == mailbox.id, Link.entity == entity, Link.rule != outbox.CLIENTS
+    for link in session.scalars(select(Link).where(*mine)):
         categories = tuple(map(str, (link.base or {}).get("categories") or ()))  # type: ignore[call-overload]
         record = ContactRecord(categories=categories) if is_contacts else MeetingRecord(categories=categories)
         decision = decide(record, change.rules, NOTHING)

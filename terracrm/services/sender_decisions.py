@@ -99,7 +99,7 @@ def decide(session: Session, policy: DomainPolicy, viewer: Viewer, address: str,
     elif isinstance(choice, ToCompany):
         done.company_id = effects.company(session, viewer, choice.company_id).id
         if choice.takes_domain:
-            effects.give_domain(session, policy, done, done.company_id, address)
+            effects.give_domain(session, policy, viewer, done, done.company_id, address)
     made.contact_id, made.company_id = done.contact_id, done.company_id
     if done.contact_id is not None:
         done.added_address = effects.give_address(session, policy, viewer, done.contact_id, address)
@@ -130,7 +130,7 @@ def undo(session: Session, policy: DomainPolicy, viewer: Viewer, address: str) -
     history.link_addresses(session, [address])
     if done.new_contact is not None:
         effects.drop_contact(session, done.new_contact)
-    effects.take_domain_back(session, policy, done)
+    effects.take_domain_back(session, policy, viewer, done)
     audit.record(session, viewer.signs_as, UNDONE, ENTITY, decision_id, address)
 
 

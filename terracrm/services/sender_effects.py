@@ -9,7 +9,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import DomainPolicy
-from terracrm.domain.names import company_key, name_key
+from terracrm.domain.names import name_key
 from terracrm.errors import InvalidInput, NotFound
 from terracrm.models import (
     ActivityTopic,
@@ -24,12 +24,20 @@ from terracrm.models import (
     Participant,
     SenderDecision,
 )
-from terracrm.services import access, company_records, history, mirror_contacts, search, suggestions
+from terracrm.services import (
+    access,
+    company_records,
+    contact_data,
+    field_history,
+    history,
+    mirror_contacts,
+    search,
+    suggestions,
+)
 from terracrm.services.access import Viewer
-from terracrm.services.field_history import forget_changes
+from terracrm.services.field_history import forget_changes, of_viewer
 from terracrm.services.matching import is_live, match_outside
 
-PORTAL, COMMAND = "portal", "command line"
 MAX_NAME = 200
 
 
@@ -91,24 +99,26 @@ def add_contact(
         team_id=viewer.team_id,
         created_by_rule=mirror_contacts.FROM_TRAY,
     )
-    session.add(made)
-    session.flush()
+    with field_history.creating(session, of_viewer(viewer), made):
+        session.add(made)
     return made.id
 
 
-def give_domain(session: Session, policy: DomainPolicy, done: Effects, company_id: int, address: str) -> None:
+def give_domain(
+    session: Session, policy: DomainPolicy, viewer: Viewer, done: Effects, company_id: int, address: str
+) -> None:
     """Give a company the domain of an address, if it tells a company and is nobody's yet."""
     domain = policy.company_domain(address)
     if not domain or session.get(CompanyDomain, domain) is not None:
         return
     homeless = set(session.scalars(select(Contact.id).where(Contact.company_id.is_(None))))
-    company_records.own_domains(session, session.get_one(Company, company_id), [domain])
+    company_records.own_domains(session, of_viewer(viewer), session.get_one(Company, company_id), [domain])
     of_company = session.scalars(select(Contact.id).where(Contact.company_id == company_id))
     done.claimed_domain, done.domain_company = domain, company_id
     done.adopted = sorted(homeless & set(of_company))
 
 
-def take_domain_back(session: Session, policy: DomainPolicy, done: Effects) -> None:
+def take_domain_back(session: Session, policy: DomainPolicy, viewer: Viewer, done: Effects) -> None:
     """The domain that a company was given goes, and so does the company if it was made for that."""
     owned = session.get(CompanyDomain, done.claimed_domain) if done.claimed_domain else None
     if owned is None or owned.company_id != done.domain_company:
@@ -116,13 +126,14 @@ def take_domain_back(session: Session, policy: DomainPolicy, done: Effects) -> N
     owner = owned.company
     adopted = select(Contact).where(Contact.id.in_(done.adopted), Contact.company_id == owner.id)
     for person in session.scalars(adopted).all():
-        person.company_id = None
+        with field_history.recording(session, of_viewer(viewer), person):
+            person.company_id = None
         history.move_contact(session, person.id, owner.id, None)
     if owner.id == done.new_company and not _is_used(session, owner):
         company_records.drop(session, policy, owner)
         return
-    owner.domains.remove(owned)
-    session.flush()
+    with field_history.recording(session, of_viewer(viewer), owner):
+        owner.domains.remove(owned)
     history.unlink_domain(session, done.claimed_domain)
     company_records.index(session, owner)
 
@@ -130,17 +141,9 @@ def take_domain_back(session: Session, policy: DomainPolicy, done: Effects) -> N
 def _add_company(session: Session, policy: DomainPolicy, viewer: Viewer, done: Effects, address: str) -> int:
     """A company named by the domain, until somebody says its name."""
     name = policy.company_domain(address)
-    made = Company(
-        name=name,
-        name_key=company_key(name),
-        owner_id=viewer.signs_as,
-        team_id=viewer.team_id,
-        created_by_rule=mirror_contacts.FROM_TRAY,
-    )
-    session.add(made)
-    session.flush()
+    made = company_records.add_company(session, of_viewer(viewer), name, mirror_contacts.FROM_TRAY)
     done.new_company = made.id
-    give_domain(session, policy, done, made.id, address)
+    give_domain(session, policy, viewer, done, made.id, address)
     return made.id
 
 
@@ -151,6 +154,7 @@ def _is_used(session: Session, company: Company) -> bool:
         select(SenderDecision.id).where(SenderDecision.company_id == company.id),
         select(ActivityTopic.id).where(ActivityTopic.entity == "company", ActivityTopic.entity_id == company.id),
         _merges("company", company.id),
+        _edits("company", company.id, "domains"),
     )
     is_changed = company.notes or [company.name] != [owned.domain for owned in company.domains]
     return bool(is_changed) or _any(session, uses)
@@ -161,16 +165,13 @@ def give_address(session: Session, policy: DomainPolicy, viewer: Viewer, contact
     person = session.get_one(Contact, contact_id)
     if any(entry.address == address for entry in person.addresses):
         return False
-    before = _line(person)
     position = max((entry.position for entry in person.addresses), default=-1) + 1
     domain = policy.company_domain(address)
-    person.addresses.append(
-        ContactAddress(address=address, written=address, domain=domain, label="other", position=position)
-    )
-    session.flush()
-    if before:
-        _note(session, viewer, person, before)
-    mirror_contacts.index(session, person)
+    with field_history.recording(session, of_viewer(viewer), person):
+        person.addresses.append(
+            ContactAddress(address=address, written=address, domain=domain, label="other", position=position)
+        )
+    contact_data.index(session, person)
     return True
 
 
@@ -179,12 +180,10 @@ def take_address(session: Session, viewer: Viewer, contact_id: int, address: str
     person = session.get(Contact, contact_id)
     if person is None:
         return
-    before = _line(person)
-    for entry in [entry for entry in person.addresses if entry.address == address]:
-        person.addresses.remove(entry)
-    session.flush()
-    _note(session, viewer, person, before)
-    mirror_contacts.index(session, person)
+    with field_history.recording(session, of_viewer(viewer), person):
+        for entry in [entry for entry in person.addresses if entry.address == address]:
+            person.addresses.remove(entry)
+    contact_data.index(session, person)
 
 
 def drop_contact(session: Session, contact_id: int) -> None:
@@ -201,6 +200,7 @@ def drop_contact(session: Session, contact_id: int) -> None:
         ),
         select(ActivityTopic.id).where(ActivityTopic.entity == "contact", ActivityTopic.entity_id == contact_id),
         _merges("contact", contact_id),
+        _edits("contact", contact_id, "emails", "company"),
     )
     if _any(session, uses):
         return
@@ -210,29 +210,15 @@ def drop_contact(session: Session, contact_id: int) -> None:
     session.flush()
 
 
-def _line(person: Contact) -> str:
-    return "; ".join(entry.address for entry in person.addresses)
-
-
-def _note(session: Session, viewer: Viewer, person: Contact, before: str) -> None:
-    """The change of the addresses in the log of contact data (P2)."""
-    if (now := _line(person)) != before:
-        session.add(
-            FieldChange(
-                entity="contact",
-                entity_id=person.id,
-                field="emails",
-                old=before,
-                new=now,
-                user_id=viewer.signs_as,
-                source=PORTAL if viewer.signs_as else COMMAND,
-            )
-        )
-
-
 def _any(session: Session, queries: Iterable[Select[int]]) -> bool:
     return any(session.scalar(query.limit(1)) is not None for query in queries)
 
 
 def _merges(entity: str, id_: int) -> Select[int]:
     return select(Merge.id).where(Merge.entity == entity, or_(Merge.winner_id == id_, Merge.loser_id == id_))
+
+
+def _edits(entity: str, id_: int, *own: str) -> Select[int]:
+    """What was changed of a client, but the fields that the decision itself changes."""
+    mine = FieldChange.entity == entity, FieldChange.entity_id == id_
+    return select(FieldChange.id).where(*mine, FieldChange.field.not_in((field_history.CREATED, *own)))

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from terracrm.db import begin_write
 from terracrm.models import User
+from terracrm.services import touches
 from terracrm.services.users import HASHER
 
 MAX_PASSWORD = 1024
@@ -71,7 +72,9 @@ def end_all_sessions(session: Session, user_id: int) -> None:
 def choose_language(session: Session, user_id: int, language: str) -> None:
     """Remember the language this user reads the portal in."""
     begin_write(session)
-    session.get_one(User, user_id, populate_existing=True).language = language
+    user = session.get_one(User, user_id, populate_existing=True)
+    user.language = language
+    touches.of_user(session, user)
 
 
 def _count_failure(user: User, lockout: Lockout, now: datetime) -> None:

@@ -24,7 +24,9 @@ class Source:
     """The mailbox, folder and run that bring an item, and what the settings say about taking it in.
 
     `owner_id` and `team_id` are whose clients the mailbox's contacts become: a shared mailbox has no owner, so that
-    they belong to its team (S16). `default_detail` is that of the mailboxes that choose none.
+    they belong to its team (S16). `default_detail` is that of the mailboxes that choose none. `goes` is the direction
+    of the stream, `conflict` its rule for what both sides changed, `client_scope` whose clients have a card there,
+    `time_zone` that of the office's days (W1, W3).
     """
 
     mailbox_id: int
@@ -41,6 +43,10 @@ class Source:
     calendar_future_days: int
     attachments: AttachmentPolicy
     attachment_max_bytes: int
+    goes: str
+    conflict: str
+    client_scope: str
+    time_zone: str
 
     @property
     def address(self) -> str:
@@ -67,7 +73,7 @@ def source_of(settings: Settings, mailbox: Mailbox, folder: MirrorFolder, run_id
         folder_id=folder.id,
         run_id=run_id,
         rules=replace(
-            rules_of(settings, mailbox.address, mailbox, folder.stream.only_category),
+            rules_of(settings, mailbox.address, mailbox, "" if folder.role else folder.stream.only_category),
             in_sent_items=folder.well_known == SENT_ITEMS,
         ),
         owner_id=user.id if user else None,
@@ -80,6 +86,10 @@ def source_of(settings: Settings, mailbox: Mailbox, folder: MirrorFolder, run_id
         calendar_future_days=mirror.calendar_future_days,
         attachments=mailbox.attachments or mirror.attachments,  # type: ignore[arg-type]
         attachment_max_bytes=mirror.attachment_max_mb * MEGABYTE,
+        goes=folder.stream.direction,
+        conflict=folder.stream.conflict_rule or settings.outlook.conflict,
+        client_scope=folder.stream.client_scope or settings.outlook.scope,
+        time_zone=settings.web.time_zone,
     )
 
 

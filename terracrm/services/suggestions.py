@@ -36,6 +36,7 @@ from terracrm.models import (
 )
 from terracrm.services import access, audit, mirror_contacts
 from terracrm.services.access import Viewer
+from terracrm.services.field_history import SUGGESTION, of_mailbox
 from terracrm.services.matching import is_live
 from terracrm.services.sources import Source, lock_directory, source_of
 
@@ -134,7 +135,8 @@ def accept(session: Session, settings: Settings, viewer: Viewer, suggestion_id: 
     contact = session.get_one(Contact, suggestion.contact_id)
     source = _source(session, settings, viewer, suggestion)
     # As if the entry of an address book had got this one value.
-    mirror_contacts.apply(session, source, contact, snapshot(ContactRecord()), snapshot(_as_record(suggestion)))
+    said = snapshot(_as_record(suggestion))
+    mirror_contacts.apply(session, source, contact, snapshot(ContactRecord()), said, of_mailbox(source, SUGGESTION))
     return contact.id
 
 

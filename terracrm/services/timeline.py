@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, exists, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 
 from terracrm.domain.capture import Detail
 from terracrm.domain.records import MeetingKind
 from terracrm.errors import InvalidInput
-from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Meeting, Message
+from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Meeting, Message, Task, User
 from terracrm.services import access
 from terracrm.services.access import Viewer
 from terracrm.services.people import Person, others, people_of, speaker
 
 PAGE_SIZE = 30
 _CURSOR = re.compile(r"(-?\d{1,18})_(\d{1,18})", re.ASCII)
+_RESPONSIBLE, _DOER = aliased(User, name="responsible"), aliased(User, name="doer")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -78,6 +79,22 @@ class MeetingFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What the history shows of a task besides its subject; `responsible` and `done_by` are names."""
+
+    due_on: date | None
+    responsible: str
+    done_at: datetime | None
+    done_by: str
+    is_cancelled: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be done."""
+        return self.done_at is None and not self.is_cancelled
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of the history. Where `is_readable` is false, only its kind and time are told.
 
@@ -94,6 +111,7 @@ class Entry:
     has_attachments: bool = False
     people: list[Person] = field(default_factory=list)
     meeting: MeetingFacts | None = None
+    task: TaskFacts | None = None
     only_headers: bool = False
 
     @property
@@ -195,6 +213,7 @@ def _entries(session: Session, viewer: Viewer, rows: Sequence[Activity]) -> list
     people = people_of(session, viewer, ids)
     bare = _of_headers_only(session, [row.id for row in rows if row.kind == ActivityKind.MAIL and not row.subject])
     meetings = _meetings(session, [row.id for row in rows if row.kind == ActivityKind.MEETING])
+    tasks = _tasks(session, [row.id for row in rows if row.kind == ActivityKind.TASK])
     return [
         Entry(
             id=row.id,
@@ -207,6 +226,7 @@ def _entries(session: Session, viewer: Viewer, rows: Sequence[Activity]) -> list
             has_attachments=row.has_attachments,
             people=people.get(row.id, []),
             meeting=meetings.get(row.id),
+            task=tasks.get(row.id),
             only_headers=row.id in bare,
         )
         for row in rows
@@ -239,4 +259,26 @@ def _meetings(session: Session, activity_ids: list[int]) -> dict[int, MeetingFac
         )
         for row in rows
         if row.activity_id is not None
+    }
+
+
+def _tasks(session: Session, activity_ids: list[int]) -> dict[int, TaskFacts]:
+    if not activity_ids:
+        return {}
+    rows = session.execute(
+        select(Task, _RESPONSIBLE.full_name, _RESPONSIBLE.name, _DOER.full_name, _DOER.name)
+        .outerjoin(_RESPONSIBLE, _RESPONSIBLE.id == Task.responsible_id)
+        .outerjoin(_DOER, _DOER.id == Task.done_by_id)
+        .where(Task.activity_id.in_(activity_ids))
+        .options(defer(Task.text))
+    )
+    return {
+        row.activity_id: TaskFacts(
+            due_on=row.due_on,
+            responsible=responsible or login or "",
+            done_at=row.done_at,
+            done_by=doer or doer_login or "",
+            is_cancelled=row.cancelled_at is not None,
+        )
+        for row, responsible, login, doer, doer_login in rows
     }

@@ -5,6 +5,7 @@ What is set on one message of a conversation is that of the whole conversation (
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,6 +97,14 @@ def to_be_linked(session: Session, viewer: Viewer, activity_id: int) -> Activity
 def of_activity(session: Session, viewer: Viewer, activity_id: int) -> list[TopicRow]:
     """What an activity that the viewer reads is about, as far as the viewer sees these clients."""
     return _rows(session, viewer, ActivityTopic.activity_id == activity_id)
+
+
+def of_activities(session: Session, viewer: Viewer, activity_ids: Collection[int]) -> dict[int, list[TopicRow]]:
+    """The same for several at once; those that are about nobody are left out."""
+    found: dict[int, list[TopicRow]] = defaultdict(list)
+    for row in _rows(session, viewer, ActivityTopic.activity_id.in_(activity_ids)) if activity_ids else ():
+        found[row.activity_id].append(row)
+    return dict(found)
 
 
 def of_conversation(session: Session, viewer: Viewer, message_id: int) -> list[TopicRow]:

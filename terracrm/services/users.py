@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from argon2 import PasswordHasher
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from terracrm.config.values import Language
 from terracrm.domain.addresses import normalise
 from terracrm.errors import InvalidInput, NotFound
-from terracrm.models import Mailbox, Role, Team, User
+from terracrm.models import Mailbox, Role, User
+from terracrm.services import teams, touches
 
 MIN_PASSWORD = 8
+LANGUAGES = get_args(Language)
 HASHER = PasswordHasher()
 
 
@@ -34,9 +39,7 @@ def add(
         raise InvalidInput("a user needs a name to sign in with")
     if session.scalar(select(User).where(User.name == name)) is not None:
         raise InvalidInput(f"the user {name} is there already")
-    roles = list(session.scalars(select(Role.code).order_by(Role.code)))
-    if role not in roles:
-        raise InvalidInput(f"there is no role {role}; the roles are {', '.join(roles)}")
+    role = _role(session, role)
     address = normalise(email or name)
     if email and not address:
         raise InvalidInput(f"{email!r} is no e-mail address")
@@ -46,8 +49,8 @@ def add(
         email=address,
         role_code=role,
         password_hash=hash_password(password),
-        language=language,
-        team=team_named(session, team) if team else None,
+        language=_language(language),
+        team=teams.named(session, team) if team else None,
     )
     session.add(user)
     session.flush()
@@ -55,6 +58,7 @@ def add(
     if mailbox is not None and mailbox.user_id is None and mailbox.team_id is None:
         mailbox.user = user
         session.flush()
+        touches.everything(session)
     return user
 
 
@@ -69,6 +73,30 @@ def get(session: Session, name: str) -> User:
 def every(session: Session) -> list[User]:
     """All users by name."""
     return list(session.scalars(select(User).order_by(User.name)))
+
+
+def change(
+    session: Session,
+    user: User,
+    *,
+    role: str | None = None,
+    team: str | None = None,
+    language: str | None = None,
+    is_active: bool | None = None,
+) -> None:
+    """Change what is given; a team of "" is none. Who is no longer active is signed out; raises InvalidInput."""
+    if role is not None:
+        user.role_code = _role(session, role)
+    if team is not None:
+        user.team = teams.named(session, team) if team else None
+        touches.everything(session)
+    if language is not None:
+        user.language = _language(language)
+    if is_active is not None:
+        user.is_active = is_active
+        user.session_epoch += 0 if is_active else 1
+    session.flush()
+    touches.of_user(session, user)
 
 
 def set_password(session: Session, user: User, password: str) -> None:
@@ -86,11 +114,14 @@ def hash_password(password: str) -> str:
     return HASHER.hash(password)
 
 
-def team_named(session: Session, name: str) -> Team:
-    """The team of this name, made when there is none."""
-    team = session.scalar(select(Team).where(Team.name == name))
-    if team is None:
-        team = Team(name=name)
-        session.add(team)
-        session.flush()
-    return team
+def _role(session: Session, role: str) -> str:
+    roles = list(session.scalars(select(Role.code).order_by(Role.code)))
+    if role not in roles:
+        raise InvalidInput(f"there is no role {role}; the roles are {', '.join(roles)}")
+    return role
+
+
+def _language(code: str) -> str:
+    if code and code not in LANGUAGES:
+        raise InvalidInput(f"there is no language {code}; there are {', '.join(LANGUAGES)}")
+    return code

@@ -225,6 +225,8 @@ def _copies_of_activity(session: Session, viewer: Viewer, row: Activity, hidden:
         # The occurrences of a series are behind the item of the series.
         found = session.execute(select(Meeting.id, Meeting.series_id).where(Meeting.activity_id == row.id)).first()
         entity, local_ids = "meeting", [id_ for id_ in found or () if id_]
+    elif row.kind == ActivityKind.TASK:
+        entity = "task"
     copies = _copies(session, viewer, Link.entity == entity, Link.local_id.in_(local_ids), limit=None)
     return [copy for copy in copies if copy.origin.mailbox not in hidden]
 

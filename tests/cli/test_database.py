@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -53,3 +54,17 @@ def test_a_server_that_does_not_answer_is_told_without_its_password(terracrm: Te
     assert ran.code == 1
     assert ran.err.startswith("Error: the database cannot be opened")
     assert "s3cret" not in ran.err + ran.out
+
+
+def test_tidy_counts_first_and_then_removes_what_is_too_old(terracrm: Terracrm, folder: Path) -> None:
+    terracrm("db", "upgrade")
+    with sqlite3.connect(folder / "var/terracrm.db") as database:
+        database.execute(
+            "INSERT INTO audit_log (at, action, entity, entity_id, detail) VALUES ('2001-01-01','x','y',1,'')"
+        )
+    (folder / "config.toml").write_text("[retention]\naudit_days = 365\nruns_days = 0\n")
+    kinds = {"idle_runs": 0, "moved_mail": 0, "conflicts": 0, "audit": 1}
+    for command, found in (("--dry-run", 1), ("--dry-run", 1), ("--json", 1), ("--json", 0)):
+        assert json.loads(terracrm("db", "tidy", command, "--json").out) == kinds | {"audit": found}
+    assert terracrm("db", "tidy").out.splitlines()[0] == "Too old, and removed:"
+    assert "lines of the audit log" in terracrm("db", "tidy", "--dry-run").out

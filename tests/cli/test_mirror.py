@@ -43,12 +43,13 @@ def test_a_mailbox_is_mirrored_once_and_new_mail_with_the_next_run(
     assert first.code == 0
     by_stream = {run["stream"]: run for run in runs(first.out)}
     assert list(by_stream) == ["contacts", "calendar", "mail"]
-    words = {"mailbox", "stream", "created", "updated", "deleted", "skipped", "quarantined", "unmatched", "seconds"}
+    words = {"mailbox", "stream", "created", "updated", "deleted", "skipped", "quarantined", "unmatched"}
+    words |= {"written", "seconds"}
     assert words | {"state"} <= by_stream["mail"].keys()
     assert (by_stream["mail"]["mailbox"], by_stream["mail"]["created"], by_stream["mail"]["state"]) == (ANNA, 1, "ok")
 
     counts = json.loads(terracrm("stats", "--json").out)
-    words = {"companies", "contacts", "activities", "messages", "copies", "meetings", "links", "quarantined"}
+    words = {"companies", "contacts", "activities", "messages", "copies", "meetings", "tasks", "links", "quarantined"}
     assert words | {"unmatched"} == counts.keys()
     assert (counts["messages"], counts["activities"]) == (1, {"mail": 1})
 

@@ -385,7 +385,7 @@ def attached(connector: Connector, subject: str) -> tuple[AttachmentInfo, ...]:
 class TestConnector:
     def test_a_test_of_the_connection_finds_what_the_mailbox_holds(self, office: Office) -> None:
         found = office.connector().test()
-        assert found.kinds == set(StreamKind)
+        assert found.kinds == set(StreamKind) - {StreamKind.POSTS}  # a folder of posts is one of mail
         assert found.folders >= 6
         assert found.server_version
         assert found.server_time is not None

@@ -196,7 +196,7 @@ def test_the_history_of_changes_shows_both_and_who_merged(office: Office, viewer
     anna, winner = viewer("anna"), maria(office)
     office.add(FieldChange(entity="contact", entity_id=twin.id, field="notes", old="", new="of the other"))
     merges.merge(office.session, anna, "contact", winner.id, twin.id)
-    changes = {change.field: change for change in contacts.profile(office.session, anna, winner.id).changes}
+    changes = {change.field: change for change in contacts.profile(office.session, anna, winner.id).changes.rows}
     assert {"notes", "job_title", "department", "emails"} <= changes.keys()
     assert (changes["department"].who, changes["department"].source) == ("Anna Sokolova", "merge")
 

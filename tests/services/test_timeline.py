@@ -118,8 +118,8 @@ def test_an_archived_client_leaves_the_list_but_keeps_the_profile(office: Office
 def test_a_profile_tells_the_source_and_the_changes(office: Office, viewer: Viewers) -> None:
     maria = office.contacts["maria@market.example"]
     profile = contacts.profile(office.session, viewer("anna"), maria.id)
-    assert profile.counts == {"mail": 3, "meeting": 1, "note": 0}
-    assert [(c.field, c.old, c.new, c.who, c.mailbox) for c in profile.changes] == [
+    assert profile.counts == {"mail": 3, "meeting": 1, "note": 0, "task": 0}
+    assert [(c.field, c.old, c.new, c.who, c.mailbox) for c in profile.changes.rows] == [
         ("job_title", "Менеджер", "Закупщик", "Anna Sokolova", "anna@romashka.example")
     ]
     company = companies.profile(office.session, viewer("anna"), office.companies["market.example"].id)

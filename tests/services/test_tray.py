@@ -26,6 +26,7 @@ from terracrm.models import (
     utcnow,
 )
 from terracrm.services import access, sender_decisions, tray
+from terracrm.services.field_history import as_text
 from terracrm.services.sender_decisions import AlreadyDecided, Ignore, NewContact, ToCompany, ToContact
 from tests.office import NOW, OURS, Office, make_office
 from tests.services.conftest import Viewers
@@ -164,8 +165,9 @@ def test_a_decision_writes_down_who_added_which_address(office: Office, viewer: 
     assert (decided.address, decided.name, decided.who) == (WHO, "Мария Иванова", "Anna Sokolova")
     change = office.session.scalars(select(FieldChange).order_by(FieldChange.id.desc())).first()
     assert change
+    own, added = {"label": "1", "address": "maria@market.example"}, {"label": "other", "address": WHO}
     assert (change.field, change.old, change.new, change.source, change.user_id) == (
-        "emails", "maria@market.example", f"maria@market.example; {WHO}", "portal", office.users["anna"].id
+        "emails", as_text([own]), as_text([own, added]), "portal", office.users["anna"].id
     )  # fmt: skip
     acts = [(a.action, a.user_id) for a in office.session.scalars(select(AuditEntry).order_by(AuditEntry.id))]
     assert acts == [("sender.decide", office.users["anna"].id)]

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from connectors.base import Account, Connector
 from connectors.memory import MemoryConnector, MemoryServer
-from sync.engine import Summary, run_stream
+from sync.engine import run_stream
+from sync.run import Summary
 from terracrm.config import Settings
 from terracrm.domain.records import Folder
 from terracrm.models import Mailbox, Stream

@@ -130,7 +130,7 @@ def test_a_stream_that_somebody_runs_is_not_run_twice(office: Office, session: S
     assert claims.take(session, one, claims.new_claim(), 300)
     session.commit()
     assert engine.run_stream(office.settings, office.sessions, one.id, office.connect) is None
-    assert one.id not in due_streams(session)
+    assert one.id not in due_streams(session, office.settings)
 
 
 def test_the_stream_of_a_worker_that_was_killed_is_due_at_once(office: Office, session: Session) -> None:
@@ -138,10 +138,10 @@ def test_the_stream_of_a_worker_that_was_killed_is_due_at_once(office: Office, s
     dead = claims.new_claim().split("|")
     one.claim, one.claimed_until = "|".join([dead[0], "999999999", *dead[2:]]), utcnow() + timedelta(hours=1)
     session.flush()
-    assert one.id in due_streams(session)
+    assert one.id in due_streams(session, office.settings)
     one.claim = claims.new_claim()
     session.flush()
-    assert one.id not in due_streams(session)
+    assert one.id not in due_streams(session, office.settings)
 
 
 def test_a_claim_ends_with_its_lease(office: Office, session: Session) -> None:
@@ -185,9 +185,9 @@ def test_a_wrong_password_is_tried_once_and_then_waits_for_a_person(office: Offi
     assert one.id not in chosen_streams(session, "anna@office.test", None)
     one.due_at = utcnow()
     session.flush()
-    assert one.id not in due_streams(session)
+    assert one.id not in due_streams(session, office.settings)
     mailboxes.enable(session, one.mailbox)
-    assert one.id in due_streams(session)
+    assert one.id in due_streams(session, office.settings)
 
 
 def test_a_stream_recovers_by_itself_and_waits_longer_the_more_often_it_failed(
@@ -291,9 +291,9 @@ def test_a_lost_database_connection_backs_off(
 
 
 def test_a_new_mailbox_is_due_at_once_and_a_paused_one_never(office: Office, session: Session) -> None:
-    assert len(due_streams(session)) == 6
+    assert len(due_streams(session, office.settings)) == 6
     mailboxes.pause(session, mailboxes.get(session, "anna@office.test"))
-    assert len(due_streams(session)) == 3
+    assert len(due_streams(session, office.settings)) == 3
 
 
 def test_progress_tells_the_folder_and_the_items(office: Office, session: Session) -> None:
@@ -344,5 +344,5 @@ def test_a_run_that_is_told_to_stop_stops_between_pages_and_goes_on_at_once(offi
     assert summary is not None
     assert (summary.counts.created, summary.error) == (10, "")
     one = stream(office, session)
-    assert (one.claim, one.failures, one.id in due_streams(session)) == ("", 0, True)
+    assert (one.claim, one.failures, one.id in due_streams(session, office.settings)) == ("", 0, True)
     assert office.run("anna", "mail").counts.created == 15

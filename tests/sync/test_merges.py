@@ -16,6 +16,8 @@ from terracrm.services.access import operator
 from tests.sync.conftest import Office
 from tests.sync.items import contact, mail
 
+pytestmark = pytest.mark.usefixtures("recorded")
+
 OLGA = contact(job_title="Закупщик")
 TWIN = contact(
     "О. Лаврова",

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from sync.engine import Summary
+from sync.run import Summary
 from terracrm.domain.meetings import Told, tell
 from terracrm.models import ActivityMailbox, Meeting, Message, Thread
 from terracrm.models import Participant as ParticipantRow

@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from terracrm.domain.records import LabelledAddress
 from terracrm.models import Activity, Company, Contact, Mailbox, Participant, User
-from terracrm.services import access, mailboxes
-from terracrm.services.users import team_named
+from terracrm.services import access, mailboxes, teams
 from tests.sync.conftest import Office
 from tests.sync.items import contact, mail
 
@@ -25,7 +24,7 @@ def shared(office: Office) -> Office:
     with office.sessions.begin() as session:
         for name, team in (("anna", "North"), ("boris", "South")):
             user = User(name=name, full_name=name, email=f"{name}@office.test", role_code="manager", password_hash="x")
-            user.team = team_named(session, team)
+            user.team = teams.named(session, team)
             session.add(user)
             session.flush()
             mailboxes.give(session, mailboxes.get(session, f"{name}@office.test"), user=name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from terracrm.domain.records import LabelledAddress, Participant, Phone, Record, Role
@@ -20,8 +20,12 @@ from terracrm.models import (
     ThreadKey,
 )
 from terracrm.models import Participant as ParticipantRow
+from terracrm.services import company_records
+from terracrm.services.field_history import Origin
 from tests.sync.conftest import Office
 from tests.sync.items import contact, mail, meeting
+
+pytestmark = pytest.mark.usefixtures("recorded")
 
 ITEMS: dict[str, tuple[str, Record]] = {
     "mail": ("Inbox", mail("Тайна")),
@@ -195,8 +199,8 @@ def test_two_companies_known_by_domain_become_the_one_that_a_card_names(office: 
 def test_a_changed_card_of_a_renamed_company_makes_no_second_one(office: Office, session: Session) -> None:
     item = office.server.put(office.folder("anna", "Contacts"), contact())
     office.run("anna", "contacts")
-    session.execute(update(Company).values(name="Торговый дом", name_key="торговый дом"))
-    session.commit()
+    with office.sessions.begin() as edited:
+        company_records.rename(edited, Origin("portal"), edited.scalars(select(Company)).one(), "Торговый дом")
     office.server.change(item, contact(job_title="Директор"))
     office.run("anna", "contacts")
     assert session.scalars(select(Company.name)).all() == ["Торговый дом"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from lxml import html as lxml_html
 
 from terracrm.domain import html_lines
-from terracrm.domain.folding import fold
+from terracrm.domain.folding import MOST_TAGS, fold
 from terracrm.domain.replies import Kind, split_html
 from tests.unit.test_replies import HEADERS, MARKUP
 
@@ -97,3 +97,8 @@ def test_folding_keeps_every_word_in_its_order(pieces: list[str]) -> None:
     seen = html_lines.read(lxml_html.tostring(after.body, encoding="unicode"))
     assert seen is not None
     assert "".join(line.text for line in seen.shown).replace(" ", "") == "".join(split_html(html).new.split())
+
+
+def test_a_page_of_more_tags_than_anybody_writes_is_shown_as_it_is() -> None:
+    html = "<p>new</p>" + "<br>" * MOST_TAGS + "<blockquote>quoted</blockquote>"
+    assert fold(html, [], TITLES) == html

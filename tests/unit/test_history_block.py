@@ -327,3 +327,10 @@ class TestExchange:
                 body = replace(Body(content, is_html), BLOCK)
                 assert strip(body).content == content
         assert time.perf_counter() - started < 20
+
+    def test_much_space_typed_into_the_block_takes_no_time(self) -> None:
+        started = time.perf_counter()
+        edited = replace(Body("mine"), BLOCK).content.replace("Борисов", " " * 200_000 + "Борисов")
+        assert "mine" in strip(Body(edited), WRITTEN).content
+        assert replace(Body(edited), NEWER, WRITTEN).content.count("[TerraCRM:history]") == 1
+        assert time.perf_counter() - started < 5

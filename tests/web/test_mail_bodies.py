@@ -75,3 +75,15 @@ def test_links_open_elsewhere_and_tell_nothing() -> None:
 @given(st.text())
 def test_any_text_can_be_cleaned(mail: str) -> None:
     assert "<script" not in mail_html.clean(mail).html.lower()
+
+
+@pytest.mark.parametrize("depth", [4000, 100_000])
+def test_of_a_body_nested_beyond_measure_the_words_are_shown(depth: int) -> None:
+    found = mail_html.clean("<div>" * depth + "one &lt;b&gt; two" + "</div>" * depth)
+    assert str(found.html) == "one &lt;b&gt; two"
+
+
+def test_a_long_body_whose_elements_are_left_open_is_shown_as_it_is() -> None:
+    found = mail_html.clean("<table><tr><td>cell" * 1 + "<p>line" * 5000 + "<ul>" + "<li>item" * 5000)
+    assert str(found.html).count("<p>") == 5000
+    assert str(found.html).count("<li>") == 5000

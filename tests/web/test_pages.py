@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 from lxml import html
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from terracrm.models import Activity, Stream, User
+from terracrm.models import Activity, ContactTimeline, Stream, User
 from tests.office import Office
 from tests.web.conftest import Client, SignIn, token
 
@@ -189,3 +190,15 @@ def _long_history(office: Office, ids: dict[str, int]) -> None:
             )
         )
     office.session.commit()
+
+
+def test_a_day_that_is_asked_for_begins_at_midnight_of_the_office(
+    signed_in: SignIn, ids: dict[str, int], rows: Session
+) -> None:
+    quarter_past = datetime(2026, 11, 20, 21, 15, tzinfo=UTC)  # of the 21st in Moscow
+    mine = ContactTimeline.activity_id == ids["pictures"]
+    rows.execute(update(ContactTimeline).where(mine).values(occurred_at=quarter_past))
+    rows.commit()
+    profile = f"/contacts/{ids['maria@market.example']}"
+    assert "Фото полки" in signed_in("anna").get(f"{profile}?since=2026-11-21&until=2026-11-21").text
+    assert "Фото полки" not in signed_in("anna").get(f"{profile}?until=2026-11-20").text

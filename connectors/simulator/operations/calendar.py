@@ -84,7 +84,7 @@ def update_occurrence(call: Call, row: ItemRow, updates: list[Element], send: st
     master, one = _occurrence(call, row)
     element = element_of(master, one)
     before = element_of(master, one)
-    touched = apply(updates, "CalendarItem", element, draft=False, zone=call.time_zone)
+    touched = apply(updates, "CalendarItem", element, now=call.store.stamp(), draft=False, zone=call.time_zone)
     if "Recurrence" in touched:
         raise EwsError("ErrorInvalidPropertySet", "An occurrence has no recurrence of its own.")
     start, end = start_of(element), end_of(element)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors.simulator import fields, mapi, mapi_named, properties, render, targets, values
+from connectors.simulator import fields, mapi, mapi_named, properties, render, targets, tasks, values
 from connectors.simulator.errors import EwsError, SchemaViolation
 from connectors.simulator.operations.create import check_recipients, send_row
 from connectors.simulator.operations.disposal import only_id
@@ -99,10 +99,13 @@ def _update(call: Call, row: ItemRow, updates: list[Element], send: str) -> Item
     items = call.store.items
     before, element = items.element(row), items.element(row)
     draft = text_of(element, "IsDraft") == "true"
-    touched = apply(updates, row.kind, element, draft=draft, zone=call.time_zone)
+    touched = apply(updates, row.kind, element, now=call.store.stamp(), draft=draft, zone=call.time_zone)
     if touched == {"IsRead"}:
         return items.set_read(row, text_of(element, "IsRead") in ("true", "1"))
     mapi.absorb(element)
+    done = tasks.move_on(element, call.store.stamp()) if row.kind == "Task" else None
+    if done is not None:
+        items.create(call.store.folders.get(row.folder), done, by=call.user)
     properties.refresh(call.store, row.mailbox, element, frozenset(touched))
     kept = items.mime(row) if not touched & _IN_SOURCE else None
     changed = items.rewrite(row, element, by=call.user)
@@ -114,7 +117,9 @@ def _update(call: Call, row: ItemRow, updates: list[Element], send: str) -> Item
     return changed
 
 
-def apply(updates: list[Element], kind: str, element: Element, *, draft: bool, zone: Element | None = None) -> set[str]:
+def apply(
+    updates: list[Element], kind: str, element: Element, *, now: str, draft: bool, zone: Element | None = None
+) -> set[str]:
     """Make the changes of an Updates element on an item's properties; returns the names they touched."""
     touched = set()
     for update in updates:
@@ -132,6 +137,8 @@ def apply(updates: list[Element], kind: str, element: Element, *, draft: bool, z
             _delete(element, path)
         else:
             _set(element, path, update, draft=draft, zone=zone)
+        if kind == "Task" and path.name in tasks.PROGRESS:
+            tasks.follow(element, path.name, now)
     return touched
 
 

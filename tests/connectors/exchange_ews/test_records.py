@@ -11,8 +11,9 @@ from exchangelib import items as ews
 from lxml import etree
 
 from connectors.base import Account
+from connectors.exchange_ews import elements
 from connectors.exchange_ews.connect import connect
-from connectors.exchange_ews.contacts import PHONES, birthday, contact, phone_label
+from connectors.exchange_ews.contacts import PHONES, contact, phone_label
 from connectors.exchange_ews.elements import Item
 from connectors.exchange_ews.meetings import meeting
 from connectors.exchange_ews.messages import message
@@ -299,7 +300,7 @@ class TestContacts:
         ],
     )
     def test_a_birthday_is_a_date_in_whatever_zone_it_was_saved(self, text: str, day: date | None) -> None:
-        assert birthday(text) == day
+        assert elements.day(text) == day
 
     def test_an_address_book_entry_has_the_address_that_the_item_carries(self) -> None:
         original = (

@@ -1,0 +1,193 @@
+"""Read the folders of a stream page by page, write each page with its cursor, and settle what only the whole tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connectors.base import Connector
+from sync import folders, writer
+from sync.planner import Action, Cards, Quarantine, Skip, plan
+from sync.run import Fenced, Progress, Run
+from terracrm.db import is_about_data, is_race
+from terracrm.domain.records import Change, Folder, StreamKind
+from terracrm.domain.texts import storable
+from terracrm.errors import CursorExpired, ItemGone
+from terracrm.models import MirrorFolder, QuarantinedItem, Stream, utcnow
+from terracrm.services import client_cards, gone_cards, known, mirror_calendar, mirror_folders, outbox, skipped
+from terracrm.services.sources import Source, source_of
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+QUARANTINE_BATCH = 100
+DUE_BATCH = 100
+SETTLE_BATCH = 20
+PAGE_TRIES = 3
+
+
+def read(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]], progress: Progress | None) -> None:
+    """All that is new in these folders, given by their ids, and what follows from it."""
+    for folder_id, folder in mirrored:
+        _retry_quarantined(run, connector, folder_id, folder)
+        _read_folder(run, connector, folder_id, folder, progress)
+    _read_all_due(run, connector, mirrored)
+    if run.kind is StreamKind.CALENDAR:
+        _settle_meetings(run)
+    elif run.kind is StreamKind.CONTACTS:
+        if _settled(run, lambda session, stream, _: gone_cards.look_for_moved(session, stream)):
+            _read_all_due(run, connector, mirrored)
+        _settled(run, lambda session, stream, source: gone_cards.settle(session, run.settings, stream, source))
+
+
+def _read_all_due(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]]) -> None:
+    while any(_read_due(run, connector, folder_id, folder) for folder_id, folder in mirrored):
+        pass  # what one folder brings may be what another one's items waited for
+
+
+def _settled(run: Run, work: Callable[[Session, Stream, Source], T]) -> T | None:
+    """Do what can be done only when every folder was read, and once more where another run got in the way."""
+    for attempt in range(1, PAGE_TRIES + 1):
+        try:
+            with run.transaction() as session:
+                source = run.source(session)
+                return work(session, session.get_one(Stream, run.stream_id), source) if source else None
+        except Exception as error:
+            if attempt == PAGE_TRIES or not is_race(error):
+                raise
+    raise AssertionError  # the last attempt returns or raises
+
+
+def _settle_meetings(run: Run) -> None:
+    """What can be said of meetings only when every folder was read to its end."""
+    with run.sessions() as session:
+        source = run.source(session)
+        uids = mirror_calendar.due(session, source) if source else []
+    for start in range(0, len(uids), SETTLE_BATCH):
+        with run.transaction() as session:
+            if source := run.source(session):
+                mirror_calendar.settle(session, source, uids[start : start + SETTLE_BATCH])
+
+
+def _read_folder(run: Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:
+    for attempt in ("from the cursor", "from the start"):
+        try:
+            _read_pages(run, connector, folder_id, folder, progress)
+            return
+        except CursorExpired:
+            if attempt == "from the start":
+                raise
+            log.warning("the server forgot the cursor: reading the folder anew", folder=folder.path)
+            _write(run, folder_id, lambda session, row: mirror_folders.forget(session, row))
+        except ItemGone:
+            _write(run, folder_id, lambda session, row: folders.mark_gone(session, row))
+            return
+
+
+def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:
+    with run.sessions() as session:
+        cursor = session.get_one(MirrorFolder, folder_id).cursor
+    done = 0
+    for page in connector.changes(folder, cursor, run.settings.mirror.page_size):
+        if page.changes or page.cursor != cursor:
+            run.summary.counts.add(_write_page(run, folder_id, page.changes, page.cursor))
+        cursor = page.cursor
+        done += len(page.changes)
+        if progress:
+            progress(folder.path, done, page.expected)
+
+
+def _retry_quarantined(run: Run, connector: Connector, folder_id: int, folder: Folder) -> None:
+    due = select(QuarantinedItem.remote_id).where(
+        QuarantinedItem.folder_id == folder_id, QuarantinedItem.next_try_at <= utcnow()
+    )
+    with run.sessions() as session:
+        remote_ids = list(session.scalars(due.limit(QUARANTINE_BATCH)))
+    if remote_ids:
+        changes = connector.get(folder, remote_ids)
+        run.summary.counts.add(_write_page(run, folder_id, changes, None))
+
+
+def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) -> bool:
+    """Read again some of what was left out and may come in now (M2, S6); whether there was any."""
+    with run.sessions() as session:
+        remote_ids = skipped.due(session, folder_id, DUE_BATCH)
+    if not remote_ids:
+        return False
+    try:
+        changes = connector.get(folder, remote_ids)
+    except ItemGone:
+        _write(run, folder_id, lambda session, row: folders.mark_gone(session, row))
+    else:
+        run.summary.counts.add(_write_page(run, folder_id, changes, None))
+    return True
+
+
+def _write_page(run: Run, folder_id: int, changes: Sequence[Change], cursor: str | None) -> writer.Counts:
+    """Write a page and its cursor in one commit; where the page fails, each of its items on its own."""
+    for _ in range(PAGE_TRIES):
+        try:
+            return _write(run, folder_id, lambda session, row: _apply(run, session, row, changes, cursor, writer.apply))
+        except Fenced:
+            raise
+        except Exception as error:
+            if is_race(error):
+                # Another mailbox stored the same message or person meanwhile: now it is known, so plan anew.
+                continue
+            if not is_about_data(error):
+                raise
+            log.exception("a page could not be written: trying its items one by one")
+            break
+    return _write(run, folder_id, lambda session, row: _apply(run, session, row, changes, cursor, _one_by_one))
+
+
+def _write(run: Run, folder_id: int, work: Callable[[Session, MirrorFolder], T]) -> T:
+    with run.transaction() as session:
+        return work(session, session.get_one(MirrorFolder, folder_id))
+
+
+def _apply(
+    run: Run,
+    session: Session,
+    folder: MirrorFolder,
+    changes: Sequence[Change],
+    cursor: str | None,
+    perform: Callable[[Session, Source, Sequence[Action]], writer.Counts],
+) -> writer.Counts:
+    if folder.is_excluded:
+        return writer.Counts()  # the rules have changed since this run began
+    source = source_of(run.settings, folder.stream.mailbox, folder, run.run_id)
+    told = [storable(change) for change in changes]
+    linked = writer.link_states(session, source.mailbox_id, [change.remote_id for change in told])
+    knowledge = known.lookup(session, source.rules, [change.record for change in told if change.record])
+    keys = client_cards.known_keys(session, source.mailbox_id, {change.key for change in told if change.key})
+    cards = Cards(is_their_folder=folder.role == outbox.CLIENTS, keys=keys)
+    counts = perform(session, source, list(plan(told, linked, source.rules, knowledge, cards)))
+    run.count(session, counts)
+    if cursor is not None and not folders.advance(session, folder, cursor):
+        raise Fenced
+    return counts
+
+
+def _one_by_one(session: Session, source: Source, actions: Sequence[Action]) -> writer.Counts:
+    """Each action behind a savepoint of its own: the sick one goes to quarantine, the others are done.
+
+    First those that wait for something, because another one may be what they wait for.
+    """
+    counts = writer.Counts()
+    for action in sorted(actions, key=lambda action: not (isinstance(action, Skip) and action.waits_for)):
+        try:
+            with session.begin_nested():
+                done = writer.apply(session, source, [action])
+        except Exception as error:
+            if not is_about_data(error):
+                raise
+            log.exception("an item could not be stored", remote_id=action.remote_id)
+            reason = f"this item could not be stored ({type(error).__name__})"
+            done = writer.apply(session, source, [Quarantine(action.remote_id, reason)])
+        counts.add(done)
+    return counts

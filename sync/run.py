@@ -1,0 +1,77 @@
+"""One run over one stream while it lasts: what it works with, its fenced transactions, and what it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from connectors.base import Account, Connector
+from sync import claims, writer
+from terracrm.config import Settings
+from terracrm.db import begin_write
+from terracrm.domain.records import StreamKind
+from terracrm.models import Stream, SyncRun
+from terracrm.services.sources import Source, source_of
+
+Sessions = sessionmaker[Session]
+Connect = Callable[[Account], Connector]
+# folder path, items done in it, items expected in it where the server said so
+Progress = Callable[[str, int, int | None], None]
+
+
+class Fenced(Exception):
+    """Another worker has taken the stream over: stop without a word, the data are its business now."""
+
+
+@dataclass
+class Summary:
+    """What one run did; `seconds` of wall-clock time, `state` of the stream afterwards."""
+
+    mailbox: str
+    stream: str
+    counts: writer.Counts = field(default_factory=writer.Counts)
+    seconds: float = 0.0
+    state: str = ""
+    error: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """The fixed words of `terracrm sync run --json`."""
+        words = {"mailbox": self.mailbox, "stream": self.stream, **asdict(self.counts)}
+        return words | {"seconds": round(self.seconds, 3), "state": self.state, "error": self.error}
+
+
+@dataclass
+class Run:
+    """A claimed stream and its SyncRun. `is_on`: its direction is not off."""
+
+    settings: Settings
+    sessions: Sessions
+    stream_id: int
+    run_id: int
+    claim: str
+    kind: StreamKind
+    is_on: bool
+    summary: Summary
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A transaction that writes while the claim is ours; raises Fenced when it no longer is."""
+        with self.sessions() as session, session.begin():
+            begin_write(session)
+            if not claims.keep(session, self.stream_id, self.claim, self.settings.sync.lease_seconds):
+                raise Fenced
+            yield session
+
+    def count(self, session: Session, counts: writer.Counts) -> None:
+        """Add to what the run has done, in the commit of what was done."""
+        row = session.get_one(SyncRun, self.run_id)
+        for name, value in asdict(counts).items():
+            setattr(row, name, getattr(row, name) + value)
+
+    def source(self, session: Session) -> Source | None:
+        """The mailbox as a source beyond any of its folders; None while the stream has none."""
+        stream = session.get_one(Stream, self.stream_id)
+        return source_of(self.settings, stream.mailbox, stream.folders[0], self.run_id) if stream.folders else None

@@ -1,0 +1,49 @@
+"""Forgetting what was done long ago: a little at a time, so that nobody waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.orm import Session, sessionmaker
+
+from terracrm.config import Settings
+from terracrm.db import begin_write
+from terracrm.models import utcnow
+from terracrm.services import retention
+
+log = structlog.get_logger(__name__)
+
+Sessions = sessionmaker[Session]
+
+FOUND_AT_ONCE = 20_000
+BATCH = 500
+
+
+def tidy(settings: Settings, sessions: Sessions, is_over: Callable[[], bool] = lambda: False) -> dict[str, int]:
+    """Remove what the settings keep no longer; how much of each kind went, by `retention.Aged.kind`.
+
+    Each batch is a transaction of its own. It stops between two when `is_over`; the rest goes the next time.
+    """
+    removed = {}
+    for aged in retention.aged(settings, utcnow()):
+        removed[aged.kind] = _tidy(aged, sessions, is_over)
+    if any(removed.values()):
+        log.info("tidied", **removed)
+    return removed
+
+
+def _tidy(aged: retention.Aged, sessions: Sessions, is_over: Callable[[], bool]) -> int:
+    count, is_more = 0, True
+    while is_more and not is_over():
+        with sessions() as session:
+            ids = retention.find(session, aged, FOUND_AT_ONCE)
+        is_more = len(ids) == FOUND_AT_ONCE
+        for start in range(0, len(ids), BATCH):
+            if is_over():
+                break
+            with sessions() as session:
+                begin_write(session)
+                count += retention.remove(session, aged, ids[start : start + BATCH])
+                session.commit()
+    return count

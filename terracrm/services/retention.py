@@ -1,0 +1,122 @@
+"""What is kept no longer than the settings say, so that the database does not grow without bound.
+
+Nothing goes that tells why something is here (Y4): the run that brought what is here stays however old it is, and so
+does every change of a field (P2). What a person may still undo stays, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Subquery, and_, delete, exists, func, select, union
+from sqlalchemy.orm import Session, aliased
+
+from terracrm.config import Settings
+from terracrm.models import AuditEntry, Base, Conflict, Link, SenderDecision, SyncRun, SyncRunItem
+from terracrm.services import audit, sender_decisions
+from terracrm.services.conflicts import OPEN
+
+RUN_ITEMS, RUNS, IDLE_RUNS, MOVED_MAIL = "run_items", "runs", "idle_runs", "moved_mail"
+CONFLICTS, AUDIT = "conflicts", "audit"
+COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched", "written")
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """What of one kind is too old: rows of which all `conditions` hold, and whose ids `unnamed_by` does not have."""
+
+    kind: str
+    table: type[Any]
+    conditions: tuple[ColumnElement[bool], ...]
+    unnamed_by: Subquery | None = None
+
+
+def aged(settings: Settings, now: datetime) -> list[Aged]:
+    """Each kind of things that does not stay for ever, in the order in which they go."""
+    return list(_aged(settings, now))
+
+
+def count(session: Session, found: Aged) -> int:
+    """How many rows are too old."""
+    return session.scalar(select(func.count()).select_from(_query(found).subquery())) or 0
+
+
+def find(session: Session, found: Aged, limit: int) -> Sequence[int]:
+    """The ids of rows that are too old, the oldest first."""
+    return session.scalars(_query(found).order_by(found.table.id).limit(limit)).all()
+
+
+def remove(session: Session, found: Aged, ids: Sequence[int]) -> int:
+    """Remove those of these rows that are still too old; how many. Of the audit log a line says that it was cut."""
+    gone = session.connection().execute(delete(found.table).where(found.table.id.in_(ids), *found.conditions)).rowcount
+    if gone and found.table is AuditEntry:
+        audit.was_cut(session, gone, max(ids))
+    return gone
+
+
+def _query(found: Aged) -> Select[int]:
+    query = select(found.table.id).where(*found.conditions)
+    if found.unnamed_by is None:
+        return query
+    # A join is what both databases do in one pass; the columns that name runs have no index of their own.
+    named = found.unnamed_by
+    return query.outerjoin(named, named.c.id == found.table.id).where(named.c.id.is_(None))
+
+
+def _aged(settings: Settings, now: datetime) -> Iterator[Aged]:
+    keep = settings.retention
+    is_idle = and_(SyncRun.outcome == "ok", *(getattr(SyncRun, name) == 0 for name in COUNTS))
+    if keep.runs_days:
+        old = _over(now - timedelta(days=keep.runs_days))
+        yield Aged(RUN_ITEMS, SyncRunItem, (SyncRunItem.run_id.in_(select(SyncRun.id).where(*old)),))
+        yield Aged(RUNS, SyncRun, (*old, ~is_idle), _named())
+    if keep.idle_runs_days:
+        old = _over(now - timedelta(days=keep.idle_runs_days))
+        yield Aged(IDLE_RUNS, SyncRun, (*old, is_idle), _named(SyncRunItem.run_id))
+    if keep.moved_mail_days:
+        yield Aged(MOVED_MAIL, Link, _moved_before(now - timedelta(days=keep.moved_mail_days)))
+    if keep.conflicts_days:
+        since = now - timedelta(days=keep.conflicts_days)
+        yield Aged(CONFLICTS, Conflict, (Conflict.state != OPEN, Conflict.decided_at < since))
+    if keep.audit_days:
+        since = now - timedelta(days=keep.audit_days)
+        yield Aged(AUDIT, AuditEntry, (AuditEntry.at < since, ~_undoes_a_decision()))
+
+
+def _over(since: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Runs that ended and began before."""
+    return SyncRun.finished_at.is_not(None), SyncRun.started_at < since
+
+
+def _named(*also: Any) -> Subquery:
+    """The runs that something which is here names as its source, in whatever table, and the last of each stream."""
+    columns = [
+        column
+        for table in Base.metadata.sorted_tables
+        if table is not SyncRunItem.__table__
+        for column in table.columns
+        if column.name.endswith("run_id")
+    ]
+    sources = (select(column.label("id")).where(column.is_not(None)) for column in [*columns, *also])
+    return union(select(func.max(SyncRun.id).label("id")).group_by(SyncRun.stream_id), *sources).subquery()
+
+
+def _moved_before(since: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Where mail was that has been elsewhere in the same mailbox since, and is still there.
+
+    Of other items the tombstones stay: they say that a client's card was deleted, and is not to be put back.
+    """
+    there = aliased(Link)
+    same = there.mailbox_id == Link.mailbox_id, there.entity == Link.entity, there.local_id == Link.local_id
+    is_there = exists().where(*same, there.gone_at.is_(None))
+    return Link.entity == "message", Link.gone_at < since, Link.untracked_at.is_(None), is_there
+
+
+def _undoes_a_decision() -> ColumnElement[bool]:
+    """Lines that say what a decision about a sender changed: taking it back needs them."""
+    is_in_force = SenderDecision.id == AuditEntry.entity_id
+    decided = AuditEntry.action == sender_decisions.DECIDED, AuditEntry.entity == sender_decisions.ENTITY
+    return exists().where(*decided, is_in_force)
