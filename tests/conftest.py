@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -76,34 +78,44 @@ def migrated_postgres() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest, sqlite_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a migrated empty database; each test that asks for it runs on both kinds."""
     if request.param == "postgresql":
         if getattr(request.module, "SQLITE_FIRST", False) and not ALL:
             pytest.skip("on PostgreSQL with `make test-all`")
         return str(request.getfixturevalue("migrated_postgres"))
-    for name in ("", "-wal", "-shm"):
-        sqlite_path.with_name(sqlite_path.name + name).unlink(missing_ok=True)
-    shutil.copy(request.getfixturevalue("migrated_sqlite"), sqlite_path)
-    return f"sqlite:///{sqlite_path}"
+    path = tmp_path_factory.mktemp("sqlite") / "terracrm.db"
+    shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(scope="session")
-def sqlite_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the SQLite file of each test is, always in the same place: so its engine is always the same."""
-    return tmp_path_factory.mktemp("sqlite") / "terracrm.db"
+def engines() -> Callable[[str], Engine]:
+    """One engine for each kind of database, over the database asked for last: statements are compiled once for each."""
+    made: dict[str, Engine] = {}
+
+    def engine(url: str) -> Engine:
+        wanted = make_url(url)
+        found = made.get(wanted.drivername)
+        if found is None:
+            found = made[wanted.drivername] = db.make_engine(url)
+            event.listen(found, "do_connect", partial(_redirect, found))
+        found.url = wanted
+        return found
+
+    return engine
 
 
-@pytest.fixture(scope="session")
-def engines() -> dict[str, Engine]:
-    """The engines by their URLs: SQLAlchemy compiles each statement once for each engine."""
-    return {}
+def _redirect(engine: Engine, _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
+    """Connect to what the engine's URL says now."""
+    if engine.dialect.name == "sqlite":
+        arguments[0] = engine.url.database
 
 
 @pytest.fixture
-def engine(database_url: str, engines: dict[str, Engine]) -> Iterator[Engine]:
+def engine(database_url: str, engines: Callable[[str], Engine]) -> Iterator[Engine]:
     """An engine on that database; PostgreSQL's tables are emptied afterwards."""
-    made = engines.get(database_url) or engines.setdefault(database_url, db.make_engine(database_url))
+    made = engines(database_url)
     yield made
     if made.dialect.name == "postgresql":
         with made.begin() as connection:

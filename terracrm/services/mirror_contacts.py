@@ -225,13 +225,30 @@ def _told_elsewhere(session: Session, contact: Contact) -> list[tuple[int, Snaps
 
 
 def _is_made_here(session: Session, contact: Contact) -> bool:
-    """Whether a person made the contact in the CRM, or what was merged into it, or changed there what is said of it."""
+    """Whether a person made the contact in the CRM, or what was merged into it, or changed there what is said of it.
+
+    An address that it got by a decision on a sender is no more than that decision, which ends with the contact.
+    """
     ids = [contact.id, *merged.absorbed(session, ENTITY, contact.id)]
     by_hand = exists().where(Contact.id.in_(ids), Contact.created_by_mailbox_id.is_(None))
     if session.scalar(select(by_hand)):
         return True
     mine = FieldChange.entity == ENTITY, FieldChange.entity_id == contact.id, FieldChange.source.in_(BY_HAND)
-    return bool(session.scalar(select(exists().where(*mine, FieldChange.field.in_((*SCALARS, *LISTS))))))
+    changes = session.execute(
+        select(FieldChange.field, FieldChange.old, FieldChange.new).where(
+            *mine, FieldChange.field.in_((*SCALARS, *LISTS))
+        )
+    ).all()
+    decided = set(session.scalars(select(SenderDecision.address).where(SenderDecision.contact_id == contact.id)))
+    return any(field != "emails" or not _given(old, new) <= decided for field, old, new in changes)
+
+
+def _given(old: str, new: str) -> set[str]:
+    """The addresses that a change of the e-mail addresses gave, or a mark that it did something else."""
+    before, after = field_history.as_entries(old) or [], field_history.as_entries(new) or []
+    if any(entry not in after for entry in before):
+        return {""}
+    return {normalise(entry["address"]) for entry in after if entry not in before}
 
 
 def _retract(

@@ -160,6 +160,7 @@ def test_what_happens_in_outlook_shows_on_the_profile_after_the_next_run(shell: 
             "links": 5,
             "quarantined": 0,
             "unmatched": 1,
+            "tasks": {"open": 0, "done": 0},
         }
         for line in shell.json("sync", "run", "--json"):
             assert (line["created"], line["updated"], line["deleted"]) == (0, 0, 0)

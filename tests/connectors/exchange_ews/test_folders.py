@@ -92,7 +92,7 @@ def test_what_exchange_keeps_for_itself_is_left_out(server: ScriptedServer) -> N
         folder("search", "Unread Mail", kind="SearchFolder"),
         folder("hidden", "Quick Step Settings", hidden=True),
         folder("below", "Below", "hidden"),
-        folder("tasks", "Tasks", kind="TasksFolder", of_class="IPF.Task"),
+        folder("notes", "Notes", of_class="IPF.StickyNote"),
         folder("journal", "Journal", of_class="IPF.Journal"),
         folder("birthdays", "Birthdays", kind="CalendarFolder", of_class="IPF.Appointment.Birthday"),
         folder("feeds", "RSS Feeds", of_class="IPF.Note.OutlookHomepage"),
