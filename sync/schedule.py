@@ -9,11 +9,9 @@ from sqlalchemy.orm import Session
 
 from sync import claims
 from terracrm.config import Settings
-from terracrm.models import Mailbox, Stream, StreamState, utcnow
+from terracrm.models import STOPPED, Mailbox, Stream, StreamState, utcnow
 from terracrm.services import outbox
 
-# These wait for a person, whatever the clock says.
-STOPPED = (StreamState.CREDENTIALS, StreamState.PAUSED)
 ORDER = {"contacts": 0, "calendar": 1, "mail": 2, "tasks": 3, "posts": 4}
 OFF = "off"
 

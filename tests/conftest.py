@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
-from sqlalchemy import Connection, Engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, event, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm import db
@@ -99,17 +99,21 @@ def engines() -> Callable[[str], Engine]:
         found = made.get(wanted.drivername)
         if found is None:
             found = made[wanted.drivername] = db.make_engine(url)
-            event.listen(found, "do_connect", partial(_redirect, found))
+            redirect(found, partial(getattr, found, "url"))
         found.url = wanted
         return found
 
     return engine
 
 
-def _redirect(engine: Engine, _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
-    """Connect to what the engine's URL says now."""
-    if engine.dialect.name == "sqlite":
-        arguments[0] = engine.url.database
+def redirect(engine: Engine, url: Callable[[], str | URL]) -> None:
+    """Have an engine on a SQLite file connect to the file that `url` names each time."""
+
+    def connect(_dialect: object, _record: object, arguments: list[Any], _options: object) -> None:
+        if engine.dialect.name == "sqlite":
+            arguments[0] = make_url(url()).database
+
+    event.listen(engine, "do_connect", connect)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ STATES: Words = {
     StreamState.BACKOFF: lazy_pgettext("stream", "waits to try again"),
     StreamState.CREDENTIALS: lazy_pgettext("stream", "cannot sign in"),
     StreamState.PAUSED: lazy_pgettext("stream", "paused"),
+    StreamState.APPROVAL: lazy_pgettext("stream", "needs approval"),
 }
 STATE_HELP: Words = {
     StreamState.DEGRADED: lazy_gettext(
@@ -37,6 +38,9 @@ STATE_HELP: Words = {
     StreamState.BACKOFF: lazy_gettext("The server did not answer as it should. The next try comes by itself."),
     StreamState.CREDENTIALS: lazy_gettext(
         "The server refused the name or the password. Enter them anew and enable it."
+    ),
+    StreamState.APPROVAL: lazy_gettext(
+        "A run would have removed or changed very much. Nothing of it was done: look at its plan and decide."
     ),
 }
 OUTCOMES: Words = {

@@ -36,6 +36,8 @@ from terracrm.config.values import (
     SessionKey,
     SessionKeyFile,
     TimeZone,
+    WebhookUrl,
+    WebhookUrlFile,
     absolute_path,
     database_url,
 )
@@ -312,6 +314,34 @@ class Sync(Section):
     retry_max_seconds: int = Field(
         default=3600, ge=1, le=86_400, description="The longest wait between two retries.", examples=[3600]
     )
+    brake_items: int = Field(
+        default=25,
+        ge=0,
+        le=1_000_000,
+        description="A run that would remove or change more items than this, and more than brake_percent of what its "
+        "stream holds, stops before it does and waits for an admin. 0: nothing is held back.",
+        examples=[25],
+    )
+    brake_percent: int = Field(
+        default=10,
+        ge=0,
+        le=100,
+        description="The share that goes with brake_items, in percent of the items of the stream.",
+        examples=[10],
+    )
+    reconcile_hours: int = Field(
+        default=24,
+        ge=0,
+        le=8760,
+        description="How often the items of each stream are counted here and in the mailbox, so that no gap stays "
+        "hidden. 0: only on command (terracrm sync reconcile).",
+        examples=[24],
+    )
+    watch: bool = Field(
+        default=True,
+        description="Let Exchange tell at once when something has changed, besides reading each stream on schedule.",
+        examples=[True],
+    )
 
     @check_together(mode="after")
     def _base_below_max(self) -> Sync:
@@ -319,6 +349,54 @@ class Sync(Section):
             raise PydanticCustomError(
                 "order", "must not be less than retry_base_seconds", {"name": "retry_max_seconds"}
             )
+        return self
+
+
+class Alerts(Section):
+    """Who is told when something needs an admin. The log is told in any case."""
+
+    after_minutes: int = Field(
+        default=30,
+        ge=0,
+        le=10_080,
+        description="For how long a mailbox must fail by itself (a server that does not answer, a stream that lags) "
+        "before it is told. What waits for a person, such as a wrong password, is told at once.",
+        examples=[30],
+    )
+    repeat_hours: int = Field(
+        default=24,
+        ge=0,
+        le=8760,
+        description="How often it is told again while it lasts. 0: only once.",
+        examples=[24],
+    )
+    mail_to: Names = Field(
+        default_factory=list,
+        description="Who gets a mail. It is sent through Exchange, from the mailbox mail_from.",
+        examples=[["admin@romashka.example"]],
+    )
+    mail_from: str = Field(
+        default="",
+        description="The mailbox, one of those under sync, that sends these mails.",
+        examples=["crm@romashka.example"],
+    )
+    webhook_url: WebhookUrl | None = Field(
+        default=None,
+        description="Where each alert is posted as JSON.",
+        examples=["https://chat.romashka.example/hooks/terracrm"],
+    )
+    webhook_url_file: WebhookUrlFile = Field(
+        default=None,
+        description="A file that holds webhook_url, when it carries a secret.",
+        examples=["/etc/terracrm/webhook_url"],
+    )
+
+    @check_together(mode="after")
+    def _take_file(self) -> Alerts:
+        self.only_one_of("webhook_url")
+        self.webhook_url = self.webhook_url or self.webhook_url_file
+        if self.mail_to and not self.mail_from:
+            raise PydanticCustomError("sender", "mail_to needs mail_from: the mailbox that sends")
         return self
 
 
@@ -475,6 +553,7 @@ class Settings(BaseSettings):
     mirror: Mirror = Field(default_factory=Mirror)
     outlook: Outlook = Field(default_factory=Outlook)
     sync: Sync = Field(default_factory=Sync)
+    alerts: Alerts = Field(default_factory=Alerts)
     web: Web = Field(default_factory=Web)
     retention: Retention = Field(default_factory=Retention)
     log: Log = Field(default_factory=Log)

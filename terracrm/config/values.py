@@ -107,6 +107,18 @@ def base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def webhook_url(value: SecretStr) -> SecretStr:
+    """An http or https address; it may carry a secret, in a query too."""
+    try:
+        parts = urlsplit(value.get_secret_value())
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ValueError("must start with http:// or https://, name a host and no user")
+    return value
+
+
 def listen_host(value: str) -> str:
     """An IP address (IPv6 without brackets) or a host name."""
     try:
@@ -140,6 +152,8 @@ BaseUrl = Annotated[str, AfterValidator(base_url)]
 TimeZone = Annotated[str, AfterValidator(time_zone)]
 ListenHost = Annotated[str, AfterValidator(listen_host)]
 SecretFile = Annotated[SecretStr | None, BeforeValidator(read_secret)]
+WebhookUrl = Annotated[SecretStr, AfterValidator(webhook_url)]
+WebhookUrlFile = Annotated[WebhookUrl | None, BeforeValidator(read_secret)]
 SessionKey = Annotated[SecretStr, AfterValidator(session_key)]
 SessionKeyFile = Annotated[SessionKey | None, BeforeValidator(read_secret)]
 EncryptionKeys = Annotated[list[SecretStr], BeforeValidator(split_commas), AfterValidator(fernet_keys)]

@@ -16,6 +16,7 @@ from terracrm.models.companies import Company, CompanyDomain
 from terracrm.models.contacts import Contact, ContactAddress, ContactPhone, ContactPostalAddress
 from terracrm.models.field_changes import FieldChange
 from terracrm.models.mailboxes import (
+    STOPPED,
     Link,
     Mailbox,
     MirrorFolder,
@@ -37,16 +38,19 @@ from terracrm.models.messages import (
     ThreadKey,
 )
 from terracrm.models.notes import Note
+from terracrm.models.safety import Alert, Plan, PlanStep, Reconciliation
 from terracrm.models.sync_runs import SyncRun, SyncRunItem
 from terracrm.models.tasks import Task
 from terracrm.models.users import Region, Role, Team, User
 from terracrm.models.write_back import Conflict, OutboxItem, Segment
 
 __all__ = [
+    "STOPPED",
     "Activity",
     "ActivityKind",
     "ActivityMailbox",
     "ActivityTopic",
+    "Alert",
     "AttachmentContent",
     "AuditEntry",
     "Base",
@@ -75,7 +79,10 @@ __all__ = [
     "Note",
     "OutboxItem",
     "Participant",
+    "Plan",
+    "PlanStep",
     "QuarantinedItem",
+    "Reconciliation",
     "Region",
     "Role",
     "Segment",

@@ -14,6 +14,8 @@ from terracrm.models.users import Team, User
 
 # Links to what we wrote ourselves.
 WRITTEN = text("key <> ''")
+# What was left out and is to be read again.
+DUE = text("is_due")
 
 
 class StreamState(StrEnum):
@@ -25,6 +27,11 @@ class StreamState(StrEnum):
     BACKOFF = "backoff"
     CREDENTIALS = "credentials"
     PAUSED = "paused"
+    APPROVAL = "approval"
+
+
+# These wait for a person, whatever the clock says.
+STOPPED = (StreamState.CREDENTIALS, StreamState.PAUSED, StreamState.APPROVAL)
 
 
 class Mailbox(Base):
@@ -73,6 +80,9 @@ class Stream(Base):
     `history_entries` entries. `field_directions` holds the fields whose direction is not "both", `conflict_rule` is
     "crm", "outlook" or "latest", `on_delete` is "unlink" or "archive" (S9). "" and None mean the setting in
     `[outlook]`. A posts stream writes the entries since `posts_since` (W3).
+
+    `woken_at` is when the mailbox last told by itself that something has changed; `reconciled_at` when the items here
+    and there were last counted, and `gaps` how many were then found on one side only, and not mended (S14).
     """
 
     __tablename__ = "streams"
@@ -100,6 +110,9 @@ class Stream(Base):
     last_error: Mapped[str] = mapped_column(Text, default="")
     last_run_at: Mapped[datetime | None]
     last_success_at: Mapped[datetime | None]
+    woken_at: Mapped[datetime | None]
+    reconciled_at: Mapped[datetime | None]
+    gaps: Mapped[int] = mapped_column(default=0, server_default="0")
     claim: Mapped[str] = mapped_column(default="")
     claimed_until: Mapped[datetime | None]
     mailbox: Mapped[Mailbox] = relationship(back_populates="streams")
@@ -180,7 +193,10 @@ class SkippedItem(Base):
     """
 
     __tablename__ = "skipped_items"
-    __table_args__ = (UniqueConstraint("folder_id", "remote_id"),)
+    __table_args__ = (
+        UniqueConstraint("folder_id", "remote_id"),
+        Index("ix_skipped_items_due", "folder_id", sqlite_where=DUE, postgresql_where=DUE),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     folder_id: Mapped[int] = mapped_column(ForeignKey("folders.id", ondelete="CASCADE"))
     remote_id: Mapped[str] = mapped_column(index=True)

@@ -12,7 +12,10 @@ from terracrm.models.mailboxes import Stream
 
 
 class SyncRun(Base):
-    """One pass over one stream: counts, duration, outcome. `written` counts what was written into Outlook."""
+    """One pass over one stream: counts, duration, outcome. `written` counts what was written into Outlook.
+
+    `undone_at`: what it changed in the CRM was reverted, by the user `undone_by` (Y3).
+    """
 
     __tablename__ = "sync_runs"
     __table_args__ = (Index("ix_sync_runs_stream_started", "stream_id", "started_at"),)
@@ -29,6 +32,8 @@ class SyncRun(Base):
     quarantined: Mapped[int] = mapped_column(default=0)
     unmatched: Mapped[int] = mapped_column(default=0)
     written: Mapped[int] = mapped_column(default=0, server_default="0")
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[int | None]
     stream: Mapped[Stream] = relationship()
 
 

@@ -10,13 +10,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from terracrm.errors import NotFound
-from terracrm.models import Mailbox, MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun
+from terracrm.models import STOPPED, Mailbox, MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun
 from terracrm.services import access, outbox_list
 from terracrm.services.access import Viewer
 from terracrm.services.outbox_list import Owed
 
 RUNS_SHOWN = 20
-SICK = (StreamState.DEGRADED, StreamState.BACKOFF, StreamState.CREDENTIALS)
+SICK = (StreamState.DEGRADED, StreamState.BACKOFF, StreamState.CREDENTIALS, StreamState.APPROVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,6 @@ def _owner(mailbox: Mailbox) -> str:
 
 
 def _stream(mailbox: Mailbox, stream: Stream, quarantined: int, now: datetime) -> StreamHealth:
-    runs = (
-        mailbox.is_enabled and stream.is_enabled and stream.state not in (StreamState.PAUSED, StreamState.CREDENTIALS)
-    )
+    runs = mailbox.is_enabled and stream.is_enabled and stream.state not in STOPPED
     is_running = bool(stream.claim and stream.claimed_until and stream.claimed_until > now)
     return StreamHealth(stream, is_running, stream.due_at if runs else None, quarantined)

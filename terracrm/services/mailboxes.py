@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from terracrm.domain.addresses import normalise
 from terracrm.domain.records import StreamKind
 from terracrm.errors import ConfigError, InvalidInput, NotFound
-from terracrm.models import Mailbox, Stream, StreamState, User, utcnow
+from terracrm.models import STOPPED, Mailbox, Stream, StreamState, User, utcnow
 from terracrm.services import teams, touches
 
 # What is mirrored. Tasks and posts begin when a mailbox is told to keep them: `terracrm mailbox outlook`.
@@ -116,7 +116,7 @@ def enable(session: Session, mailbox: Mailbox) -> None:
         )
     mailbox.is_enabled = True
     for stream in mailbox.streams:
-        if stream.state in (StreamState.CREDENTIALS, StreamState.PAUSED, StreamState.BACKOFF):
+        if stream.state in (*STOPPED, StreamState.BACKOFF):
             stream.state = StreamState.OK if stream.last_success_at else StreamState.NEW
         stream.failures, stream.last_error, stream.due_at = 0, "", utcnow()
     session.flush()

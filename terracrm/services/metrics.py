@@ -9,6 +9,7 @@ from sqlalchemy import Select, case, func, select, text
 from sqlalchemy.orm import Session
 
 from terracrm.models import (
+    STOPPED,
     Conflict,
     Mailbox,
     MirrorFolder,
@@ -16,7 +17,6 @@ from terracrm.models import (
     QuarantinedItem,
     SkippedItem,
     Stream,
-    StreamState,
     SyncRun,
 )
 from terracrm.services.conflicts import OPEN
@@ -25,7 +25,6 @@ from terracrm.services.outbox import GIVEN_UP, OWED
 RECENT = timedelta(hours=1)
 """Runs and what they did are counted for this long: they do not stay for ever, so a total would fall."""
 ITEMS = ("created", "updated", "deleted", "skipped", "written")
-STOPPED = (StreamState.CREDENTIALS, StreamState.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)

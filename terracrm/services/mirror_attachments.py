@@ -21,6 +21,7 @@ from terracrm.domain.file_types import sniff
 from terracrm.domain.records import Folder, MessageRecord, StreamKind
 from terracrm.errors import InvalidInput
 from terracrm.models import (
+    STOPPED,
     AttachmentContent,
     Link,
     Mailbox,
@@ -37,7 +38,6 @@ POLICIES: tuple[str, ...] = get_args(AttachmentPolicy)
 DEFAULT = "default"
 WANTED, STORED, FAILED, TOO_LARGE, GONE, LINK = "wanted", "stored", "failed", "too_large", "gone", "link"
 # A stream in one of these states is opened by nobody before a person has mended it.
-_CLOSED = (StreamState.CREDENTIALS, StreamState.PAUSED)
 _READY = (StreamState.NEW, StreamState.OK, StreamState.DEGRADED)
 ENTITY = "message"
 
@@ -159,7 +159,7 @@ def copies(session: Session, mirror: Mirror, message_id: int) -> list[Copy]:
         .where(
             Link.entity == ENTITY, Link.local_id == message_id, Link.gone_at.is_(None),
             MirrorFolder.gone_at.is_(None), Mailbox.is_enabled, policy != "none",
-            Stream.is_enabled, Stream.state.not_in(_CLOSED),
+            Stream.is_enabled, Stream.state.not_in(STOPPED),
         )
         .order_by(Link.mailbox_id, Link.id.desc())
     )  # fmt: skip

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator, MutableMapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
 from terracrm import db
 from terracrm.config import Settings
+from tests.conftest import redirect
 from tests.office import make_office
 from web import create_app
 
@@ -52,21 +53,34 @@ def portal(office_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Flask
         database={"url": f"sqlite:///{folder / 'office.db'}"},
         paths={"data_dir": folder},
         security={"secret_key": "k" * 40},
-        web={"login_attempts": 3},
+        web={"login_attempts": 3, "time_zone": noon()},
     )
-    return create_app(settings)
+    app = create_app(settings)
+    redirect(app.extensions["terracrm_sessions"].kw["bind"], lambda: settings.database.url)
+    return app
 
 
 @pytest.fixture
-def settings(portal: Flask, office_file: Path) -> Settings:
-    """The portal's settings; its database is the untouched office again."""
+def in_moscow(portal: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The office is in Moscow."""
+    monkeypatch.setattr(portal.extensions["terracrm_settings"].web, "time_zone", "Europe/Moscow")
+    monkeypatch.setattr(portal.extensions["babel"], "default_timezone", "Europe/Moscow")
+
+
+def noon() -> str:
+    """A time zone where it is about noon: what is some hours ago was today, whenever the tests are run."""
+    ahead = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-ahead:+d}" if ahead else "Etc/UTC"
+
+
+@pytest.fixture
+def settings(portal: Flask, office_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The portal's settings; its database is another copy of the office."""
     found: Settings = portal.extensions["terracrm_settings"]
-    path = make_url(found.database.url).database
-    assert path
     portal.extensions["terracrm_sessions"].kw["bind"].dispose()
-    for suffix in ("-wal", "-shm"):
-        Path(path + suffix).unlink(missing_ok=True)
+    path = tmp_path_factory.mktemp("copy") / "office.db"
     shutil.copy(office_file, path)
+    found.database.url = f"sqlite:///{path}"
     return found
 
 

@@ -58,6 +58,7 @@ def test_numbers_and_sizes_follow_the_language(portal: Flask, language: str, tex
         assert (formats.number(1234), *sizes) == texts
 
 
+@pytest.mark.usefixtures("in_moscow")
 def test_a_day_is_the_reader_s_day(portal: Flask) -> None:
     with portal.test_request_context():
         g.language = "en"
@@ -65,6 +66,7 @@ def test_a_day_is_the_reader_s_day(portal: Flask) -> None:
         assert formats.day_and_time(datetime(2026, 11, 22, 21, 30, tzinfo=UTC)) == "23 Nov 2026, 00:30"
 
 
+@pytest.mark.usefixtures("in_moscow")
 def test_a_meeting_over_midnight_names_the_day_of_its_end(portal: Flask) -> None:
     with portal.test_request_context():
         g.language = "en"

@@ -77,6 +77,7 @@ def test_every_pattern_has_words_in_every_language(portal: Flask, language: str)
                     assert "%" not in said
 
 
+@pytest.mark.usefixtures("in_moscow")
 def test_the_clocks_of_another_zone_are_told_where_they_differ(portal: Flask) -> None:
     def said(zone: str, start: datetime = START) -> str:
         return recurrences.in_own_zone(Meeting(start_at=start, end_at=start + timedelta(hours=1), zone=zone))

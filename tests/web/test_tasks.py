@@ -103,6 +103,7 @@ def test_the_way_back_never_leads_elsewhere(signed_in: SignIn, add: Add) -> None
     assert answer.location == "/"
 
 
+@pytest.mark.usefixtures("in_moscow")
 def test_the_form_changes_what_was_changed_in_it_and_nothing_else(
     signed_in: SignIn, ids: dict[str, int], rows: Session, add: Add
 ) -> None:
@@ -138,6 +139,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.usefixtures("in_moscow")
 @pytest.mark.parametrize(("said", "words"), REFUSED, ids=[words for _, words in REFUSED])
 def test_what_cannot_be_is_said_above_the_form(
     signed_in: SignIn, ids: dict[str, int], rows: Session, said: dict[str, str], words: str
