@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from terracrm.domain.addresses import normalise
 from terracrm.domain.records import StreamKind
 from terracrm.errors import ConfigError, InvalidInput, NotFound
-from terracrm.models import STOPPED, Mailbox, Stream, StreamState, User, utcnow
-from terracrm.services import teams, touches
+from terracrm.models import Mailbox, Stream, StreamState, User, utcnow
+from terracrm.services import plans, streams, teams, touches
 
 # What is mirrored. Tasks and posts begin when a mailbox is told to keep them: `terracrm mailbox outlook`.
 DEFAULT_STREAMS = (StreamKind.CONTACTS, StreamKind.CALENDAR, StreamKind.MAIL)
@@ -106,7 +106,7 @@ def is_disconnected(mailbox: Mailbox) -> bool:
 
 
 def enable(session: Session, mailbox: Mailbox) -> None:
-    """Mirror it from now on; a stream that waited for a person is tried again.
+    """Mirror it from now on; a stream that waited for a person is tried again, and one with a plan is planned anew.
 
     Raises InvalidInput for one that is disconnected.
     """
@@ -116,9 +116,8 @@ def enable(session: Session, mailbox: Mailbox) -> None:
         )
     mailbox.is_enabled = True
     for stream in mailbox.streams:
-        if stream.state in (*STOPPED, StreamState.BACKOFF):
-            stream.state = StreamState.OK if stream.last_success_at else StreamState.NEW
-        stream.failures, stream.last_error, stream.due_at = 0, "", utcnow()
+        streams.restart(stream)
+    plans.look_anew(session, [stream.id for stream in mailbox.streams])
     session.flush()
 
 
