@@ -10,6 +10,7 @@ from terracrm.models.activities import (
     Participant,
     Sharing,
 )
+from terracrm.models.alerts import Alert, AlertMessage, Heartbeat
 from terracrm.models.audit import AuditEntry
 from terracrm.models.base import Base, UTCDateTime, utcnow
 from terracrm.models.companies import Company, CompanyDomain
@@ -38,7 +39,7 @@ from terracrm.models.messages import (
     ThreadKey,
 )
 from terracrm.models.notes import Note
-from terracrm.models.safety import Alert, Plan, PlanStep, Reconciliation
+from terracrm.models.safety import Plan, PlanStep, Reconciliation
 from terracrm.models.sync_runs import SyncRun, SyncRunItem
 from terracrm.models.tasks import Task
 from terracrm.models.users import Region, Role, Team, User
@@ -51,6 +52,7 @@ __all__ = [
     "ActivityMailbox",
     "ActivityTopic",
     "Alert",
+    "AlertMessage",
     "AttachmentContent",
     "AuditEntry",
     "Base",
@@ -65,6 +67,7 @@ __all__ = [
     "ContactSuggestion",
     "ContactTimeline",
     "FieldChange",
+    "Heartbeat",
     "Link",
     "Mailbox",
     "Meeting",

@@ -83,6 +83,7 @@ class Stream(Base):
 
     `woken_at` is when the mailbox last told by itself that something has changed; `reconciled_at` when the items here
     and there were last counted, and `gaps` how many were then found on one side only, and not mended (S14).
+    `clock_skew` is by how many seconds the server's clock was ahead of ours in the last run, None where it told none.
     """
 
     __tablename__ = "streams"
@@ -113,6 +114,7 @@ class Stream(Base):
     woken_at: Mapped[datetime | None]
     reconciled_at: Mapped[datetime | None]
     gaps: Mapped[int] = mapped_column(default=0, server_default="0")
+    clock_skew: Mapped[int | None]
     claim: Mapped[str] = mapped_column(default="")
     claimed_until: Mapped[datetime | None]
     mailbox: Mapped[Mailbox] = relationship(back_populates="streams")

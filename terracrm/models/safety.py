@@ -1,10 +1,10 @@
-"""What keeps mailboxes and the CRM safe: plans that wait for a person, reconciliations, alerts (Y1, Y2, Y5, S14)."""
+"""What keeps mailboxes and the CRM safe: plans that wait for a person, reconciliations (Y1, Y2, S14)."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from terracrm.models.base import Base, utcnow
@@ -93,29 +93,3 @@ class Reconciliation(Base):
     skipped: Mapped[dict[str, int]] = mapped_column(JSON, default=dict)
     gaps: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list)
     stream: Mapped[Stream] = relationship()
-
-
-class Alert(Base):
-    """Something that an admin should know of (Y5): raised once, told through each channel, cleared when it is over.
-
-    `rule` is the alert rule's name; `stream_id` None for what is about the whole system. `pending` are the channels
-    ("mail", "webhook") that have still to be told, of its beginning or, once `cleared_at` is set, of its end.
-    """
-
-    __tablename__ = "alerts"
-    __table_args__ = (Index("ix_alerts_cleared", "cleared_at"),)
-    id: Mapped[int] = mapped_column(primary_key=True)
-    rule: Mapped[str] = mapped_column(String(20))
-    mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"), index=True)
-    stream_id: Mapped[int | None] = mapped_column(ForeignKey("streams.id", ondelete="CASCADE"), index=True)
-    message: Mapped[str] = mapped_column(Text)
-    since: Mapped[datetime] = mapped_column(default=utcnow)
-    raised_at: Mapped[datetime] = mapped_column(default=utcnow)
-    told_at: Mapped[datetime | None]
-    cleared_at: Mapped[datetime | None]
-    pending: Mapped[list[str]] = mapped_column(JSON, default=list)
-    attempts: Mapped[int] = mapped_column(default=0)
-    next_try_at: Mapped[datetime] = mapped_column(default=utcnow)
-    error: Mapped[str] = mapped_column(Text, default="")
-    mailbox: Mapped[Mailbox | None] = relationship()
-    stream: Mapped[Stream | None] = relationship()

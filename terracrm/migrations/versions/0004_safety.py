@@ -16,17 +16,16 @@ def upgrade() -> None:
         "alerts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("rule", sa.String(length=20), nullable=False),
+        sa.Column("about", sa.String(length=255), nullable=False),
         sa.Column("mailbox_id", sa.Integer(), nullable=True),
         sa.Column("stream_id", sa.Integer(), nullable=True),
+        sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("since", terracrm.models.base.UTCDateTime(timezone=True), nullable=False),
-        sa.Column("raised_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=False),
+        sa.Column("raised_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True),
         sa.Column("told_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("over_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True),
         sa.Column("cleared_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True),
-        sa.Column("pending", sa.JSON(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("next_try_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=False),
-        sa.Column("error", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["mailbox_id"], ["mailboxes.id"], name=op.f("fk_alerts_mailbox_id_mailboxes"), ondelete="CASCADE"
         ),
@@ -38,6 +37,27 @@ def upgrade() -> None:
     op.create_index("ix_alerts_cleared", "alerts", ["cleared_at"], unique=False)
     op.create_index(op.f("ix_alerts_mailbox_id"), "alerts", ["mailbox_id"], unique=False)
     op.create_index(op.f("ix_alerts_stream_id"), "alerts", ["stream_id"], unique=False)
+    op.create_table(
+        "alert_messages",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("channel", sa.String(length=10), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("made_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=False),
+        sa.Column("next_try_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=False),
+        sa.Column("claimed_until", terracrm.models.base.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("sent_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("given_up_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_messages")),
+    )
+    op.create_index("ix_alert_messages_channel", "alert_messages", ["channel", "id"], unique=False)
+    op.create_table(
+        "heartbeats",
+        sa.Column("name", sa.String(length=20), nullable=False),
+        sa.Column("at", terracrm.models.base.UTCDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeats")),
+    )
     op.create_table(
         "plans",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -118,6 +138,7 @@ def upgrade() -> None:
     op.add_column("streams", sa.Column("woken_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True))
     op.add_column("streams", sa.Column("reconciled_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True))
     op.add_column("streams", sa.Column("gaps", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("streams", sa.Column("clock_skew", sa.Integer(), nullable=True))
     op.add_column("sync_runs", sa.Column("undone_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True))
     op.add_column("sync_runs", sa.Column("undone_by", sa.Integer(), nullable=True))
     op.create_index(
@@ -139,6 +160,7 @@ def downgrade() -> None:
     )
     op.drop_column("sync_runs", "undone_by")
     op.drop_column("sync_runs", "undone_at")
+    op.drop_column("streams", "clock_skew")
     op.drop_column("streams", "gaps")
     op.drop_column("streams", "reconciled_at")
     op.drop_column("streams", "woken_at")
@@ -152,6 +174,9 @@ def downgrade() -> None:
     op.drop_index("ix_plans_state", table_name="plans")
     op.drop_index(op.f("ix_plans_mailbox_id"), table_name="plans")
     op.drop_table("plans")
+    op.drop_table("heartbeats")
+    op.drop_index("ix_alert_messages_channel", table_name="alert_messages")
+    op.drop_table("alert_messages")
     op.drop_index(op.f("ix_alerts_stream_id"), table_name="alerts")
     op.drop_index(op.f("ix_alerts_mailbox_id"), table_name="alerts")
     op.drop_index("ix_alerts_cleared", table_name="alerts")
