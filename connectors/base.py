@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from terracrm.domain.records import AttachmentInfo, Body, Change, Folder, Page, StreamKind, Writable
@@ -53,6 +53,18 @@ class Version:
     change_key: str
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One item that is in a folder now, and its version; `is_other`: of another kind than the folder's.
+
+    Such is a distribution list among contacts: `changes` never tells of it.
+    """
+
+    remote_id: str
+    version: str
+    is_other: bool = False
+
+
 class Connector(Protocol):
     """One open mailbox of a remote system. Not thread-safe: one connector per job."""
 
@@ -76,6 +88,14 @@ class Connector(Protocol):
 
     def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
         """These items as they are now, in the same order: UPDATED with record or error, or DELETED when gone."""
+
+    def listing(self, folder: Folder) -> Iterator[Listed]:
+        """Every item that is in a folder now, in no order that is promised; nothing but ids is read.
+
+        A second opinion beside `changes`, and made otherwise. Where the folder changes meanwhile an item may be missing
+        or come twice: ask `get` before anything is believed of one. Raises ItemGone when the folder is gone, Temporary
+        when the list has no end.
+        """
 
     def attachment(self, info: AttachmentInfo, max_bytes: int) -> bytes:
         """The content of an attachment as `get` has just listed it: its id holds only while its item is unchanged.
@@ -122,6 +142,16 @@ class Connector(Protocol):
 
     def delete(self, remote_id: str, version: str) -> None:
         """Move an item to Deleted Items; never for good. Raises VersionConflict and ItemGone as `update` does."""
+
+    def clock_skew(self) -> timedelta | None:
+        """By how much the server's clock was ahead of ours at its last answer; None when none named a time."""
+
+    def send_mail(self, to: Sequence[str], subject: str, text: str) -> None:
+        """Send a mail of plain text from this mailbox; no copy stays in it.
+
+        The one exception to "nobody is ever mailed": for alerts to admins, and called by `sync.alerting` alone
+        (invariant 8). Raises ItemRejected for an address that the server refuses; after Temporary it may have left.
+        """
 
     def close(self) -> None:
         """Give the connections back."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from connectors import memory_contacts, memory_items, outlook_limits
-from connectors.base import Account, Capabilities, Version
+from connectors.base import Account, Capabilities, Listed, Version
 from connectors.memory_items import Box, Item
 from terracrm.domain.records import (
     AttachmentInfo,
@@ -52,10 +52,13 @@ WELL_KNOWN = (
 class MemoryServer:
     """Mailboxes with folders and items. `sign_ins`, `requests` and `writes` count what the connectors did.
 
-    `second_change` lets an item change its version once more right after a connector has written it.
+    `second_change` lets an item change its version once more right after a connector has written it. `mails` are those
+    that were sent, each as (from, to, subject, text); `skew` is by how much the server's clock is ahead.
     """
 
     def __init__(self) -> None:
+        self.mails: list[tuple[str, tuple[str, ...], str, str]] = []
+        self.skew: timedelta | None = None
         self.writes = 0
         self.second_change = False
         self._lost_answers = 0
@@ -263,6 +266,11 @@ class MemoryConnector:
         items = self._open(folder).items
         return [memory_items.as_it_is(remote_id, items.get(remote_id), folder.kind) for remote_id in remote_ids]
 
+    def listing(self, folder: Folder) -> Iterator[Listed]:
+        """The items that are there, by the order in which they came."""
+        for item in self._open(folder).present():
+            yield Listed(item.remote_id, item.version, memory_items.is_other(item.record, folder.kind))
+
     def attachment(self, info: AttachmentInfo, max_bytes: int) -> bytes:
         """The content of an attachment."""
         if info.is_link:
@@ -339,6 +347,15 @@ class MemoryConnector:
         boxes = self._server.enter(self._account).values()
         trash = next(box.folder for box in boxes if box.folder.well_known == "deleteditems")
         self._server.written(self._server.move(remote_id, trash))
+
+    def clock_skew(self) -> timedelta | None:
+        """What the server says."""
+        return self._server.skew
+
+    def send_mail(self, to: Sequence[str], subject: str, text: str) -> None:
+        """Note it with the server."""
+        self._server.enter(self._account)
+        self._server.mails.append((self._account.address, tuple(to), subject, text))
 
     def close(self) -> None:
         """There is nothing to give back."""

@@ -99,6 +99,7 @@ def _work(run: Run, connect: Connect, progress: Progress | None) -> Exception | 
         return error
     finally:
         if connector is not None:
+            run.clock_skew = connector.clock_skew()
             connector.close()
     return None
 
@@ -208,6 +209,8 @@ def _finish(run: Run, error: Exception | None) -> None:
             row = session.get_one(SyncRun, run.run_id)
             is_ours = stream.claim == run.claim
             outcomes.settle(run.settings, session, stream, row, error, is_ours=is_ours)
+            if run.clock_skew is not None:
+                stream.clock_skew = round(run.clock_skew.total_seconds())
             if is_ours and error is None and _is_more_wanted(run, session, stream.mailbox):
                 stream.due_at = utcnow()
             run.summary.state, run.summary.error = stream.state, row.error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -45,7 +46,10 @@ class Summary:
 
 @dataclass
 class Run:
-    """A claimed stream and its SyncRun. `is_on`: its direction is not off."""
+    """A claimed stream and its SyncRun. `is_on`: its direction is not off.
+
+    `clock_skew` is by how much the server's clock was ahead of ours, as far as it said.
+    """
 
     settings: Settings
     sessions: Sessions
@@ -55,6 +59,7 @@ class Run:
     kind: StreamKind
     is_on: bool
     summary: Summary
+    clock_skew: timedelta | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
 from typing import cast
 
-from connectors.base import Account, Capabilities, Version
+from connectors.base import Account, Capabilities, Listed, Version
 from connectors.exchange_ews import writes
 from connectors.exchange_ews.attachments import read_attachment
-from connectors.exchange_ews.changes import read_changes, read_items
+from connectors.exchange_ews.changes import read_changes, read_items, read_listing
 from connectors.exchange_ews.connect import connect, server_version
 from connectors.exchange_ews.folders import read_folders
 from connectors.exchange_ews.protocol import OneAttempt
+from connectors.exchange_ews.sending import SendMail
 from terracrm.domain.records import AttachmentInfo, Body, Change, Folder, Page, StreamKind, Writable
 
 
@@ -28,10 +30,9 @@ class ExchangeEWS:
         """Sign in, find the version and list the folders."""
         folders = self.folders()
         version = server_version(self._account)
-        policy = cast(OneAttempt, self._account.protocol.retry_policy)
         return Capabilities(
             server_version=f"{version.fullname} ({version.build})",
-            server_time=policy.server_time,
+            server_time=self._policy.server_time,
             kinds=frozenset(folder.kind for folder in folders),
             folders=len(folders),
         )
@@ -47,6 +48,10 @@ class ExchangeEWS:
     def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
         """These items as they are now."""
         return read_items(self._account, folder.kind, remote_ids)
+
+    def listing(self, folder: Folder) -> Iterator[Listed]:
+        """A thousand items at a time."""
+        return read_listing(self._account, folder)
 
     def attachment(self, info: AttachmentInfo, max_bytes: int) -> bytes:
         """The content of one attachment; Exchange answers it in one piece, so its listed size is asked first."""
@@ -76,6 +81,18 @@ class ExchangeEWS:
         """Move an item to Deleted Items."""
         writes.delete(self._account, remote_id, version)
 
+    def clock_skew(self) -> timedelta | None:
+        """From the Date of the last answer."""
+        return self._policy.clock_skew
+
+    def send_mail(self, to: Sequence[str], subject: str, text: str) -> None:
+        """One request that sends and keeps nothing."""
+        SendMail(account=self._account).call(self._account.primary_smtp_address, to, subject, text)
+
     def close(self) -> None:
         """Close the connections; the object is of no use afterwards."""
         self._account.protocol.close()
+
+    @property
+    def _policy(self) -> OneAttempt:
+        return cast(OneAttempt, self._account.protocol.retry_policy)

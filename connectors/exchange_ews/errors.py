@@ -56,6 +56,7 @@ DENIED = {
     "ErrorPasswordExpired": "The account's password has expired.",
     "ErrorPasswordChangeRequired": "The account must change its password first.",
     "ErrorAccountDisabled": "The account is disabled.",
+    "ErrorSendAsDenied": "The account may not send mail from this mailbox.",
     "ErrorUserNotAllowedByPolicy": "A policy of the server forbids EWS to this account.",
 }
 CURSOR_EXPIRED = frozenset({"ErrorInvalidSyncStateData"})
@@ -119,6 +120,7 @@ REFUSED = {
     "ErrorInvalidPropertyDelete": "Exchange does not let a property of this item be taken off",
     "ErrorInvalidPropertyAppend": "Exchange does not let a property of this item be added to",
     "ErrorInvalidExtendedPropertyValue": "Exchange refuses the value of a named property",
+    "ErrorInvalidRecipients": "Exchange refuses a recipient",
     "ErrorInvalidSmtpAddress": "Exchange refuses an e-mail address",
     "ErrorIncorrectUpdatePropertyCount": "Exchange does not understand a change of this item",
     "ErrorUpdatePropertyMismatch": "Exchange does not understand a change of this item",

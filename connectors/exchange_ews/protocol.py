@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,11 +40,12 @@ class MailboxCredentials(Credentials):
 class OneAttempt(FailFast):
     """No retries: the schedule of retries is in the database, and repeated wrong passwords lock accounts.
 
-    Remembers the server's clock from the last answer that named it.
+    Remembers the server's clock from the last answer that named it, and by how much it was ahead of ours.
     """
 
     def __init__(self) -> None:
         self.server_time: datetime | None = None
+        self.clock_skew: timedelta | None = None
 
     def raise_response_errors(self, response: requests.Response) -> None:
         """Raise the ConnectorError that the HTTP status stands for."""
@@ -55,9 +56,11 @@ class OneAttempt(FailFast):
 
     def _note_time(self, date: str | None) -> None:
         try:
-            self.server_time = parsedate_to_datetime(date) if date else self.server_time
+            told = parsedate_to_datetime(date) if date else None
         except ValueError:
             return
+        if told is not None and told.tzinfo is not None:
+            self.server_time, self.clock_skew = told, told - datetime.now(UTC)
 
 
 class OnePieceResponse(requests.Response):

@@ -31,7 +31,7 @@ class Setting:
     group: tuple[Path, ...] = ()
 
 
-class _OneAnswer(Operation):
+class OneAnswer(Operation):
     """An operation on one thing: its one element, or the ConnectorError."""
 
     ERRORS_TO_CATCH_IN_RESPONSE = ()  # all of them are raised
@@ -44,7 +44,7 @@ class _OneAnswer(Operation):
             return answers[0]
 
 
-class CreateItem(_OneAnswer):
+class CreateItem(OneAnswer):
     """CreateItem for one item in a folder."""
 
     SERVICE_NAME = "CreateItem"
@@ -61,7 +61,7 @@ class CreateItem(_OneAnswer):
         return self._only(request)
 
 
-class UpdateItem(_OneAnswer):
+class UpdateItem(OneAnswer):
     """UpdateItem for one item, which must not have changed since."""
 
     SERVICE_NAME = "UpdateItem"
@@ -81,7 +81,7 @@ class UpdateItem(_OneAnswer):
         return self._only(request)
 
 
-class DeleteItem(_OneAnswer):
+class DeleteItem(OneAnswer):
     """DeleteItem for one item, which goes to Deleted Items."""
 
     SERVICE_NAME = "DeleteItem"
@@ -100,7 +100,7 @@ class DeleteItem(_OneAnswer):
         self._only(request)
 
 
-class FindItems(_OneAnswer):
+class FindItems(OneAnswer):
     """FindItem for the items of one folder that have a value in a text property, oldest first."""
 
     SERVICE_NAME = "FindItem"
@@ -129,7 +129,7 @@ class FindItems(_OneAnswer):
         return [container]
 
 
-class FindChildFolders(_OneAnswer):
+class FindChildFolders(OneAnswer):
     """FindFolder for the folders that lie in another one."""
 
     SERVICE_NAME = "FindFolder"
@@ -148,7 +148,7 @@ class FindChildFolders(_OneAnswer):
         return [container]
 
 
-class CreateFolder(_OneAnswer):
+class CreateFolder(OneAnswer):
     """CreateFolder for one folder in another one."""
 
     SERVICE_NAME = "CreateFolder"

@@ -47,6 +47,9 @@ class Watched:
     def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
         return self._inner.get(folder, remote_ids)
 
+    def clock_skew(self) -> timedelta | None:
+        return self._inner.clock_skew()
+
     def close(self) -> None:
         self._inner.close()
 
