@@ -1,7 +1,8 @@
 """Plans: what a run would do, step by step, kept until somebody decides or it is done (Y1, Y2).
 
 The brake of a run stores one and stops its stream; an admin approves it, and the next run does it, or rejects it, and
-the stream rests. `terracrm sync plan` stores one for `terracrm sync run --plan`. `plan_list` shows them.
+the stream rests. `terracrm sync plan` stores one for `terracrm sync run --plan`. `plan_list` shows them. Of a plan that
+a later look superseded, the counts stay and the steps go.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from functools import cached_property
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.errors import Forbidden, InvalidInput, NotFound
 from terracrm.models import Mailbox, Plan, PlanStep, Stream, StreamState, utcnow
 from terracrm.services import access, audit, streams
 from terracrm.services.access import OPERATOR, Viewer
+from terracrm.services.matching import chunks
 
 BRAKE, COMMAND = "brake", "command"
 OPEN, APPROVED, REJECTED, DONE, SUPERSEDED = "open", "approved", "rejected", "done", "superseded"
@@ -62,11 +64,16 @@ class Step:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-1 in hex of what makes two steps the same. What is created here has no number that could tell."""
-        local_id = None if self.direction == IN and self.act == CREATE else self.local_id
+        """SHA-1 in hex of what makes two steps the same."""
+        local_id = None if self.is_new_here else self.local_id
         fields = [[each.field, each.old, each.new] for each in self.fields]
         told = [self.direction, self.act, self.entity, local_id, self.remote_id, self.version, fields]
         return hashlib.sha1(json.dumps(told).encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def is_new_here(self) -> bool:
+        """Whether the step makes something here: it has no number yet, whatever a trial gave it."""
+        return self.direction == IN and self.act == CREATE
 
     @property
     def about(self) -> Hashable:
@@ -102,13 +109,15 @@ def store(
     many the streams have. A stream that waits for the plan is stopped in the same commit, so that none can be approved
     before.
     """
-    _supersede(session, mailbox_id, stream_id, cause)
+    left = (OPEN, APPROVED) if cause == BRAKE else (OPEN,)
+    same = Plan.stream_id == stream_id if stream_id is not None else Plan.stream_id.is_(None)
+    _supersede(session, Plan.mailbox_id == mailbox_id, Plan.cause == cause, Plan.state.in_(left), same)
     plan = Plan(mailbox_id=mailbox_id, stream_id=stream_id, cause=cause, items=items, run_id=run_id)
     session.add(plan)
     session.flush()
     counts: Counter[str] = Counter()
-    left = iter(steps)
-    while batch := list(islice(left, BATCH)):
+    coming = iter(steps)
+    while batch := list(islice(coming, BATCH)):
         counts.update(step.act for step in batch)
         session.execute(insert(PlanStep), [_row(plan.id, step) for step in batch])
     plan.creations, plan.changes, plan.removals = counts[CREATE], counts[CHANGE], counts[REMOVE]
@@ -151,13 +160,12 @@ def settle(session: Session, stream_id: int) -> None:
     """A run of the stream got through: what was approved is done, and what waited for approval is no longer due."""
     mine = update(Plan).where(Plan.stream_id == stream_id, Plan.cause == BRAKE)
     session.execute(mine.where(Plan.state == APPROVED).values(state=DONE))
-    session.execute(mine.where(Plan.state == OPEN).values(state=SUPERSEDED))
+    look_anew(session, [stream_id])
 
 
 def look_anew(session: Session, stream_ids: Collection[int]) -> None:
     """Somebody starts these streams without deciding: what waited for approval is planned again."""
-    mine = update(Plan).where(Plan.stream_id.in_(stream_ids), Plan.cause == BRAKE, Plan.state == OPEN)
-    session.execute(mine.values(state=SUPERSEDED))
+    _supersede(session, Plan.stream_id.in_(stream_ids), Plan.cause == BRAKE, Plan.state == OPEN)
 
 
 def to_run(session: Session, plan_id: int) -> Plan:
@@ -228,17 +236,11 @@ def forget(session: Session, entity: str, local_id: int) -> None:
     session.execute(delete(PlanStep).where(PlanStep.entity == entity, PlanStep.local_id == local_id))
 
 
-def forget_item(session: Session, mailbox_id: int, remote_id: str) -> None:
-    """Take the steps about an item of a mailbox out of all plans (S4)."""
-    mine = select(Plan.id).where(Plan.mailbox_id == mailbox_id)
-    session.execute(delete(PlanStep).where(PlanStep.remote_id == remote_id, PlanStep.plan_id.in_(mine)))
-
-
-def forget_mailbox(session: Session, mailbox_id: int) -> None:
-    """Take all steps out of the plans of a mailbox, whose data goes (S15)."""
-    mine = select(Plan.id).where(Plan.mailbox_id == mailbox_id)
-    session.execute(delete(PlanStep).where(PlanStep.plan_id.in_(mine)))
-    session.execute(update(Plan).where(Plan.mailbox_id == mailbox_id, Plan.state == OPEN).values(state=SUPERSEDED))
+def forget_items(session: Session, mailbox_id: int, remote_ids: Collection[str]) -> None:
+    """Take the steps about items of a mailbox out of all plans (S4)."""
+    mine = select(Plan.id).where(Plan.mailbox_id == mailbox_id).scalar_subquery()
+    for some in chunks(sorted(remote_ids)):
+        session.execute(delete(PlanStep).where(PlanStep.remote_id.in_(some), PlanStep.plan_id.in_(mine)))
 
 
 def may_decide(viewer: Viewer) -> bool:
@@ -281,11 +283,12 @@ def _told(plan: Plan) -> str:
     return f"{plan.mailbox.address}{kind}: {counts}"
 
 
-def _supersede(session: Session, mailbox_id: int, stream_id: int | None, cause: str) -> None:
-    left = (OPEN, APPROVED) if cause == BRAKE else (OPEN,)
-    mine = update(Plan).where(Plan.mailbox_id == mailbox_id, Plan.cause == cause, Plan.state.in_(left))
-    same = Plan.stream_id == stream_id if stream_id is not None else Plan.stream_id.is_(None)
-    session.execute(mine.where(same).values(state=SUPERSEDED))
+def _supersede(session: Session, *which: ColumnElement[bool]) -> None:
+    """Another look takes the place of these plans: nobody can do them any more."""
+    ids = session.scalars(select(Plan.id).where(*which).order_by(Plan.id).with_for_update()).all()
+    if ids:
+        session.execute(delete(PlanStep).where(PlanStep.plan_id.in_(ids)))
+        session.execute(update(Plan).where(Plan.id.in_(ids), *which).values(state=SUPERSEDED))
 
 
 def _row(plan_id: int, step: Step) -> dict[str, object]:
@@ -295,7 +298,7 @@ def _row(plan_id: int, step: Step) -> dict[str, object]:
         "direction": step.direction,
         "act": step.act,
         "entity": step.entity,
-        "local_id": step.local_id,
+        "local_id": None if step.is_new_here else step.local_id,
         "folder_id": step.folder_id,
         "remote_id": step.remote_id,
         "version": step.version,
