@@ -14,32 +14,30 @@ next run. The process may end between any two steps:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
+from sync.noting import Job, Noting, Paid
 from sync.outbound import Create, Nothing, Outbound, Remove, Step, Target, Write, Written
-from sync.outcomes import UNEXPECTED, retry_delay
+from sync.outcomes import UNEXPECTED
 from sync.places import Places, remote
 from terracrm.config import Settings
 from terracrm.db import is_about_data, is_race
 from terracrm.domain.records import Folder
-from terracrm.errors import ConnectorError, ItemGone, ItemRejected, Temporary, TerraCRMError, VersionConflict
-from terracrm.models import Link, MirrorFolder, OutboxItem, Stream, utcnow
+from terracrm.errors import ConnectorError, ItemGone, ItemRejected, VersionConflict
+from terracrm.models import Link, OutboxItem, Stream
 from terracrm.services import links, outbox, role_folders
 
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 20
 TRIES: Final = 3
-# Who was changing a client while nothing yet told of its card could not owe it: what is new is looked at once more.
-LOOK_AGAIN: Final = timedelta(minutes=1)
 
 T = TypeVar("T")
 
@@ -61,31 +59,6 @@ class Plan:
     revision: int
     local_id: int
     decision: Decision | None
-
-
-@dataclass
-class Job:
-    """One planned step and what came of it.
-
-    `former` is what an earlier try was creating under the same key. `is_extra` when it is about one of several remote
-    items of the same thing: what the outbox says of the thing is then still to be done.
-    """
-
-    item_id: int
-    revision: int
-    local_id: int
-    step: Create | Write | Remove
-    link_id: int = 0
-    remote_id: str = ""
-    version: str = ""
-    key: str = ""
-    folder_id: int = 0
-    folder: Folder | None = None
-    former: dict[str, Any] | None = None
-    is_extra: bool = False
-    is_done: bool = False
-    written: Written | None = None
-    error: Exception | None = None
 
 
 def steps_of(session: Session, outbound: Outbound, target: Target, local_ids: Sequence[int]) -> dict[int, Step]:
@@ -170,7 +143,7 @@ class Push:
         except ConnectorError as error:
             stopped = error
         finally:
-            self._retried(lambda session: self._note_all(session, jobs, is_last))
+            self._retried(lambda session: self._note(session, jobs, is_last))
         if stopped:
             raise stopped
 
@@ -205,20 +178,23 @@ class Push:
         jobs: list[Job] = []
         if not outbox.may_write(target.stream):
             return jobs
+        noting, paid = Noting(session, self.outbound, target), []
         items = {item.id: item for item in outbox.items(session, [plan.item_id for plan in plans])}
         cards = links.there(session, [p.decision.link.id for p in plans if p.decision and p.decision.link])
+        folders = {row.id: remote(row, self.outbound.kind) for row in target.stream.folders}
         for plan in plans:
             item, decision = items.get(plan.item_id), plan.decision
             if item is None or item.revision != plan.revision:
                 continue
             if decision is None:
-                self._put_off(session, plan.item_id, plan.revision, UNEXPECTED)
+                noting.put_off(plan.item_id, plan.revision, UNEXPECTED)
             elif isinstance(decision.step, Nothing):
-                self._pay(session, plan.item_id, plan.revision, plan.local_id, decision.step.until)
+                paid.append(Paid(plan.item_id, plan.revision, plan.local_id, decision.step.until))
             elif decision.link is None or decision.link.id in cards:
                 job = Job(plan.item_id, plan.revision, plan.local_id, decision.step, is_extra=decision.is_extra)
-                self._prepare_job(session, item, job, cards[decision.link.id] if decision.link else None)
+                self._prepare_job(item, job, cards[decision.link.id] if decision.link else None, folders)
                 jobs.append(job)
+        noting.pay(paid)
         session.flush()
         return jobs
 
@@ -226,22 +202,21 @@ class Push:
         stream = session.get_one(Stream, self.stream_id)
         return Target(self.settings, stream.mailbox, stream, self.run_id)
 
-    def _prepare_job(self, session: Session, item: OutboxItem, job: Job, link: Link | None) -> None:
+    def _prepare_job(self, item: OutboxItem, job: Job, link: Link | None, folders: Mapping[int, Folder]) -> None:
         """Note what a crash must not lose: the key of a creation, what is written, and that a removal is ours."""
         if isinstance(job.step, Create):
             job.former, job.key = (item.sent, item.key) if item.key else (None, uuid.uuid4().hex)
             if job.former is None:
-                outbox.creating(session, item, job.key, job.step.sent)
+                outbox.creating(item, job.key, job.step.sent)
             return
         assert link is not None  # only what is there can be written or removed
         job.link_id, job.remote_id, job.version = link.id, link.remote_id, link.version
         job.key = "" if link.key else uuid.uuid4().hex
-        job.folder_id = link.folder_id
-        job.folder = remote(session.get_one(MirrorFolder, link.folder_id), self.outbound.kind)
+        job.folder_id, job.folder = link.folder_id, folders[link.folder_id]
         if isinstance(job.step, Remove):
-            outbox.removing(session, item, link)
+            outbox.removing(item, link)
         elif job.step.sent:
-            outbox.writing(session, item, job.step.sent)
+            outbox.writing(item, job.step.sent)
 
     def _take(self, job: Job) -> None:
         if isinstance(job.step, Create):
@@ -268,7 +243,7 @@ class Push:
         job.written = Written(self.connector.create(job.folder, step.record, job.key))
 
     def _create_anew(self, session: Session, job: Job, sent: dict[str, Any]) -> None:
-        outbox.creating(session, session.get_one(OutboxItem, job.item_id), job.key, sent)
+        outbox.creating(session.get_one(OutboxItem, job.item_id), job.key, sent)
 
     def _change(self, job: Job, step: Write | Remove) -> None:
         if isinstance(step, Write):
@@ -306,98 +281,11 @@ class Push:
                 if job.written and change.record is not None:
                     job.written = replace(job.written, read_back=change)
 
-    def _note_all(self, session: Session, jobs: Sequence[Job], is_last: bool) -> None:
-        written = 0
-        for job in jobs:
-            try:
-                with session.begin_nested():
-                    written += self._note(session, job, is_last)
-            except Exception as error:
-                if not is_about_data(error) or is_race(error):
-                    raise
-                log.exception("what was written could not be noted", entity=self.outbound.entity, id=job.local_id)
-                self._fail(session, job, error)
-        self.count(session, written)
-
-    def _note(self, session: Session, job: Job, is_last: bool) -> bool:
-        """Note what came of a step; whether something was written."""
-        if job.error is not None:
-            self._note_error(session, job, job.error, is_last)
-            return False
-        if isinstance(job.step, Remove):
-            if job.is_done:
-                outbox.removed(session, job.link_id, self.run_id, job.step.why)
-                self._settle(session, job, is_more=job.is_extra)
-            return job.is_done
-        if job.written is None:
-            return False  # the stream was stopped before its turn
-        link = self._link(session, job, job.written)
-        is_news = not job.written.found and link.version != job.written.version.change_key
-        # What was found may have been changed since it was made: the next reading is to compare it.
-        link.version = "" if job.written.found else job.written.version.change_key
-        if job.key and (is_news or job.written.found):
-            link.key = job.key
-        self.outbound.done(session, self._target(session), job.local_id, link, job.step, job.written)
-        # An item that is made and deleted between two readings is never told of: so it is read once at once.
-        self._left |= isinstance(job.step, Create)
-        self._settle(session, job, is_more=job.written.found)
-        return is_news
-
-    def _link(self, session: Session, job: Job, written: Written) -> Link:
-        if job.link_id:
-            return session.get_one(Link, job.link_id)
-        target, remote_id = self._target(session), written.version.remote_id
-        link = links.find(session, target.mailbox.id, remote_id)
-        if link is None:
-            link = Link(mailbox_id=target.mailbox.id, remote_id=remote_id, run_id=self.run_id)
-            session.add(link)
-        link.entity, link.local_id, link.rule = self.outbound.entity, job.local_id, self.outbound.rule
-        link.folder_id, link.match_method, link.gone_at = job.folder_id, links.WRITTEN, None
-        return link
-
-    def _settle(self, session: Session, job: Job, is_more: bool) -> None:
-        if is_more:
-            self._again.add(job.item_id)
-            outbox.written(session, job.item_id, revision=0)
-        else:
-            until = None if isinstance(job.step, Remove) else job.step.until
-            if isinstance(job.step, Create):
-                until = min(filter(None, (until, utcnow() + LOOK_AGAIN)))
-            self._pay(session, job.item_id, job.revision, job.local_id, until)
-
-    def _pay(self, session: Session, item_id: int, revision: int, local_id: int, until: datetime | None) -> None:
-        """What was owed is written, but for what has come since; when time alone changes it, it is owed again."""
-        if outbox.written(session, item_id, revision) and until is not None:
-            mailbox_id = self._target(session).mailbox.id
-            outbox.owe(session, mailbox_id, self.outbound.entity, [local_id], outbox.TIME, at=until)
-
-    def _note_error(self, session: Session, job: Job, error: Exception, is_last: bool) -> None:
-        if isinstance(error, VersionConflict | ItemGone):
-            self._left = True
-            if not is_last:
-                return
-        if isinstance(error, ItemGone) and job.link_id:
-            # It came and went between two readings, so that none tells: what we were told now counts.
-            links.went(session, session.get_one(Link, job.link_id))
-        if isinstance(error, ItemRejected):
-            log.warning("a write was refused", entity=self.outbound.entity, id=job.local_id, error=str(error))
-            outbox.give_up(session, job.item_id, job.revision, str(error))
-            return
-        self._fail(session, job, error)
-
-    def _fail(self, session: Session, job: Job, error: Exception) -> None:
-        message = str(error) if isinstance(error, TerraCRMError) else UNEXPECTED
-        # A server that says when to come again says nothing about the item.
-        counts = not (isinstance(error, Temporary) and error.retry_after)
-        self._put_off(session, job.item_id, job.revision, message, counts=counts)
-
-    def _put_off(self, session: Session, item_id: int, revision: int, error: str, *, counts: bool = True) -> None:
-        item = session.get(OutboxItem, item_id)
-        attempts = (item.attempts if item else 0) + counts
-        if attempts >= self.settings.outlook.give_up_after:
-            outbox.give_up(session, item_id, revision, error)
-        else:
-            outbox.failed(session, item_id, error, utcnow() + retry_delay(self.settings, max(attempts, 1)), attempts)
+    def _note(self, session: Session, jobs: Sequence[Job], is_last: bool) -> None:
+        noting = Noting(session, self.outbound, self._target(session), is_last)
+        self.count(session, noting.note(jobs))
+        self._again |= noting.again
+        self._left |= noting.is_left
 
     def _retried(self, work: Callable[[Session], T]) -> T:
         """Do this in a transaction, and once more where another one got in the way."""

@@ -237,7 +237,7 @@ def _of_key(session: Session, source: Source, change: Change) -> Link | None:
         return None
     link = links.add(session, source, CONTACT, owed.local_id, change.remote_id, CLIENTS, links.WRITTEN)
     link.key, link.base, link.sent = change.key, owed.sent, owed.sent
-    outbox.written(session, owed.id, revision=0)
+    outbox.written(session, {owed.id: 0})
     session.flush()
     return link
 

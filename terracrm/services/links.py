@@ -23,6 +23,19 @@ def find(session: Session, mailbox_id: int, remote_id: str) -> Link | None:
     return session.scalar(select(Link).where(Link.mailbox_id == mailbox_id, Link.remote_id == remote_id))
 
 
+def by_id(session: Session, link_ids: Collection[int]) -> dict[int, Link]:
+    """These links by their ids."""
+    return {link.id: link for link in session.scalars(select(Link).where(Link.id.in_(link_ids)))} if link_ids else {}
+
+
+def by_remote_id(session: Session, mailbox_id: int, remote_ids: Collection[str]) -> dict[str, Link]:
+    """The links of some items of a mailbox by the ids of these."""
+    if not remote_ids:
+        return {}
+    query = select(Link).where(Link.mailbox_id == mailbox_id, Link.remote_id.in_(remote_ids))
+    return {link.remote_id: link for link in session.scalars(query)}
+
+
 def by_content(session: Session, mailbox_id: int, entity: str, content_hash: str) -> list[Link]:
     """The links of this mailbox to items of the same content, newest first: what moves leave behind."""
     query = select(Link).where(Link.mailbox_id == mailbox_id, Link.entity == entity, Link.content_hash == content_hash)

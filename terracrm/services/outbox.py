@@ -6,7 +6,7 @@ what waits is one write for each remote item, and in order.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -37,17 +37,7 @@ def owe(
     now = utcnow()
     _upsert(
         session,
-        [
-            {
-                "mailbox_id": mailbox_id,
-                "entity": entity,
-                "local_id": local_id,
-                "reason": reason,
-                "owed_since": at or now,
-                "next_try_at": at or now,
-            }
-            for local_id in sorted(set(local_ids))
-        ],
+        [_row(mailbox_id, entity, local_id, reason, at or now) for local_id in sorted(set(local_ids))],
     )
 
 
@@ -71,14 +61,7 @@ def touch_contacts(session: Session, contact_ids: Collection[int], reason: str) 
     _upsert(
         session,
         [
-            {
-                "mailbox_id": mailbox_id,
-                "entity": CONTACT,
-                "local_id": local_id,
-                "reason": reason,
-                "owed_since": now,
-                "next_try_at": now,
-            }
+            _row(mailbox_id, CONTACT, local_id, reason, now)
             for mailbox_id, local_id in sorted((row[0], row[1]) for row in session.execute(cards))
         ],
     )
@@ -116,41 +99,54 @@ def items(session: Session, item_ids: Collection[int]) -> list[OutboxItem]:
     return list(session.scalars(query.order_by(OutboxItem.local_id)))
 
 
-def written(session: Session, item_id: int, revision: int) -> bool:
-    """All of this revision is written: nothing is owed any more, unless there is a newer one; whether so."""
-    gone = delete(OutboxItem).where(OutboxItem.id == item_id, OutboxItem.revision == revision)
-    if session.connection().execute(gone).rowcount:
-        return True
-    blank = {"key": "", "sent": None, "attempts": 0, "error": ""}
-    session.execute(update(OutboxItem).where(OutboxItem.id == item_id).values(blank))
-    return False
+def written(session: Session, revisions: Mapping[int, int]) -> set[int]:
+    """All of these revisions of items is written; the items of which nothing is owed any more.
+
+    What has a newer revision stays owed.
+    """
+    if not revisions:
+        return set()
+    # Locked in the order in which all do that write here.
+    mine = select(OutboxItem.id, OutboxItem.revision).where(OutboxItem.id.in_(revisions))
+    there = session.execute(mine.order_by(OutboxItem.local_id).with_for_update()).all()
+    gone = {id_ for id_, revision in there if revision == revisions[id_]}
+    newer = {id_ for id_, _ in there} - gone
+    if gone:
+        session.execute(delete(OutboxItem).where(OutboxItem.id.in_(gone)))
+    if newer:
+        blank = {"key": "", "sent": None, "attempts": 0, "error": ""}
+        session.execute(update(OutboxItem).where(OutboxItem.id.in_(newer)).values(blank))
+    return gone
 
 
-def creating(session: Session, item: OutboxItem, key: str, sent: dict[str, object]) -> None:
+def look_again(session: Session, mailbox_id: int, entity: str, times: Mapping[int, datetime]) -> None:
+    """Owe these things from those times on, because time alone changes what is told of them then."""
+    _upsert(session, [_row(mailbox_id, entity, local_id, TIME, times[local_id]) for local_id in sorted(times)])
+
+
+def creating(item: OutboxItem, key: str, sent: dict[str, object]) -> None:
     """This is about to be created under this key: to be committed before it is (W4)."""
     item.key, item.sent = key, sent
-    session.flush()
 
 
-def removing(session: Session, item: OutboxItem, link: Link) -> None:
+def removing(item: OutboxItem, link: Link) -> None:
     """The linked item is about to be removed by us: to be committed before it is (S9)."""
     item.key, item.sent = "", {REMOVING: link.remote_id}
-    session.flush()
 
 
-def writing(session: Session, item: OutboxItem, sent: dict[str, object]) -> None:
+def writing(item: OutboxItem, sent: dict[str, object]) -> None:
     """These fields of the linked item are about to be set: to be committed before they are (invariant 3)."""
     item.key, item.sent = "", {WRITING: sent}
-    session.flush()
 
 
-def removed(session: Session, link_id: int, run_id: int, why: str) -> None:
-    """The linked item was removed by us: the link goes with it, and the run says why (Y4)."""
-    link = session.get_one(Link, link_id)
-    row = {"run_id": run_id, "folder_id": link.folder_id, "remote_id": link.remote_id}
-    session.execute(insert(SyncRunItem), [row | {"outcome": "removed", "rule": why}])
-    session.delete(link)
-    session.flush()
+def removed(session: Session, run_id: int, whys: Mapping[int, str]) -> None:
+    """Linked items were removed by us: the links, given by their ids, go with them, and the run says why (Y4)."""
+    gone = session.scalars(select(Link).where(Link.id.in_(whys)).order_by(Link.id)).all() if whys else []
+    if gone:
+        rows = [{"run_id": run_id, "folder_id": link.folder_id, "remote_id": link.remote_id} for link in gone]
+        told = [row | {"outcome": "removed", "rule": whys[link.id]} for row, link in zip(rows, gone, strict=True)]
+        session.execute(insert(SyncRunItem), told)
+        session.execute(delete(Link).where(Link.id.in_(whys)))
 
 
 def failed(session: Session, item_id: int, error: str, next_try_at: datetime, attempts: int) -> None:
@@ -185,6 +181,11 @@ def unfinished(session: Session, link: Link) -> dict[str, object]:
     mine = OutboxItem.mailbox_id == link.mailbox_id, OutboxItem.entity == link.entity
     sent = session.scalar(select(OutboxItem.sent).where(*mine, OutboxItem.local_id == link.local_id))
     return (sent or {}).get(WRITING, {})  # type: ignore[return-value]
+
+
+def _row(mailbox_id: int, entity: str, local_id: int, reason: str, at: datetime) -> dict[str, Any]:
+    mine = {"mailbox_id": mailbox_id, "entity": entity, "local_id": local_id}
+    return mine | {"reason": reason, "owed_since": at, "next_try_at": at}
 
 
 def _upsert(session: Session, rows: list[dict[str, Any]]) -> None:

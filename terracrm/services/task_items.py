@@ -254,7 +254,7 @@ def _of_key(session: Session, source: Source, change: Change) -> Link | None:
         return None
     link = links.add(session, source, outbox.TASK, owed.local_id, change.remote_id, RULE, BY_KEY)
     link.key, link.base, link.sent = change.key, owed.sent, owed.sent
-    outbox.written(session, owed.id, revision=0)
+    outbox.written(session, {owed.id: 0})
     session.flush()
     return link
 
