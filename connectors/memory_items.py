@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from connectors import memory_contacts
 from terracrm.domain.outlook_slots import reads_the_same
@@ -13,6 +14,7 @@ from terracrm.domain.records import (
     ChangeKind,
     ContactRecord,
     Folder,
+    MeetingRecord,
     MessageRecord,
     PostRecord,
     Record,
@@ -21,6 +23,15 @@ from terracrm.domain.records import (
     Writable,
 )
 from terracrm.errors import ItemRejected
+
+KINDS: Final[dict[StreamKind, tuple[type, ...]]] = {
+    StreamKind.MAIL: (MessageRecord, PostRecord),
+    StreamKind.CONTACTS: (ContactRecord,),
+    StreamKind.CALENDAR: (MeetingRecord,),
+    StreamKind.TASKS: (TaskRecord,),
+    StreamKind.POSTS: (PostRecord,),
+}
+"""What the items of a folder are; others may lie in it."""
 
 
 @dataclass(slots=True)
@@ -69,14 +80,21 @@ class Box:
 
 
 def change(item: Item, position: int, kind: StreamKind) -> Change | None:
-    """What is new about an item since a position; None where it came and went in between."""
+    """What is new about an item since a position; None where it came and went in between, or is of another kind."""
+    if is_other(item.record, kind) and not item.is_deleted:
+        return None
     if item.is_deleted:
         return Change(ChangeKind.DELETED, item.remote_id) if item.created <= position else None
     if item.changed > position:
         news = ChangeKind.CREATED if item.created > position else ChangeKind.UPDATED
         return replace(as_it_is(item.remote_id, item, kind), kind=news)
     is_read = item.record.is_read if isinstance(item.record, MessageRecord) else None
-    return Change(ChangeKind.READ_FLAG, item.remote_id, is_read=is_read)
+    return Change(ChangeKind.READ_FLAG, item.remote_id, item.version, is_read=is_read)
+
+
+def is_other(record: Record, kind: StreamKind) -> bool:
+    """Whether an item is of another kind than its folder."""
+    return not isinstance(record, KINDS[kind])
 
 
 def as_it_is(remote_id: str, item: Item | None, kind: StreamKind) -> Change:

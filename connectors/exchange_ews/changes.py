@@ -11,10 +11,11 @@ from exchangelib.errors import ErrorItemNotFound
 from exchangelib.version import EXCHANGE_2013
 from lxml.etree import _Element as Element
 
+from connectors.base import Listed
 from connectors.exchange_ews import contacts, errors, meetings, messages, named, posts, series, tasks
 from connectors.exchange_ews.connect import server_version
 from connectors.exchange_ews.elements import Item
-from connectors.exchange_ews.services import GetItems, Shape, SyncItems, field
+from connectors.exchange_ews.services import GetItems, ListItems, Shape, SyncItems, field
 from terracrm.domain.records import Change, ChangeKind, Folder, Page, Record, StreamKind, TaskRecord
 
 _log = structlog.get_logger(__name__)
@@ -69,6 +70,14 @@ def read_items(account: exchangelib.Account, kind: StreamKind, remote_ids: Seque
     return _read_items(account, kind, remote_ids)
 
 
+def read_listing(account: exchangelib.Account, folder: Folder) -> Iterator[Listed]:
+    """What FindItem shows of a folder, which keeps no state as SyncFolderItems does."""
+    for element in ListItems(account=account).call(folder.remote_id):
+        item = Item(element)
+        item_id, version = _id_and_version(item)
+        yield Listed(item_id, version, item.type not in READERS[folder.kind].types)
+
+
 def _read_tasks(account: exchangelib.Account, remote_ids: Sequence[str]) -> list[Change]:
     """Tasks: first whether they are ours at all, and then no more than those."""
     answers = GetItems(account=account).call(remote_ids, tasks.KEY_SHAPE)
@@ -107,7 +116,8 @@ def _change(element: Item, fetched: Change | None) -> Change | None:
     if element.type == "Delete":
         return Change(ChangeKind.DELETED, element.id("ItemId"))
     if element.type == "ReadFlagChange":
-        return Change(ChangeKind.READ_FLAG, element.id("ItemId"), is_read=element.flag("IsRead"))
+        item_id, version = _id_and_version(element)
+        return Change(ChangeKind.READ_FLAG, item_id, version, is_read=element.flag("IsRead"))
     return None
 
 
@@ -125,14 +135,18 @@ def _item_id(element: Element) -> str:
     return "" if inner is None else inner.id("ItemId")
 
 
+def _id_and_version(item: Item) -> tuple[str, str]:
+    found = item.child("ItemId")
+    return ("", "") if found is None else (found.get("Id") or "", found.get("ChangeKey") or "")
+
+
 def _read(remote_id: str, answer: Element | Exception, reader: Reader) -> Change:
     if isinstance(answer, ErrorItemNotFound):
         return Change(ChangeKind.DELETED, remote_id)
     if isinstance(answer, Exception):
         return Change(ChangeKind.UPDATED, remote_id, error=errors.item_error(answer))
     item = Item(answer)
-    item_id = item.child("ItemId")
-    version = "" if item_id is None else item_id.get("ChangeKey") or ""
+    _, version = _id_and_version(item)
     if item.type not in reader.types:
         return Change(ChangeKind.UPDATED, remote_id, version, error=f"The item is now of another kind ({item.type}).")
     try:

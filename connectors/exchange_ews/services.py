@@ -6,7 +6,7 @@ written and the answer's elements are taken as they are (its object building cos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -183,6 +183,44 @@ class SyncItems(Operation):
         return container
 
 
+class ListItems(Operation):
+    """FindItem for all items of a folder, one page of their ids at a time."""
+
+    SERVICE_NAME = "FindItem"
+    element_container_name = f"{M}RootFolder"
+    PAGE_SIZE = 1000  # the server's own limit
+
+    def call(self, folder_id: str) -> Iterator[Element]:
+        """The items' elements. Of a calendar they are single items and masters: it is not expanded."""
+        offset, is_last = 0, False
+        while not is_last:
+            with errors.translated(self.protocol.server):
+                page = self._page(folder_id, offset)
+                reached = int(page.get("IndexedPagingOffset", "0"))
+            items = page.find(f"{T}Items")
+            yield from items if items is not None else ()
+            is_last = page.get("IncludesLastItemInRange", "true") in ("true", "1")
+            if not is_last and reached <= offset:
+                raise Temporary("Exchange answers a list of items that has no end.")
+            offset = reached
+
+    def _page(self, folder_id: str, offset: int) -> Element:
+        request = element("m:FindItem", Traversal="Shallow")
+        request.append(shape_element("m:ItemShape", Shape()))
+        view = {"MaxEntriesReturned": str(self.PAGE_SIZE), "Offset": str(offset), "BasePoint": "Beginning"}
+        request.append(element("m:IndexedPageItemView", **view))
+        folders = etree.SubElement(request, f"{M}ParentFolderIds")
+        etree.SubElement(folders, f"{T}FolderId", Id=folder_id)
+        (answer,) = self._get_elements(payload=request)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @classmethod
+    def _get_elements_in_container(cls, container: Element) -> list[Element]:
+        return [container]
+
+
 class _BatchFailed(Exception):
     """A whole batch was refused for what a single item in it can cause."""
 
@@ -197,13 +235,18 @@ class GetItems(Operation):
     SERVICE_NAME = "GetItem"
     element_container_name = f"{M}Items"
     BATCH = 100
-    ENOUGH_SICK = 8  # as many in a row and none healthy: it is the server that is ill
+    ENOUGH_SICK = 8  # as many in a row and none healthy: it is the server that is ill, unless others of them answer
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._witnesses: set[str] = set()
 
     def call(self, ids: Sequence[str], shape: Shape) -> list[Element | Exception]:
         """These items in their order."""
         answers: list[Element | Exception] = []
         for start in range(0, len(ids), self.BATCH):
             batch = ids[start : start + self.BATCH]
+            self._witnesses = {batch[len(batch) * quarter // 4 - 1] for quarter in (2, 3, 4)}
             answers += self._bisected(batch, shape, [])
         return answers
 
@@ -220,7 +263,9 @@ class GetItems(Operation):
                 return self._halved(ids, shape, seen)
             seen.append(False)
             if len(seen) >= self.ENOUGH_SICK and not any(seen):
-                raise Temporary("Exchange fails on every item at the moment.") from failure
+                if not any(self._answers(witness, shape) for witness in self._witnesses - set(ids)):
+                    raise Temporary("Exchange fails on every item at the moment.") from failure
+                seen.append(True)
             return [failure.error]
         seen.append(True)
         doubtful = [item_id for item_id, answer in zip(ids, answers, strict=True) if _is_doubtful(answer)]
@@ -229,6 +274,14 @@ class GetItems(Operation):
         again = self._halved(ids, shape, seen) if len(doubtful) == len(ids) else self._bisected(doubtful, shape, seen)
         settled = dict(zip(doubtful, again, strict=True))
         return [settled.get(item_id, answer) for item_id, answer in zip(ids, answers, strict=True)]
+
+    def _answers(self, item_id: str, shape: Shape) -> bool:
+        """Whether the server answers for one item: the sick ones may all stand at the beginning of a batch."""
+        try:
+            self._batch([item_id], shape)
+        except _BatchFailed:
+            return False
+        return True
 
     def _halved(self, ids: Sequence[str], shape: Shape, seen: list[bool]) -> list[Element | Exception]:
         middle = len(ids) // 2

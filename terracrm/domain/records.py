@@ -268,7 +268,8 @@ class ChangeKind(StrEnum):
 class Change:
     """One change of a folder: `record` for created and updated items, `error` where the item cannot be read.
 
-    `version` is the provider's change key or etag. A READ_FLAG change carries only `is_read`. `key` is what we created
+    `version` is the provider's change key or etag. A READ_FLAG change carries only `is_read`
+    and the version that it left behind. `key` is what we created
     the item with; a copy that the user makes of it has the same. `changed_at` is when the item was last changed by the
     clock of the server, for contacts and tasks.
     """

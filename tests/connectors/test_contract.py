@@ -76,6 +76,9 @@ class Office(Protocol):
     def add_contact(self, name: str, email: str) -> None:
         """Anna saves a contact."""
 
+    def add_list(self, name: str) -> None:
+        """Anna saves a distribution list among her contacts, which is no contact."""
+
     def add_meeting(self, subject: str) -> None:
         """Anna enters an appointment from nine to ten in UTC."""
 
@@ -160,6 +163,9 @@ class MemoryOffice:
     def add_contact(self, name: str, email: str) -> None:
         emails = (LabelledAddress("1", email),)
         self.server.put(self._contacts, ContactRecord(display_name=name, emails=emails))
+
+    def add_list(self, name: str) -> None:
+        self.server.put(self._contacts, MessageRecord(subject=name))
 
     def add_meeting(self, subject: str) -> None:
         self.server.put(self._calendar, MeetingRecord(subject=subject, start=NINE, end=TEN))
@@ -274,6 +280,9 @@ class ExchangeOffice:
         address = exchangelib.indexed_properties.EmailAddress(label="EmailAddress1", email=email)
         ews.Contact(account=self._anna, folder=self._anna.contacts, display_name=name, email_addresses=[address]).save()
 
+    def add_list(self, name: str) -> None:
+        ews.DistributionList(account=self._anna, folder=self._anna.contacts, display_name=name).save()
+
     def add_meeting(self, subject: str) -> None:
         start, end = (exchangelib.EWSDateTime.from_datetime(moment) for moment in (NINE, TEN))
         ews.CalendarItem(account=self._anna, folder=self._anna.calendar, subject=subject, start=start, end=end).save()
@@ -371,6 +380,13 @@ def pages(connector: Connector, cursor: str | None = None, folder: str = "inbox"
 
 def changes(connector: Connector, cursor: str | None = None, folder: str = "inbox") -> list[Change]:
     return [change for page in pages(connector, cursor, folder) for change in page.changes]
+
+
+def versions(connector: Connector, folder: str = "inbox") -> dict[str, str]:
+    listed = list(connector.listing(folder_of(connector, folder)))
+    found = {each.remote_id: each.version for each in listed}
+    assert len(found) == len(listed)
+    return found
 
 
 def subjects(changed: list[Change]) -> list[str]:
@@ -500,6 +516,49 @@ class TestConnector:
         (change,) = changes(office.connector(), page.cursor)
         assert (change.kind, change.is_read, change.record) == (ChangeKind.READ_FLAG, True, None)
         assert change.remote_id == page.changes[0].remote_id
+
+    def test_what_reading_a_mail_left_behind_is_told_with_its_flag(self, office: Office) -> None:
+        office.receive("unread")
+        (page,) = pages(office.connector())
+        office.read("unread")
+        (change,) = changes(office.connector(), page.cursor)
+        assert change.version not in ("", page.changes[0].version)
+        assert versions(office.connector()) == {change.remote_id: change.version}
+
+    @pytest.mark.parametrize("folder", ["inbox", "contacts", "calendar"])
+    def test_a_list_names_what_is_in_a_folder_as_reading_does(self, office: Office, folder: str) -> None:
+        assert versions(office.connector(), folder) == {}
+        office.receive("one")
+        office.receive("two")
+        office.add_contact("Vera Orlova", "vera@client.test")
+        office.add_series("Stand-up")
+        office.add_meeting("Tasting")
+        read = changes(office.connector(), folder=folder)
+        assert versions(office.connector(), folder) == {change.remote_id: change.version for change in read}
+        assert len(read) == {"contacts": 1}.get(folder, 2)
+
+    def test_a_list_is_right_whatever_the_cursor_says(self, office: Office) -> None:
+        for subject in ("stays", "goes", "moves"):
+            office.receive(subject)
+        (page,) = pages(office.connector())
+        office.delete("goes")
+        office.move("moves")
+        (kept,) = versions(office.connector())
+        assert {change.remote_id for change in page.changes} > {kept}
+        assert len(versions(office.connector(), "sentitems")) == 1
+
+    def test_a_list_tells_what_is_of_another_kind_than_its_folder(self, office: Office) -> None:
+        office.add_contact("Vera Orlova", "vera@client.test")
+        office.add_list("Everybody")
+        connector = office.connector()
+        listed = list(connector.listing(folder_of(connector, "contacts")))
+        assert sorted(each.is_other for each in listed) == [False, True]
+        (change,) = changes(office.connector(), folder="contacts")
+        assert [each.remote_id for each in listed if not each.is_other] == [change.remote_id]
+
+    def test_a_folder_that_is_gone_cannot_be_listed(self, office: Office) -> None:
+        with pytest.raises(ItemGone):
+            list(office.connector().listing(office.add_and_remove_folder()))
 
     def test_private_mail_says_so(self, office: Office) -> None:
         office.receive("business")

@@ -88,7 +88,7 @@ def test_changes_keep_the_order_of_the_server(server: ScriptedServer, inbox: Fol
         (ChangeKind.UPDATED, "b"),
     ]
     assert page.changes[1].version == "k2"
-    assert page.changes[2].is_read is False
+    assert (page.changes[2].is_read, page.changes[2].version) == (False, "k")
     assert server.requests.count("GetItem") == 1
 
 
@@ -186,7 +186,7 @@ def test_an_error_of_one_item_is_its_own(server: ScriptedServer, inbox: Folder, 
     assert page.changes[1].record is None
 
 
-@pytest.mark.parametrize("code", ["ErrorContentConversionFailed", "ErrorInternalServerError", "ErrorAccessDenied"])
+@pytest.mark.parametrize("code", SICK[:5])
 @pytest.mark.parametrize("whole", ["fault", "every item"])
 def test_a_batch_refused_for_one_item_is_halved_until_it_is_alone(
     server: ScriptedServer, inbox: Folder, code: str, whole: str
@@ -207,6 +207,23 @@ def test_a_batch_refused_for_one_item_is_halved_until_it_is_alone(
     (sick,) = [change for change in page.changes if change.error]
     assert sick.remote_id == "item41"
     assert server.requests.count("GetItem") < 15
+
+
+def test_many_sick_items_at_the_beginning_of_a_batch_do_not_stop_the_others(
+    server: ScriptedServer, inbox: Folder
+) -> None:
+    names = [f"item{number}" for number in range(100)]
+    sick = set(names[:20])
+
+    def reply(request: etree._Element) -> Reply:
+        return Reply(fault(SICK[0]), status=500) if sick & set(ids_of(request)) else items(message)(request)
+
+    server.on("SyncFolderItems", synced(*(created(name) for name in names)))
+    server.on("GetItem", reply)
+    (page,) = read(server, inbox)
+    assert subjects(page) == names[20:]
+    assert {change.remote_id for change in page.changes if change.error} == sick
+    assert server.requests.count("GetItem") < 60
 
 
 def test_a_server_that_fails_on_everything_makes_nobody_sick(server: ScriptedServer, inbox: Folder) -> None:
@@ -256,3 +273,39 @@ def test_characters_that_xml_forbids_cost_no_item(server: ScriptedServer, inbox:
     assert subject.startswith("one")
     assert subject.endswith("three")
     assert "\x00" not in subject
+
+
+def listed(*ids: str, offset: int, is_last: bool) -> str:
+    """A FindItem answer."""
+    found = "".join(f'<t:Message><t:ItemId Id="{each}" ChangeKey="k{each}"/></t:Message>' for each in ids)
+    root = (
+        f'<m:RootFolder IndexedPagingOffset="{offset}" TotalItemsInView="5" '
+        f'IncludesLastItemInRange="{str(is_last).lower()}"><t:Items>{found}</t:Items></m:RootFolder>'
+    )
+    return answered("FindItem", success("FindItem", root))
+
+
+def test_a_list_is_read_by_its_pages(server: ScriptedServer, inbox: Folder) -> None:
+    answers = [listed("a", "b", offset=2, is_last=False), listed("c", offset=3, is_last=True)]
+    asked: list[tuple[str | None, str | None]] = []
+
+    def reply(request: etree._Element) -> Reply:
+        (view,) = request.iter("{*}IndexedPageItemView")
+        asked.append((view.get("Offset"), view.get("MaxEntriesReturned")))
+        return Reply(envelope(answers[len(asked) - 1]))
+
+    server.on("FindItem", reply)
+    found = list(server.connector().listing(inbox))
+    assert [(each.remote_id, each.version, each.is_other) for each in found] == [
+        ("a", "ka", False),
+        ("b", "kb", False),
+        ("c", "kc", False),
+    ]
+    assert asked == [("0", "1000"), ("2", "1000")]
+
+
+def test_a_list_without_an_end_is_given_up(server: ScriptedServer, inbox: Folder) -> None:
+    server.on("FindItem", listed("a", offset=0, is_last=False))
+    with pytest.raises(Temporary, match="no end"):
+        list(server.connector().listing(inbox))
+    assert server.requests.count("FindItem") == 1
