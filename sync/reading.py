@@ -94,7 +94,7 @@ def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, 
     done = 0
     for page in connector.changes(folder, cursor, run.settings.mirror.page_size):
         if page.changes or page.cursor != cursor:
-            run.summary.counts.add(_write_page(run, folder_id, page.changes, page.cursor))
+            run.summary.counts.add(write_page(run, folder_id, page.changes, page.cursor))
         cursor = page.cursor
         done += len(page.changes)
         if progress:
@@ -109,7 +109,7 @@ def _retry_quarantined(run: Run, connector: Connector, folder_id: int, folder: F
         remote_ids = list(session.scalars(due.limit(QUARANTINE_BATCH)))
     if remote_ids:
         changes = connector.get(folder, remote_ids)
-        run.summary.counts.add(_write_page(run, folder_id, changes, None))
+        run.summary.counts.add(write_page(run, folder_id, changes, None))
 
 
 def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) -> bool:
@@ -123,11 +123,11 @@ def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) ->
     except ItemGone:
         _write(run, folder_id, lambda session, row: folders.mark_gone(session, row))
     else:
-        run.summary.counts.add(_write_page(run, folder_id, changes, None))
+        run.summary.counts.add(write_page(run, folder_id, changes, None))
     return True
 
 
-def _write_page(run: Run, folder_id: int, changes: Sequence[Change], cursor: str | None) -> writer.Counts:
+def write_page(run: Run, folder_id: int, changes: Sequence[Change], cursor: str | None) -> writer.Counts:
     """Write a page and its cursor in one commit; where the page fails, each of its items on its own."""
     for _ in range(PAGE_TRIES):
         try:
@@ -160,17 +160,23 @@ def _apply(
 ) -> writer.Counts:
     if folder.is_excluded:
         return writer.Counts()  # the rules have changed since this run began
+    source, actions = planned(run, session, folder, changes)
+    counts = perform(session, source, actions)
+    run.count(session, counts)
+    if cursor is not None and not folders.advance(session, folder, cursor):
+        raise Fenced
+    return counts
+
+
+def planned(run: Run, session: Session, folder: MirrorFolder, changes: Sequence[Change]) -> tuple[Source, list[Action]]:
+    """What these changes of a folder mean now, one action for each."""
     source = source_of(run.settings, folder.stream.mailbox, folder, run.run_id)
     told = [storable(change) for change in changes]
     linked = writer.link_states(session, source.mailbox_id, [change.remote_id for change in told])
     knowledge = known.lookup(session, source.rules, [change.record for change in told if change.record])
     keys = client_cards.known_keys(session, source.mailbox_id, {change.key for change in told if change.key})
     cards = Cards(is_their_folder=folder.role == outbox.CLIENTS, keys=keys)
-    counts = perform(session, source, list(plan(told, linked, source.rules, knowledge, cards)))
-    run.count(session, counts)
-    if cursor is not None and not folders.advance(session, folder, cursor):
-        raise Fenced
-    return counts
+    return source, list(plan(told, linked, source.rules, knowledge, cards))
 
 
 def _one_by_one(session: Session, source: Source, actions: Sequence[Action]) -> writer.Counts:
