@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from terracrm.models.activities import Sharing
@@ -16,6 +16,8 @@ from terracrm.models.users import Team, User
 WRITTEN = text("key <> ''")
 # What was left out and is to be read again.
 DUE = text("is_due")
+# Links to what a reading from the start has not met yet.
+UNMET = text("is_unmet")
 
 
 class StreamState(StrEnum):
@@ -151,7 +153,8 @@ class Link(Base):
     `entity` is "contact", "message", "meeting", "task" or "post". `base` is the snapshot for the per-field merge,
     `content_hash` tells a real change from a new version of the same content. `gone_at`: the remote item left; the row
     stays as a tombstone so that a move (delete and create) is told from a deletion. `untracked_at`: the tracking
-    category was removed in Outlook, so what changes there is no longer followed; the record stays (S8).
+    category was removed in Outlook, so what changes there is no longer followed; the record stays (S8). `is_unmet`: the
+    server forgot how far the folder was read, and since it is read anew the item has not been met (S13).
 
     Of an item that we write (W1-W3): `key` is the idempotency key it was created with, `sent` what our side said when
     both last agreed (`base` is what the mailbox said then), `told` what this mailbox's own people said, `written` the
@@ -164,6 +167,7 @@ class Link(Base):
         UniqueConstraint("mailbox_id", "remote_id"),
         Index("ix_links_entity", "entity", "local_id"),
         Index("ix_links_key", "mailbox_id", "key", sqlite_where=WRITTEN, postgresql_where=WRITTEN),
+        Index("ix_links_unmet", "folder_id", sqlite_where=UNMET, postgresql_where=UNMET),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"))
@@ -179,6 +183,7 @@ class Link(Base):
     match_method: Mapped[str] = mapped_column(String(12), default="")
     gone_at: Mapped[datetime | None]
     untracked_at: Mapped[datetime | None]
+    is_unmet: Mapped[bool] = mapped_column(default=False, server_default=false())
     key: Mapped[str] = mapped_column(String(64), default="", server_default="")
     sent: Mapped[dict[str, object] | None] = mapped_column(JSON)
     told: Mapped[dict[str, object] | None] = mapped_column(JSON)

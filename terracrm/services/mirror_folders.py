@@ -26,12 +26,26 @@ def excluded_ids(settings: Settings, stream: Stream, include: Iterable[str], exc
 def forget(session: Session, folder: MirrorFolder) -> None:
     """Nothing is known to be in this folder until it is read from the start.
 
-    So what left meanwhile is told from what is still there, whenever the reading is done (S13): each item that is
-    met again is there again.
+    Each item that is met again is there again.
     """
+    live = Link.folder_id == folder.id, Link.gone_at.is_(None)
+    session.execute(update(Link).where(*live).values(gone_at=utcnow(), is_unmet=False))
+    _read_from_the_start(session, folder)
+
+
+def read_anew(session: Session, folder: MirrorFolder) -> None:
+    """The server has forgotten how far this folder was read (S13): what is linked is there until all was read.
+
+    What was not met by then has left, and is weighed like anything that leaves (Y2): a server that lost its place may
+    have lost its items, too.
+    """
+    session.execute(update(Link).where(Link.folder_id == folder.id, Link.gone_at.is_(None)).values(is_unmet=True))
+    _read_from_the_start(session, folder)
+
+
+def _read_from_the_start(session: Session, folder: MirrorFolder) -> None:
     folder.cursor = None
     folder.revision += 1
-    session.execute(update(Link).where(Link.folder_id == folder.id, Link.gone_at.is_(None)).values(gone_at=utcnow()))
     session.execute(delete(QuarantinedItem).where(QuarantinedItem.folder_id == folder.id))
     session.execute(delete(SkippedItem).where(SkippedItem.folder_id == folder.id))
     session.flush()

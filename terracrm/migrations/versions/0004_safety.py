@@ -135,6 +135,15 @@ def upgrade() -> None:
     op.create_index("ix_plan_steps_entity", "plan_steps", ["entity", "local_id"], unique=False)
     op.create_index(op.f("ix_plan_steps_plan_id"), "plan_steps", ["plan_id"], unique=False)
     op.create_index("ix_plan_steps_remote", "plan_steps", ["remote_id"], unique=False)
+    op.add_column("links", sa.Column("is_unmet", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.create_index(
+        "ix_links_unmet",
+        "links",
+        ["folder_id"],
+        unique=False,
+        sqlite_where=sa.text("is_unmet"),
+        postgresql_where=sa.text("is_unmet"),
+    )
     op.add_column("streams", sa.Column("woken_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True))
     op.add_column("streams", sa.Column("reconciled_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True))
     op.add_column("streams", sa.Column("gaps", sa.Integer(), server_default="0", nullable=False))
@@ -158,6 +167,13 @@ def downgrade() -> None:
         sqlite_where=sa.text("is_due"),
         postgresql_where=sa.text("is_due"),
     )
+    op.drop_index(
+        "ix_links_unmet",
+        table_name="links",
+        sqlite_where=sa.text("is_unmet"),
+        postgresql_where=sa.text("is_unmet"),
+    )
+    op.drop_column("links", "is_unmet")
     op.drop_column("sync_runs", "undone_by")
     op.drop_column("sync_runs", "undone_at")
     op.drop_column("streams", "clock_skew")
