@@ -92,9 +92,10 @@ class Return(Action):
 
 @dataclass(frozen=True, slots=True)
 class SetRead(Action):
-    """The linked mail was read or unread."""
+    """The linked mail was read or unread, which left this version behind."""
 
     is_read: bool
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ def _plan_read_flag(change: Change, link: LinkState | None) -> Action:
     if link is None:
         return Ignore(change.remote_id)
     is_news = change.is_read is not None and not link.is_untracked
-    return SetRead(change.remote_id, bool(change.is_read)) if is_news else Keep(change.remote_id)
+    return SetRead(change.remote_id, bool(change.is_read), change.version) if is_news else Keep(change.remote_id)
 
 
 def _plan_new(change: Change, record: Captured, decision: Decision) -> Action:

@@ -104,9 +104,9 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
                 counts.updated += _update(session, source, action)
             case Untrack(remote_id, version):
                 counts.updated += _untrack(session, source, remote_id, version)
-            case SetRead(remote_id, is_read):
+            case SetRead(remote_id, is_read, version):
                 if link := links.find(session, source.mailbox_id, remote_id):
-                    mirror_mail.set_read(session, link, is_read)
+                    mirror_mail.set_read(session, link, is_read, version)
                     counts.updated += 1
             case MarkGone(remote_id):
                 counts.deleted += _mark_gone(session, source, remote_id)

@@ -100,7 +100,11 @@ class AttachmentContent(Base):
 
 
 class MessageCopy(Base):
-    """One mailbox's copy. It outlives the Outlook item: `gone_at` says since when that is not there (S9)."""
+    """One mailbox's copy. It outlives the Outlook item: `Link.gone_at` says since when that is not there (S9).
+
+    `flag_version` is the version that the last change of the read flag left behind: nothing else of the item is new in
+    it, beside `Link.version`, which is what was read (S14).
+    """
 
     __tablename__ = "message_copies"
     __table_args__ = (Index("ix_message_copies_message_mailbox", "message_id", "mailbox_id"),)
@@ -110,3 +114,4 @@ class MessageCopy(Base):
     is_read: Mapped[bool] = mapped_column(default=True)
     categories: Mapped[str] = mapped_column(Text, default="")
     received_at: Mapped[datetime | None]
+    flag_version: Mapped[str] = mapped_column(default="", server_default="")

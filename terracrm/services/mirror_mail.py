@@ -114,9 +114,10 @@ def update_copy(session: Session, source: Source, link: Link, arrival: Arrival) 
     return _fill(session, source, {link.local_id: arrival}) or changed
 
 
-def set_read(session: Session, link: Link, is_read: bool) -> None:
-    """The mail was read or unread in Outlook."""
-    session.execute(update(MessageCopy).where(MessageCopy.link_id == link.id).values(is_read=is_read))
+def set_read(session: Session, link: Link, is_read: bool, version: str) -> None:
+    """The mail was read or unread in Outlook, which left this version behind."""
+    now = {"is_read": is_read, "flag_version": version}
+    session.execute(update(MessageCopy).where(MessageCopy.link_id == link.id).values(**now))
 
 
 def links_of(session: Session, source: Source, record: MessageRecord) -> list[Link]:

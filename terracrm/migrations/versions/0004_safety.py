@@ -144,6 +144,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("is_unmet"),
         postgresql_where=sa.text("is_unmet"),
     )
+    op.add_column("message_copies", sa.Column("flag_version", sa.String(), server_default="", nullable=False))
     op.add_column("streams", sa.Column("woken_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True))
     op.add_column("streams", sa.Column("reconciled_at", terracrm.models.base.UTCDateTime(timezone=True), nullable=True))
     op.add_column("streams", sa.Column("gaps", sa.Integer(), server_default="0", nullable=False))
@@ -180,6 +181,7 @@ def downgrade() -> None:
     op.drop_column("streams", "gaps")
     op.drop_column("streams", "reconciled_at")
     op.drop_column("streams", "woken_at")
+    op.drop_column("message_copies", "flag_version")
     op.drop_index("ix_plan_steps_remote", table_name="plan_steps")
     op.drop_index(op.f("ix_plan_steps_plan_id"), table_name="plan_steps")
     op.drop_index("ix_plan_steps_entity", table_name="plan_steps")
