@@ -18,6 +18,7 @@ app = typer.Typer(help="The database.", no_args_is_help=True)
 
 KINDS = {
     retention.RUN_ITEMS: "what runs removed",
+    retention.PLANS: "plans that wait for nobody",
     retention.RUNS: "runs",
     retention.IDLE_RUNS: "runs that found nothing to do",
     retention.MOVED_MAIL: "where moved mail was before",

@@ -31,6 +31,8 @@ from terracrm.config.values import (
     Language,
     Languages,
     ListenHost,
+    MailAddress,
+    MailAddresses,
     Names,
     SecretFile,
     SessionKey,
@@ -353,14 +355,15 @@ class Sync(Section):
 
 
 class Alerts(Section):
-    """Who is told when something needs an admin. The log is told in any case."""
+    """Who is told when something needs an admin. The log and the portal are told in any case."""
 
     after_minutes: int = Field(
         default=30,
         ge=0,
         le=10_080,
-        description="For how long a mailbox must fail by itself (a server that does not answer, a stream that lags) "
-        "before it is told. What waits for a person, such as a wrong password, is told at once.",
+        description="For how long something must be wrong that may mend itself (a server that does not answer, items "
+        "set aside) before it is told, and how long it must be gone before its end is. What waits for a person, such "
+        "as a wrong password, is told at once.",
         examples=[30],
     )
     repeat_hours: int = Field(
@@ -370,19 +373,20 @@ class Alerts(Section):
         description="How often it is told again while it lasts. 0: only once.",
         examples=[24],
     )
-    mail_to: Names = Field(
+    mail_to: MailAddresses = Field(
         default_factory=list,
-        description="Who gets a mail. It is sent through Exchange, from the mailbox mail_from.",
+        description="Who gets a mail. It is sent through Exchange, from the mailbox mail_from, in "
+        "web.default_language.",
         examples=[["admin@romashka.example"]],
     )
-    mail_from: str = Field(
+    mail_from: MailAddress = Field(
         default="",
-        description="The mailbox, one of those under sync, that sends these mails.",
+        description="The mailbox, one of those under sync, that sends these mails. No copy stays in it.",
         examples=["crm@romashka.example"],
     )
     webhook_url: WebhookUrl | None = Field(
         default=None,
-        description="Where each alert is posted as JSON.",
+        description="Where alerts are posted as JSON; docs/administration.md says what is in it.",
         examples=["https://chat.romashka.example/hooks/terracrm"],
     )
     webhook_url_file: WebhookUrlFile = Field(
@@ -396,8 +400,15 @@ class Alerts(Section):
         self.only_one_of("webhook_url")
         self.webhook_url = self.webhook_url or self.webhook_url_file
         if self.mail_to and not self.mail_from:
-            raise PydanticCustomError("sender", "mail_to needs mail_from: the mailbox that sends")
+            raise PydanticCustomError(
+                "sender", "is needed with mail_to: the mailbox that sends the mails", {"name": "mail_from"}
+            )
         return self
+
+    @property
+    def channels(self) -> list[str]:
+        """How admins are told, beside the log."""
+        return ["mail"] * bool(self.mail_to) + ["webhook"] * (self.webhook_url is not None)
 
 
 class Web(Section):
@@ -497,7 +508,7 @@ class Retention(Section):
         ge=0,
         le=36_500,
         description="After how many days any other run is forgotten, with what it removed. A run that brought "
-        "something which is still here stays, and so does the last one of each stream.",
+        "something which is still here stays, and so does the last one of each stream. Also plans that wait for nobody.",
         examples=[365],
     )
     moved_mail_days: int = Field(

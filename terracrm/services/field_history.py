@@ -28,13 +28,13 @@ from terracrm.models import (
     FieldChange,
     utcnow,
 )
-from terracrm.services import outbox, touches
+from terracrm.services import outbox, plans, touches
 from terracrm.services.access import Viewer
 from terracrm.services.merged import Entity
 from terracrm.services.sources import Source
 
 MAILBOX, MAIL, PORTAL, COMMAND = "mailbox", "mail", "portal", "command line"
-MERGE, SUGGESTION, CONFLICT = "merge", "suggestion", "conflict"
+MERGE, SUGGESTION, CONFLICT, UNDO = "merge", "suggestion", "conflict", "undo"
 CREATED: Final = "created"
 WITHDRAWN: Final = "withdrawn"
 # What a field of a client says: text, a day or time in ISO form, the number of a user, team or client, or a list.
@@ -205,8 +205,9 @@ def move_changes(session: Session, entity: str, entity_id: int, new_id: int) -> 
 
 
 def forget_changes(session: Session, entity: str, entity_id: int, *only: ColumnElement[bool]) -> None:
-    """Forget what changed, for what must leave no trace (S4)."""
+    """Forget what changed, and what was planned to, for what must leave no trace (S4)."""
     session.execute(delete(FieldChange).where(FieldChange.entity == entity, FieldChange.entity_id == entity_id, *only))
+    plans.forget(session, entity, entity_id)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, select, text, update
 from sqlalchemy.orm import Session
 
 from terracrm.models import Link, MirrorFolder, Stream, utcnow
+from terracrm.services import plans
 from terracrm.services.outbox import CLIENTS
 from terracrm.services.sources import Source
 
@@ -136,9 +137,15 @@ def forget_agreed(session: Session, entity: str, local_id: int) -> None:
 def withdraw(session: Session, link: Link) -> bool:
     """Remove a link and what the item's moves in its mailbox left behind (S4); whether other items hold the thing.
 
-    A card of a client that is gone is another item.
+    A card of a client that is gone is another item. What was planned with them goes along.
     """
-    same = and_(Link.entity == link.entity, Link.local_id == link.local_id)
+    entity, local_id = link.entity, link.local_id
+    same = and_(Link.entity == entity, Link.local_id == local_id)
     left_behind = and_(Link.mailbox_id == link.mailbox_id, Link.gone_at.is_not(None), Link.rule != CLIENTS)
-    session.execute(delete(Link).where(same, left_behind | (Link.id == link.id)))
-    return bool(session.scalar(select(exists().where(same))))
+    these = and_(same, left_behind | (Link.id == link.id))
+    plans.forget_items(session, link.mailbox_id, session.scalars(select(Link.remote_id).where(these)).all())
+    session.execute(delete(Link).where(these))
+    is_held = bool(session.scalar(select(exists().where(same))))
+    if not is_held:
+        plans.forget(session, entity, local_id)
+    return is_held

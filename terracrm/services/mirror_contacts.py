@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
-from terracrm.domain.addresses import normalise
+from terracrm.domain.addresses import DomainPolicy, normalise
 from terracrm.domain.client_merge import card_of
 from terracrm.domain.client_slots import BLANK
 from terracrm.domain.contact_merge import (
@@ -47,6 +47,7 @@ from terracrm.services import (
     links,
     merge_privacy,
     merged,
+    plans,
     search,
     untold,
 )
@@ -187,12 +188,13 @@ def take_back(
     names = {str(base["company_name"]) for base in withdrawn}
     companies = _named([contact.company, *merge_privacy.forget_contact(session, contact)], contact.company, names)
     links.forget_agreed(session, ENTITY, contact.id)
+    plans.forget(session, ENTITY, contact.id)
     others = _told_elsewhere(session, contact)
     is_known = bool(others) or contact.created_by_rule in WITHOUT_A_CARD or _is_made_here(session, contact)
     is_known = is_known or (ENTITY, contact.id) in kept
     is_forgotten = not is_known and not known_otherwise(session, contact)
     if is_forgotten:
-        _forget(session, source, contact)
+        forget(session, source.policy, contact)
     else:
         _retract(session, source, contact, withdrawn, others, fields)
     for company in companies:
@@ -292,12 +294,13 @@ def _retract(
     index(session, contact)
 
 
-def _forget(session: Session, source: Source, contact: Contact) -> None:
+def forget(session: Session, policy: DomainPolicy, contact: Contact) -> None:
+    """A contact goes with all that is remembered of it; its mail is matched anew."""
     before = [entry.address for entry in contact.addresses]
     contact.addresses.clear()
     session.execute(delete(SenderDecision).where(SenderDecision.contact_id == contact.id))
     session.flush()
-    history.rematch(session, source.policy, Participant.contact_id == contact.id)
+    history.rematch(session, policy, Participant.contact_id == contact.id)
     history.unlink_addresses(session, before)
     history.forget_topic(session, ENTITY, contact.id)
     forget_changes(session, ENTITY, contact.id)

@@ -28,6 +28,7 @@ from terracrm.services.matching import chunks
 BRAKE, COMMAND = "brake", "command"
 OPEN, APPROVED, REJECTED, DONE, SUPERSEDED = "open", "approved", "rejected", "done", "superseded"
 STATES: Final = (OPEN, APPROVED, REJECTED, DONE, SUPERSEDED)
+PENDING: Final = (OPEN, APPROVED)
 IN, OUT = "in", "out"
 CREATE, CHANGE, REMOVE = "create", "change", "remove"
 ACTS: Final = (REMOVE, CHANGE, CREATE)
@@ -109,7 +110,7 @@ def store(
     many the streams have. A stream that waits for the plan is stopped in the same commit, so that none can be approved
     before.
     """
-    left = (OPEN, APPROVED) if cause == BRAKE else (OPEN,)
+    left = PENDING if cause == BRAKE else (OPEN,)
     same = Plan.stream_id == stream_id if stream_id is not None else Plan.stream_id.is_(None)
     _supersede(session, Plan.mailbox_id == mailbox_id, Plan.cause == cause, Plan.state.in_(left), same)
     plan = Plan(mailbox_id=mailbox_id, stream_id=stream_id, cause=cause, items=items, run_id=run_id)
@@ -178,7 +179,7 @@ def to_run(session: Session, plan_id: int) -> Plan:
         raise NotFound(f"there is no plan {plan_id}; `terracrm plan list` shows them")
     if plan.state == OPEN and plan.cause == BRAKE:
         raise InvalidInput(f"plan {plan_id} waits for approval: terracrm plan approve {plan_id}")
-    if plan.state not in (OPEN, APPROVED):
+    if plan.state not in PENDING:
         address = plan.mailbox.address
         raise InvalidInput(f"plan {plan_id} is {plan.state}: terracrm sync plan --mailbox {address} makes a new one")
     return plan
@@ -233,14 +234,14 @@ def compare(planned: Sequence[Step], now: Sequence[Step]) -> Moved:
 
 def forget(session: Session, entity: str, local_id: int) -> None:
     """Take the steps about a thing out of all plans: it leaves no trace (S4)."""
-    session.execute(delete(PlanStep).where(PlanStep.entity == entity, PlanStep.local_id == local_id))
+    _delete_steps(session, PlanStep.entity == entity, PlanStep.local_id == local_id)
 
 
 def forget_items(session: Session, mailbox_id: int, remote_ids: Collection[str]) -> None:
     """Take the steps about items of a mailbox out of all plans (S4)."""
     mine = select(Plan.id).where(Plan.mailbox_id == mailbox_id).scalar_subquery()
     for some in chunks(sorted(remote_ids)):
-        session.execute(delete(PlanStep).where(PlanStep.remote_id.in_(some), PlanStep.plan_id.in_(mine)))
+        _delete_steps(session, PlanStep.remote_id.in_(some), PlanStep.plan_id.in_(mine))
 
 
 def may_decide(viewer: Viewer) -> bool:
@@ -287,8 +288,12 @@ def _supersede(session: Session, *which: ColumnElement[bool]) -> None:
     """Another look takes the place of these plans: nobody can do them any more."""
     ids = session.scalars(select(Plan.id).where(*which).order_by(Plan.id).with_for_update()).all()
     if ids:
-        session.execute(delete(PlanStep).where(PlanStep.plan_id.in_(ids)))
+        _delete_steps(session, PlanStep.plan_id.in_(ids))
         session.execute(update(Plan).where(Plan.id.in_(ids), *which).values(state=SUPERSEDED))
+
+
+def _delete_steps(session: Session, *which: ColumnElement[bool]) -> None:
+    session.execute(delete(PlanStep).where(*which).execution_options(synchronize_session=False))
 
 
 def _row(plan_id: int, step: Step) -> dict[str, object]:

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, delete, exists, func, select, union
+from sqlalchemy import ColumnElement, Select, Subquery, and_, delete, exists, func, or_, select, union
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.config import Settings
-from terracrm.models import AuditEntry, Base, Conflict, Link, SenderDecision, SyncRun, SyncRunItem
-from terracrm.services import audit, sender_decisions
+from terracrm.models import AuditEntry, Base, Conflict, Link, Plan, SenderDecision, SyncRun, SyncRunItem
+from terracrm.services import audit, plans, sender_decisions
 from terracrm.services.conflicts import OPEN
 
 RUN_ITEMS, RUNS, IDLE_RUNS, MOVED_MAIL = "run_items", "runs", "idle_runs", "moved_mail"
-CONFLICTS, AUDIT = "conflicts", "audit"
+PLANS, CONFLICTS, AUDIT = "plans", "conflicts", "audit"
 COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched", "written")
 
 
@@ -70,6 +70,7 @@ def _aged(settings: Settings, now: datetime) -> Iterator[Aged]:
     keep = settings.retention
     is_idle = and_(SyncRun.outcome == "ok", *(getattr(SyncRun, name) == 0 for name in COUNTS))
     if keep.runs_days:
+        yield Aged(PLANS, Plan, (_is_settled(), Plan.made_at < now - timedelta(days=keep.runs_days)))
         old = _over(now - timedelta(days=keep.runs_days))
         yield Aged(RUN_ITEMS, SyncRunItem, (SyncRunItem.run_id.in_(select(SyncRun.id).where(*old)),))
         yield Aged(RUNS, SyncRun, (*old, ~is_idle), _named())
@@ -89,6 +90,11 @@ def _aged(settings: Settings, now: datetime) -> Iterator[Aged]:
 def _over(since: datetime) -> tuple[ColumnElement[bool], ...]:
     """Runs that ended and began before."""
     return SyncRun.finished_at.is_not(None), SyncRun.started_at < since
+
+
+def _is_settled() -> ColumnElement[bool]:
+    """Plans that wait for no decision, and for no run that would do what was approved."""
+    return or_(and_(Plan.cause == plans.COMMAND, Plan.state == plans.OPEN), Plan.state.not_in(plans.PENDING))
 
 
 def _named(*also: Any) -> Subquery:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
-from terracrm.domain.capture import hashed
+from terracrm.domain.capture import PRIVATE, hashed
 from terracrm.models import MirrorFolder, SkippedAddress, SkippedItem, Stream, StreamState, utcnow
+from terracrm.services import plans
 from terracrm.services.matching import chunks
+
+UNDONE: Final = "undone"
+"""The rule of items that an undone run had brought (`services.kept_out`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Skip:
 def note(session: Session, run_id: int | None, skips: Iterable[Skip]) -> None:
     """Say of these items by which rule they are left out, instead of what was said before."""
     latest = {(skip.folder_id, skip.remote_id): skip for skip in skips}
+    _forget_plans(session, [skip for skip in latest.values() if skip.rule == PRIVATE])
     for folder_id in sorted({skip.folder_id for skip in latest.values()}):
         forget(session, folder_id, [skip.remote_id for skip in latest.values() if skip.folder_id == folder_id])
     if not latest:
@@ -125,6 +131,14 @@ def has_due(session: Session, stream_id: int) -> bool:
     folders = select(MirrorFolder.id).where(MirrorFolder.stream_id == stream_id, MirrorFolder.gone_at.is_(None))
     found = exists().where(SkippedItem.folder_id.in_(folders), SkippedItem.is_due)
     return bool(session.scalar(select(found)))
+
+
+def _forget_plans(session: Session, skips: Collection[Skip]) -> None:
+    """What was planned with items that are private now must leave no trace (S4)."""
+    for folder_id in {skip.folder_id for skip in skips}:
+        stream = select(Stream.mailbox_id).join(MirrorFolder).where(MirrorFolder.id == folder_id)
+        remote_ids = [skip.remote_id for skip in skips if skip.folder_id == folder_id]
+        plans.forget_items(session, session.scalar(stream) or 0, remote_ids)
 
 
 def _is_one_of(hashes: Collection[str]) -> ColumnElement[bool]:

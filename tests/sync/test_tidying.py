@@ -219,7 +219,7 @@ def test_much_goes_in_batches_and_a_stop_leaves_the_rest(
     for _ in range(11):
         run_of(office, 30)
     office.session.commit()
-    asked = iter([False] * 5)  # once for each kind before, once for looking, and once before each of two batches
+    asked = iter([False] * 6)  # once for each kind before, once for looking, and once before each of two batches
     assert tidying.tidy(settings(), sessions, lambda: next(asked, True))["idle_runs"] == 4
     assert tidied(office, sessions) == {"idle_runs": 7}
     assert tidied(office, sessions) == {}

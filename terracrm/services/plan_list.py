@@ -1,0 +1,219 @@
+"""Plans for a person to read: which wait for approval, and what each would do (Y1, Y2).
+
+Who sees the state of a mailbox sees its plans. What a step says of a client or of the history is told to those who may
+read that; to others it is one of so many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, select
+from sqlalchemy.orm import Session, contains_eager, joinedload
+
+from terracrm.models import Company, Mailbox, Meeting, MirrorFolder, Plan, PlanStep
+from terracrm.services import access, outbox_list, plans
+from terracrm.services.access import Viewer
+from terracrm.services.listing import PAGE_SIZE, Listing
+from terracrm.services.plans import APPROVED, BRAKE, OPEN, Field
+
+MEETING, COMPANY = "meeting", "company"
+CLIENTS = ("contact", COMPANY)
+NAMES = ("display_name", "name", "subject")
+AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """One plan. `stream` is the kind of its stream, "" where it is about all of the mailbox.
+
+    `who` decided it at `decided_at`: "" for a command, and where nobody did. `waits`: for the decision of an admin.
+    """
+
+    id: int
+    mailbox_id: int
+    mailbox: str
+    stream: str
+    cause: str
+    state: str
+    made_at: datetime
+    run_id: int | None
+    items: int
+    creations: int
+    changes: int
+    removals: int
+    who: str
+    decided_at: datetime | None
+
+    @property
+    def waits(self) -> bool:
+        return self.cause == BRAKE and self.state == OPEN
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its steps are still there to be looked at."""
+        return self.state != plans.SUPERSEDED
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One step. `name` is what it is about, "" where the viewer may not read that: then `fields` is empty, too.
+
+    `local_id` is None for what is not here yet, `shown_id` the contact, company or activity whose page shows it, None
+    where there is none; `folder` is "" for those who do not look into the mailbox.
+    """
+
+    id: int
+    direction: str
+    act: str
+    entity: str
+    local_id: int | None
+    shown_id: int | None
+    name: str
+    folder: str
+    rule: str
+    fields: tuple[Field, ...]
+
+
+def listing(session: Session, viewer: Viewer, mailbox_id: int | None = None, page: int = 1) -> Listing[PlanRow]:
+    """One page of the plans of the mailboxes that the viewer sees: those that wait first, then the newest."""
+    condition = _seen(viewer, mailbox_id)
+    total = session.scalar(select(func.count()).select_from(Plan).join(Plan.mailbox).where(condition)) or 0
+    waits = and_(Plan.cause == BRAKE, Plan.state == OPEN)
+    order = case((waits, 0), (Plan.state == APPROVED, 1), else_=2)
+    query = _query().where(condition).order_by(order, Plan.id.desc())
+    found = session.scalars(query.limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE))
+    return Listing([_row(plan) for plan in found], total, page)
+
+
+def get(session: Session, viewer: Viewer, plan_id: int) -> PlanRow:
+    """One plan; NotFound where there is none or the viewer does not see its mailbox."""
+    return _row(plans.get(session, viewer, plan_id))
+
+
+def waiting(session: Session, viewer: Viewer) -> list[PlanRow]:
+    """The first of the plans that wait for this viewer's decision; none for those who decide nothing."""
+    if not plans.may_decide(viewer):
+        return []
+    wait = _seen(viewer), Plan.cause == BRAKE, Plan.state == OPEN, Mailbox.is_enabled
+    return [_row(plan) for plan in session.scalars(_query().where(*wait).order_by(Plan.id).limit(PAGE_SIZE))]
+
+
+def of_streams(session: Session, stream_ids: Collection[int]) -> dict[int, int]:
+    """The plans that these streams wait for: the id of each by its stream."""
+    wait = Plan.stream_id.in_(stream_ids), Plan.cause == BRAKE, Plan.state == OPEN
+    rows = session.execute(select(Plan.stream_id, Plan.id).where(*wait).order_by(Plan.id))
+    return {stream_id: plan_id for stream_id, plan_id in rows if stream_id is not None}
+
+
+def steps(session: Session, viewer: Viewer, plan_id: int, act: str = "", page: int = 1) -> Listing[StepRow]:
+    """One page of the steps of a plan, or of those of one act; removals come first, then changes. Raises NotFound."""
+    plan = plans.get(session, viewer, plan_id)
+    mine = _steps(plan, act)
+    total = session.scalar(select(func.count()).select_from(PlanStep).where(mine)) or 0
+    order = case({name: place for place, name in enumerate(plans.ACTS)}, value=PlanStep.act)
+    query = select(PlanStep).where(mine).order_by(order, PlanStep.id)
+    found = session.scalars(query.limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)).all()
+    return Listing(_step_rows(session, viewer, plan, found), total, page)
+
+
+def every_step(session: Session, viewer: Viewer, plan_id: int, act: str = "") -> Iterator[StepRow]:
+    """All steps of a plan in their order, a batch at a time. Raises NotFound."""
+    plan, last = plans.get(session, viewer, plan_id), 0
+    query = select(PlanStep).where(_steps(plan, act)).order_by(PlanStep.id).limit(AT_ONCE)
+    while found := session.scalars(query.where(PlanStep.id > last)).all():
+        last = found[-1].id
+        yield from _step_rows(session, viewer, plan, found)
+
+
+def _query() -> Select[Plan]:
+    shown = joinedload(Plan.stream), joinedload(Plan.user), contains_eager(Plan.mailbox)
+    return select(Plan).join(Plan.mailbox).options(*shown)
+
+
+def _seen(viewer: Viewer, mailbox_id: int | None = None) -> ColumnElement[bool]:
+    seen = access.mailboxes(viewer)
+    return seen if mailbox_id is None else and_(seen, Plan.mailbox_id == mailbox_id)
+
+
+def _steps(plan: Plan, act: str) -> ColumnElement[bool]:
+    mine = PlanStep.plan_id == plan.id
+    return and_(mine, PlanStep.act == act) if act else mine
+
+
+def _row(plan: Plan) -> PlanRow:
+    return PlanRow(
+        id=plan.id,
+        mailbox_id=plan.mailbox_id,
+        mailbox=plan.mailbox.address,
+        stream=plan.stream.kind if plan.stream else "",
+        cause=plan.cause,
+        state=plan.state,
+        made_at=plan.made_at,
+        run_id=plan.run_id,
+        items=plan.items,
+        creations=plan.creations,
+        changes=plan.changes,
+        removals=plan.removals,
+        who=(plan.user.full_name or plan.user.name) if plan.user else "",
+        decided_at=plan.decided_at,
+    )
+
+
+def _step_rows(session: Session, viewer: Viewer, plan: Plan, found: Sequence[PlanStep]) -> list[StepRow]:
+    is_inside = access.sees_inside(viewer, plan.mailbox_id)
+    in_folders = {step.folder_id for step in found} if is_inside else set()
+    folders = select(MirrorFolder.id, MirrorFolder.path).where(MirrorFolder.id.in_(in_folders))
+    paths: dict[int | None, str] = dict(session.execute(folders).all())
+    known = _known(session, viewer, found)
+    rows = []
+    for step in found:
+        fields = tuple(Field(**each) for each in step.fields)
+        shown_id, name = known.get((step.entity, step.local_id or 0), (None, ""))
+        if step.local_id is None:
+            # What is not here yet: whoever looks into the mailbox reads it there.
+            is_read = is_inside and (step.entity in CLIENTS or viewer.reads_content)
+        else:
+            is_read = shown_id is not None
+        if is_read and not name:
+            name = next((each.new or each.old for each in fields if each.field in NAMES), "")
+        rows.append(
+            StepRow(
+                id=step.id,
+                direction=step.direction,
+                act=step.act,
+                entity=step.entity,
+                local_id=step.local_id,
+                shown_id=shown_id,
+                name=name if is_read else "",
+                folder=paths.get(step.folder_id, ""),
+                rule=step.rule,
+                fields=fields if is_read else (),
+            )
+        )
+    return rows
+
+
+def _known(
+    session: Session, viewer: Viewer, found: Sequence[PlanStep]
+) -> dict[tuple[str, int], tuple[int | None, str]]:
+    """What the viewer may read of what is here: the id of its page and what it is called, by entity and local id."""
+    things = {(step.entity, step.local_id) for step in found if step.local_id is not None}
+    meeting_ids = [local_id for entity, local_id in things if entity == MEETING]
+    of_meetings = select(Meeting.id, Meeting.activity_id).where(Meeting.id.in_(meeting_ids))
+    activity_ids: dict[int, int | None] = dict(session.execute(of_meetings).all())
+    pages = {
+        (entity, local_id): activity_ids.get(local_id) if entity == MEETING else local_id for entity, local_id in things
+    }
+    wanted = [(entity, page) for (entity, _), page in pages.items() if page is not None and entity != COMPANY]
+    names = outbox_list.names(session, viewer, wanted)
+    companies = [local_id for entity, local_id in things if entity == COMPANY]
+    seen = select(Company.id, Company.name).where(Company.id.in_(companies), access.companies(viewer))
+    names |= {(COMPANY, id_): name for id_, name in session.execute(seen)}
+    return {
+        thing: (page, names[thing[0], page])
+        for thing, page in pages.items()
+        if page is not None and (thing[0], page) in names
+    }
