@@ -154,7 +154,10 @@ def _tellings(
             owner=contact.full_name or contact.name or contact.team or "",
             stage=contact.stage,
             last_at=contact.last_at,
-            past=[_past_entry(row, _named(people[row.id], contact)) for row in latest.get(contact.id, ())],
+            past=[
+                _past_entry(row, _named(people[row.id], contact), contact.display_name)
+                for row in latest.get(contact.id, ())
+            ],
             next_step=_nearest(writer, tasks[contact.id], ahead[contact.id]) if viewer.reads_content else None,
             until=min((row.occurred_at for row in ahead[contact.id]), default=None),
         )
@@ -279,7 +282,7 @@ def _named(people: Iterable[Any], contact: Any) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys((row.role, name) for row, name in zip(ordered, names, strict=True) if name))
 
 
-def _past_entry(row: Any, people: tuple[tuple[str, str], ...]) -> Entry:
+def _past_entry(row: Any, people: tuple[tuple[str, str], ...], own: str) -> Entry:
     if row.kind == ActivityKind.TASK:
         who = row.full_name or row.name or ""
         return Entry(row.kind, row.done_at, subject=row.subject, is_done=True, responsible=who)
@@ -292,6 +295,7 @@ def _past_entry(row: Any, people: tuple[tuple[str, str], ...]) -> Entry:
         snippet=row.snippet,
         is_cancelled=bool(row.is_cancelled),
         people=people,
+        own=own,
     )
 
 

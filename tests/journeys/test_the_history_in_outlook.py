@@ -133,7 +133,7 @@ def test_what_comes_to_elena_shows_in_olga_s_outlook_among_her_own_words(office:
     office.sync()
 
     card = office.card()
-    assert "mail received, Maria Ivanova → Elena: Order of milk — Ten boxes, please." in card.text_body
+    assert "mail received → Elena: Order of milk — Ten boxes, please." in card.text_body
     assert "https://crm.romashka.example/contacts/1" in card.text_body
     assert card.last_contact is not None
     assert office.sync() == set(), "nothing has changed"
