@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, reproduce_failure, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conftest import ALL
@@ -14,13 +15,17 @@ from tests.sync.two_way_crashes import walk as crash_walk
 from tests.sync.two_way_machine import TwoWayMachine
 from tests.sync.two_way_outlook import ExchangeOutlook, MemoryOutlook, Outlook
 
-# A few walks, the same each time; TWO_WAY_WALKS=1000 looks for something new, TWO_WAY_SHRINK=1 makes it small.
+# A few walks, the same each time; TWO_WAY_WALKS=1000 looks for something new, TWO_WAY_SHRINK=1 makes it small. What it
+# finds it prints with a blob, and TWO_WAY_AGAIN=blob walks that walk again.
 WALKS = int(os.environ.get("TWO_WAY_WALKS", "0"))
 STEPS = int(os.environ.get("TWO_WAY_STEPS", "0"))
+AGAIN = os.environ.get("TWO_WAY_AGAIN", "")
 
 
 def walk(template: Path, outlook: type[Outlook], walks: int, steps: int) -> None:
     machine = type("Machine", (TwoWayMachine,), {"template": template, "make_outlook": outlook})
+    if AGAIN:
+        machine = reproduce_failure(hypothesis.__version__, AGAIN.encode())(machine)
     phases = [Phase.generate, Phase.shrink] if "TWO_WAY_SHRINK" in os.environ else [Phase.generate]
     run_state_machine_as_test(
         machine,
@@ -31,7 +36,7 @@ def walk(template: Path, outlook: type[Outlook], walks: int, steps: int) -> None
             deadline=None,
             database=None,
             phases=phases,
-            print_blob=False,
+            print_blob=bool(WALKS),
             suppress_health_check=list(HealthCheck),
         ),
     )
