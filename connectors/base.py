@@ -65,6 +65,47 @@ class Listed:
     is_other: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a server tells by itself: something has changed in these folders of a mailbox."""
+
+    address: str
+    folder_ids: frozenset[str]
+
+
+class Watch(Protocol):
+    """Mailboxes that tell of their changes over one held connection: those of one sign-in on one server.
+
+    A wake-up, never data: what happens while no connection is held may never be told. Every method belongs to the
+    thread of the watch, but for `interrupt`. After Temporary the subscriptions may still be good: `listen` says.
+    """
+
+    def sign_in(self) -> None:
+        """Find out whether the account may come in at all, before any mailbox is asked for. Raises AuthFailed."""
+
+    def subscribe(self, account: Account, folder_ids: Collection[str]) -> None:
+        """Be told of these folders of a mailbox, and of new ones below the top, from the next `listen` on.
+
+        Raises AuthFailed, Unsupported or ItemGone for this mailbox alone; SignInRefused for all.
+        """
+
+    def unsubscribe(self, address: str) -> None:
+        """Be told of a mailbox no more. Never raises: a subscription that nobody listens to ends by itself."""
+
+    def listen(self) -> Iterator[Collection[Told]]:
+        """What the server tells, as it tells it; the first, maybe empty, says that the connection stands.
+
+        Ends when the server closes the connection in its own time, or after `interrupt`. Raises Forgotten, and
+        Temporary when the connection broke off.
+        """
+
+    def interrupt(self) -> None:
+        """End a `listen` that waits, or the next one; may be called from any thread."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
 class Connector(Protocol):
     """One open mailbox of a remote system. Not thread-safe: one connector per job."""
 

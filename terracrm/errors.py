@@ -55,6 +55,18 @@ class AuthFailed(ConnectorError):
     """Credentials or rights are wrong: stop asking until a person has mended them."""
 
 
+class SignInRefused(AuthFailed):
+    """The account's own name or password is wrong: whatever signs in with it is refused, and each try counts."""
+
+
+class Forgotten(ConnectorError):
+    """The server watches these mailboxes (`addresses`) no longer: subscribe to them again."""
+
+    def __init__(self, message: str, addresses: frozenset[str]) -> None:
+        super().__init__(message)
+        self.addresses = addresses
+
+
 class CursorExpired(ConnectorError):
     """The server no longer knows this position: read the folder again from the start."""
 

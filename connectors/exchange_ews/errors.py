@@ -25,6 +25,7 @@ from terracrm.errors import (
     CursorExpired,
     ItemGone,
     ItemRejected,
+    SignInRefused,
     Temporary,
     Unsupported,
     VersionConflict,
@@ -75,6 +76,7 @@ UNSUPPORTED = {
     "ErrorInvalidServerVersion": "The server speaks no version of EWS since Exchange 2010.",
     "ErrorInvalidSchemaVersionForMailboxVersion": "This mailbox lives on a server of another Exchange version.",
     "ErrorIncorrectSchemaVersion": "The server does not understand this version of EWS.",
+    "ErrorSubscriptionDelegateAccessNotSupported": "The server tells delegates of no changes.",
     "ErrorSchemaValidation": "The server does not understand the request.",
     "ErrorInvalidRequest": "The server does not understand the request.",
 }
@@ -159,7 +161,7 @@ def translate(error: Exception, server: str) -> ConnectorError:
         if root is not None:
             return _network_error(root, server)
     if isinstance(error, ews.UnauthorizedError):
-        return AuthFailed(f"{server} refused the user name or the password.")
+        return SignInRefused(f"{server} refused the user name or the password.")
     if isinstance(error, ews.ResponseMessageError):
         return _response_code(error)
     if isinstance(error, ews.TransportError | etree.LxmlError):
@@ -201,7 +203,7 @@ def http_error(response: requests.Response) -> ConnectorError | None:
     if status == 200:
         return None
     if status == 401:
-        return AuthFailed(f"{host} refused the user name or the password.")
+        return SignInRefused(f"{host} refused the user name or the password.")
     if status == 403:
         return AuthFailed(f"{host} forbids EWS to this account (HTTP 403): it may be switched off for the mailbox.")
     if status in (301, 302, 307, 308):

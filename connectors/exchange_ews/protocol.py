@@ -8,12 +8,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from exchangelib.configuration import Configuration
 from exchangelib.credentials import Credentials
 from exchangelib.errors import UnauthorizedError
 from exchangelib.protocol import FailFast, NoVerifyHTTPAdapter, Protocol
 from exchangelib.transport import OAUTH2, get_auth_method_from_response
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
+from requests.cookies import RequestsCookieJar
 from urllib3 import BaseHTTPResponse
 
 from connectors.exchange_ews import errors
@@ -50,7 +52,9 @@ class OneAttempt(FailFast):
     def raise_response_errors(self, response: requests.Response) -> None:
         """Raise the ConnectorError that the HTTP status stands for."""
         self._note_time(response.headers.get("Date"))
-        error = errors.http_error(response) or errors.incomplete_answer(response)
+        error = errors.http_error(response)
+        if error is None and not is_streaming(response):
+            error = errors.incomplete_answer(response)
         if error is not None:
             raise error
 
@@ -61,6 +65,11 @@ class OneAttempt(FailFast):
             return
         if told is not None and told.tzinfo is not None:
             self.server_time, self.clock_skew = told, told - datetime.now(UTC)
+
+
+def is_streaming(response: requests.Response) -> bool:
+    """Whether the body is still to come, part by part."""
+    return vars(response)["_content"] is False
 
 
 class OnePieceResponse(requests.Response):
@@ -97,6 +106,11 @@ class MailboxProtocol(Protocol):
     TIMEOUT = (10, 120)  # seconds to connect; seconds without a byte
     RETRY_WAIT = 0  # exchangelib puts this into errors as if the server had named a time
 
+    def __init__(self, config: Configuration) -> None:
+        super().__init__(config)
+        # The affinity to a server outlives a session that broke off.
+        self._cookies = RequestsCookieJar()
+
     def get_auth_type(self) -> str:
         """Ask once what sign-in the server wants; exchangelib would ask again for every EWS version it knows."""
         with self.raw_session(self.service_endpoint) as session:
@@ -110,6 +124,7 @@ class MailboxProtocol(Protocol):
     def create_session(self) -> requests.Session:
         """A session whose Basic sign-in is in UTF-8 (RFC 7617): requests knows Latin-1 only, and fails on Cyrillic."""
         session: requests.Session = super().create_session()
+        session.cookies = self._cookies
         if isinstance(session.auth, HTTPBasicAuth):
             session.auth = HTTPBasicAuth(self.credentials.username.encode(), self.credentials.password.encode())
         return session

@@ -51,5 +51,14 @@ class Journal:
 
     def since(self, sequence: int) -> list[Event]:
         """The events after that number."""
+        found: list[Event] = []
         with self.changed:
-            return [event for event in self._events if event.sequence > sequence]
+            for event in reversed(self._events):
+                if event.sequence <= sequence:
+                    break
+                found.append(event)
+        return found[::-1]
+
+    def is_beyond(self, sequence: int) -> bool:
+        """Whether there is an event after that number."""
+        return bool(self._events) and self._events[-1].sequence > sequence

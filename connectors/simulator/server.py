@@ -9,7 +9,7 @@ import hmac
 import selectors
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +209,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
         except OSError:
             self.close_connection = True
+        finally:
+            if isinstance(stream, Generator):
+                stream.close()  # the connection is not held any longer
 
 
 def _challenge() -> dict[str, str]:

@@ -169,7 +169,7 @@ class Simulator:
             _log.exception("%s failed", envelope.operation)
             return self._fault(SoapFault("ErrorInternalServerError"))
         if not isinstance(made, Element):
-            return Answer(stream=(self._shown(soap.wrap_notification(part)) for part in made))
+            return Answer(stream=self._streamed(striking, made))
         return self._late(striking, Answer(200, self._shown(soap.wrap(made))))
 
     def _answer(self, call: Call) -> Element | Iterator[Element]:
@@ -180,6 +180,17 @@ class Simulator:
             return handler(call)
         with self.store.transaction():
             return handler(call)
+
+    def _streamed(self, striking: list[Fault], parts: Iterator[Element]) -> Iterator[bytes]:
+        """The parts of an answer that goes on; cut off behind the first one where a fault says so."""
+        is_cut = any(fault.kind == "cut" for fault in striking)
+        try:
+            for part in parts:
+                yield self._shown(soap.wrap_notification(part))
+                if is_cut:
+                    raise ConnectionResetError
+        finally:
+            parts.close()  # type: ignore[attr-defined]
 
     def _shown(self, data: bytes) -> bytes:
         for watch in self.on_answer:

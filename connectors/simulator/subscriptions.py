@@ -6,15 +6,23 @@ import base64
 import secrets
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from connectors.simulator.errors import EwsError
 from connectors.simulator.rows import Event
 
+HANGING_LIMIT = 3
+"""The streaming connections that one mailbox's budget allows (Exchange 2013; Exchange Online: 10)."""
+
 
 @dataclass
 class Subscription:
-    """One subscription: `folders` None means the whole mailbox; `position` is the last event told."""
+    """One subscription: `folders` None means the whole mailbox; `position` is the last event told.
+
+    `owner` is who signed in when it was made, `listener` the connection that listens to it.
+    """
 
     identifier: str
     kind: str
@@ -26,6 +34,7 @@ class Subscription:
     url: str = ""
     timeout: float = 1800.0
     touched: float = field(default_factory=time.monotonic)
+    listener: object = None
 
     def wants(self, event: Event) -> bool:
         """True when this event is to be told."""
@@ -56,6 +65,32 @@ class Subscriptions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[str, Subscription] = {}
+        self._hanging: Counter[int] = Counter()
+
+    def may_hang(self, mailbox: int) -> bool:
+        """Whether the budget of a mailbox allows another streaming connection."""
+        with self._lock:
+            return self._hanging[mailbox] < HANGING_LIMIT
+
+    def hang(self, mailbox: int) -> None:
+        """A streaming connection has begun."""
+        with self._lock:
+            self._hanging[mailbox] += 1
+
+    def let_go(self, mailbox: int) -> None:
+        """A streaming connection has ended."""
+        with self._lock:
+            self._hanging[mailbox] -= 1
+
+    def hanging(self) -> int:
+        """How many streaming connections are open."""
+        with self._lock:
+            return self._hanging.total()
+
+    def lost(self, found: Iterable[Subscription]) -> list[str]:
+        """The ids of those that have ended."""
+        with self._lock:
+            return [one.identifier for one in found if one.identifier not in self._known]
 
     def add(
         self,

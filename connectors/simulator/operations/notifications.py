@@ -35,7 +35,9 @@ _KINDS = {
     "StreamingSubscriptionRequest": "streaming",
 }
 _MOST_EVENTS = 100
+_MOST_SUBSCRIPTIONS = 200
 HEARTBEAT_SECONDS = 30.0
+_LOOK_SECONDS = 1.0
 
 
 @operation("Subscribe")
@@ -53,7 +55,7 @@ def subscribe(call: Call) -> Element:
         given = text_of(request, "Watermark")
         made = call.simulator.subscriptions.add(
             kind,
-            owner=call.user.number,
+            owner=call.caller.number,  # whoever is impersonated: the same account may listen to all that it made
             mailbox=mailbox,
             folders=folders,
             events=wanted,
@@ -89,7 +91,7 @@ def _folders(call: Call, request: Element) -> tuple[frozenset[int] | None, int]:
 @operation("Unsubscribe")
 def unsubscribe(call: Call) -> Element:
     def serve(entry: Element) -> list[Part]:
-        call.simulator.subscriptions.remove((entry.text or "").strip(), call.user.number)
+        call.simulator.subscriptions.remove((entry.text or "").strip(), call.caller.number)
         return []
 
     made = attempt(call, "UnsubscribeResponseMessage", part(call, "SubscriptionId"), serve)
@@ -130,7 +132,7 @@ def _notification(subscription: Subscription, events: list[Event], *, previous: 
 @operation("GetEvents")
 def get_events(call: Call) -> Element:
     def serve(entry: Element) -> list[Part]:
-        found = call.simulator.subscriptions.find((entry.text or "").strip(), call.user.number)
+        found = call.simulator.subscriptions.find((entry.text or "").strip(), call.caller.number)
         if found.kind != "pull":
             raise EwsError("ErrorInvalidPullSubscriptionId", "The subscription is not a pull subscription.")
         since = position_of(part(call, "Watermark").text or "")
@@ -154,7 +156,7 @@ def get_streaming_events(call: Call) -> Element | Iterator[Element]:
     for entry in listed(call, "SubscriptionIds"):
         identifier = (entry.text or "").strip()
         try:
-            found.append(call.simulator.subscriptions.find(identifier, call.user.number))
+            found.append(call.simulator.subscriptions.find(identifier, call.caller.number))
         except EwsError:
             missing.append(identifier)
         else:
@@ -162,16 +164,20 @@ def get_streaming_events(call: Call) -> Element | Iterator[Element]:
                 missing.append(identifier)
     if missing:
         return _unknown(missing)
+    if len(found) > _MOST_SUBSCRIPTIONS:
+        raise EwsError("ErrorInvalidRequest", "Too many subscriptions in one request.")
+    if not call.simulator.subscriptions.may_hang(call.user.number):
+        raise EwsError("ErrorExceededConnectionCount", "You have exceeded the available streaming connections.")
     return _stream(call, found, 60.0 * int(minutes))
 
 
 def _unknown(identifiers: list[str]) -> Element:
+    return _failed(identifiers, "ErrorSubscriptionNotFound", "One or more subscriptions in the request were not found.")
+
+
+def _failed(identifiers: list[str], code: str, reason: str) -> Element:
     made = message("GetStreamingEventsResponseMessage", ResponseClass="Error")
-    for name, text in (
-        ("MessageText", "One or more subscriptions in the request were not found."),
-        ("ResponseCode", "ErrorSubscriptionNotFound"),
-        ("DescriptiveLinkKey", "0"),
-    ):
+    for name, text in (("MessageText", reason), ("ResponseCode", code), ("DescriptiveLinkKey", "0")):
         etree.SubElement(made, m(name)).text = text
     holder = etree.SubElement(made, m("ErrorSubscriptionIds"))
     for identifier in identifiers:
@@ -185,33 +191,51 @@ def _told(*parts: Part) -> Element:
 
 def _stream(call: Call, found: list[Subscription], seconds: float) -> Iterator[Element]:
     """Notifications as they happen, a heartbeat while nothing does, and Closed at the end."""
-    end, journal = time.monotonic() + seconds, call.store.journal
+    call.simulator.subscriptions.hang(call.user.number)
+    try:
+        yield from _told_until(call, found, time.monotonic() + seconds)
+    finally:
+        call.simulator.subscriptions.let_go(call.user.number)
+
+
+def _told_until(call: Call, found: list[Subscription], end: float) -> Iterator[Element]:
+    journal, mine, spoken = call.store.journal, object(), time.monotonic()
+    for one in found:
+        one.listener = mine
     yield _told(("ConnectionStatus", "OK"))
-    while (left := end - time.monotonic()) > 0 and not call.simulator.stopping.is_set():
+    while time.monotonic() < end and not call.simulator.stopping.is_set():
         if call.gone():
             return  # what happens from now on waits for the client's next connection
+        if any(one.listener is not mine for one in found):
+            taken = [one.identifier for one in found if one.listener is not mine]
+            yield _failed(taken, "ErrorNewEventStreamConnectionOpened", "Another connection was opened.")
+            return
+        if lost := call.simulator.subscriptions.lost(found):
+            yield _unknown(lost)
+            return
         notes = _due(call, found)
+        if not notes and time.monotonic() - spoken > HEARTBEAT_SECONDS:
+            notes = [_notification(one, [], previous=one.position, streaming=True) for one in found]
         if notes:
+            spoken = time.monotonic()
             yield _told(holding("Notifications", *notes))
             continue
         with journal.changed:
-            if not any(_due(call, [one], peek=True) for one in found):
-                quiet = not journal.changed.wait(min(left, HEARTBEAT_SECONDS))
-            else:
-                quiet = False
-        if quiet and not call.simulator.stopping.is_set():
-            beats = [_notification(one, [], previous=one.position, streaming=True) for one in found]
-            yield _told(holding("Notifications", *beats))
+            if not journal.is_beyond(max(one.position for one in found)):
+                journal.changed.wait(min(max(end - time.monotonic(), 0), _LOOK_SECONDS))
     yield _told(("ConnectionStatus", "Closed"))
 
 
-def _due(call: Call, found: list[Subscription], *, peek: bool = False) -> list[Element]:
+def _due(call: Call, found: list[Subscription]) -> list[Element]:
     notes = []
+    news = call.store.journal.since(min(one.position for one in found))
     for one in found:
-        events = [event for event in call.store.journal.since(one.position) if one.wants(event)]
-        if events and not peek:
+        events = [event for event in news if event.sequence > one.position and one.wants(event)]
+        if len(events) > _MOST_EVENTS:
             events = events[:_MOST_EVENTS]
             one.position = events[-1].sequence
+        elif news:
+            one.position = max(one.position, news[-1].sequence)
         if events:
             notes.append(_notification(one, events, previous=one.position, streaming=True))
     return notes
