@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from connectors.base import Account, Connector
-from sync import attachments, claims, folders, outcomes, push, reading, writer
+from sync import attachments, claims, folders, moved, outcomes, push, reading, writer
 from sync.kinds import outbound_of
 from sync.run import Connect, Fenced, Progress, Run, Sessions, Summary
 from terracrm.config import Settings
@@ -179,6 +179,8 @@ def _folders(
     with run.transaction() as session:
         stream = session.get_one(Stream, run.stream_id)
         folders.refresh(session, stream, found, mirror_folders.left_out_paths(run.settings, ()))
+    if run.kind is StreamKind.POSTS:
+        moved.look_up_posts(run, connector)
     refused = None
     try:
         found += pusher.prepare() if pusher else []

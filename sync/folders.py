@@ -7,6 +7,7 @@ from collections.abc import Collection, Container, Iterable
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from sync import moved
 from terracrm.domain import folders as domain
 from terracrm.domain.records import Folder, StreamKind
 from terracrm.errors import Temporary
@@ -25,6 +26,7 @@ def refresh(session: Session, stream: Stream, found: Collection[Folder], exclude
 
     Raises Temporary when none of the known ones is shown: an empty answer never means deletion (invariant 4).
     """
+    moved.follow(session, stream, found)
     known = {folder.remote_id: folder for folder in stream.folders}
     remote = {folder.remote_id: folder for folder in found if _belongs(folder, stream, known)}
     excluded = domain.excluded(remote.values(), stream.include_folders, [*excluded_names, *stream.exclude_folders])
