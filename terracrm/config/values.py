@@ -37,6 +37,16 @@ def mail_domain(value: str) -> str:
         raise ValueError("is not a domain name; write it like romashka.example") from None
 
 
+def mail_address(value: str) -> str:
+    """An e-mail address in lower case, its domain in IDNA; empty stays empty."""
+    local, at, domain = value.strip().lower().rpartition("@")
+    if not value.strip():
+        return ""
+    if not at or not local or any(char.isspace() or char in "<>,;" for char in local):
+        raise ValueError("is not an e-mail address; write it like admin@romashka.example")
+    return f"{local}@{mail_domain(domain)}"
+
+
 def absolute_path(value: Path) -> Path:
     """The path from the root, so that a later change of folder cannot move it."""
     return Path(os.path.abspath(value.expanduser()))
@@ -145,6 +155,8 @@ def lower_case(value: object) -> object:
 
 
 Domains = Annotated[list[Annotated[str, AfterValidator(mail_domain)]], BeforeValidator(split_commas)]
+MailAddress = Annotated[str, AfterValidator(mail_address)]
+MailAddresses = Annotated[list[MailAddress], BeforeValidator(split_commas)]
 Names = Annotated[list[str], BeforeValidator(split_commas)]
 FolderPath = Annotated[Path, AfterValidator(absolute_path)]
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]

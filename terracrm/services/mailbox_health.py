@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -16,17 +16,31 @@ from terracrm.services.access import Viewer
 from terracrm.services.outbox_list import Owed
 
 RUNS_SHOWN = 20
-SICK = (StreamState.DEGRADED, StreamState.BACKOFF, StreamState.CREDENTIALS, StreamState.APPROVAL)
+DAY = timedelta(days=1)
+SICK = (StreamState.DEGRADED, StreamState.BACKOFF, *STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamHealth:
-    """One stream. `next_run_at` is None when it does not run; `quarantined` items could not be processed."""
+    """One stream. `is_on`: somebody wants it to run; `next_run_at` is None when it does not.
+
+    `lag` is for how long it has been due without being run; `quarantined` items could not be processed; `owed` is what
+    it has still to write into Outlook; `broken_off` runs died since the last one that went well.
+    """
 
     stream: Stream
+    is_on: bool
     is_running: bool
     next_run_at: datetime | None
+    lag: timedelta
     quarantined: int
+    owed: Owed
+    broken_off: int
+
+    @property
+    def backoff_until(self) -> datetime | None:
+        """Until when it waits after a failure."""
+        return self.next_run_at if self.stream.failures else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +117,38 @@ def _health(session: Session, mailboxes: Sequence[Mailbox], now: datetime) -> li
         .group_by(MirrorFolder.stream_id)
     )
     quarantined = dict(rows.all())
-    owed = outbox_list.counts(session, [mailbox.id for mailbox in mailboxes])
+    ids = [mailbox.id for mailbox in mailboxes]
+    owed = outbox_list.counts(session, ids)
+    of_kind = outbox_list.counts_by_kind(session, ids)
+    broken_off = _broken_off(session, now)
+
+    def health(mailbox: Mailbox, stream: Stream) -> StreamHealth:
+        key = (mailbox.id, stream.kind)
+        found = quarantined.get(stream.id, 0), of_kind.get(key, Owed()), broken_off.get(stream.id, 0)
+        return _stream(mailbox, stream, *found, now)
+
     return [
         MailboxHealth(
             mailbox,
             _owner(mailbox),
-            [_stream(mailbox, stream, quarantined.get(stream.id, 0), now) for stream in mailbox.streams],
+            [health(mailbox, stream) for stream in mailbox.streams],
             owed.get(mailbox.id, Owed()),
         )
         for mailbox in mailboxes
     ]
+
+
+def _broken_off(session: Session, now: datetime) -> dict[int, int]:
+    """How many runs of each stream died since its last success, of those of the last day."""
+    # A stream in order has no such run to look through: its runs since the last success are few, or one.
+    since = func.coalesce(Stream.last_success_at, now - DAY)
+    rows = session.execute(
+        select(SyncRun.stream_id, func.count())
+        .join(Stream, Stream.id == SyncRun.stream_id)
+        .where(SyncRun.started_at > now - DAY, SyncRun.started_at >= since, SyncRun.outcome == "broken_off")
+        .group_by(SyncRun.stream_id)
+    )
+    return dict(rows.all())
 
 
 def _owner(mailbox: Mailbox) -> str:
@@ -121,7 +157,12 @@ def _owner(mailbox: Mailbox) -> str:
     return mailbox.team.name if mailbox.team else ""
 
 
-def _stream(mailbox: Mailbox, stream: Stream, quarantined: int, now: datetime) -> StreamHealth:
-    runs = mailbox.is_enabled and stream.is_enabled and stream.state not in STOPPED
+def _stream(
+    mailbox: Mailbox, stream: Stream, quarantined: int, owed: Owed, broken_off: int, now: datetime
+) -> StreamHealth:
+    is_on = mailbox.is_enabled and stream.is_enabled and stream.direction != "off"
+    runs = is_on and stream.state not in STOPPED
     is_running = bool(stream.claim and stream.claimed_until and stream.claimed_until > now)
-    return StreamHealth(stream, is_running, stream.due_at if runs else None, quarantined)
+    lag = max(now - stream.due_at, timedelta()) if runs and not is_running else timedelta()
+    next_run_at = stream.due_at if runs else None
+    return StreamHealth(stream, is_on, is_running, next_run_at, lag, quarantined, owed, broken_off)

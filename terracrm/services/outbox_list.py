@@ -42,10 +42,11 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """How much is owed to a mailbox and on the way, and how much was given up."""
+    """How much is owed to a mailbox and on the way, since when, and how much was given up."""
 
     waiting: int = 0
     given_up: int = 0
+    since: datetime | None = None
 
 
 def listing(session: Session, viewer: Viewer, mailbox_id: int | None = None, page: int = 1) -> Listing[OutboxRow]:
@@ -77,6 +78,23 @@ def counts(session: Session, mailbox_ids: Collection[int]) -> dict[int, Owed]:
         mailbox_id: Owed(found.get((mailbox_id, outbox.OWED), 0), found.get((mailbox_id, outbox.GIVEN_UP), 0))
         for mailbox_id, _ in found
     }
+
+
+def counts_by_kind(session: Session, mailbox_ids: Collection[int]) -> dict[tuple[int, str], Owed]:
+    """The same for each stream that writes: by mailbox and kind of stream."""
+    is_waiting = OutboxItem.state == outbox.OWED
+    rows = session.execute(
+        select(
+            OutboxItem.mailbox_id,
+            OutboxItem.entity,
+            func.count(case((is_waiting, 1))),
+            func.count(case((OutboxItem.state == outbox.GIVEN_UP, 1))),
+            func.min(case((is_waiting, OutboxItem.owed_since))),
+        )
+        .where(OutboxItem.mailbox_id.in_(mailbox_ids), is_owed())
+        .group_by(OutboxItem.mailbox_id, OutboxItem.entity)
+    )
+    return {(box, outbox.KINDS[entity]): Owed(waiting, gone, since) for box, entity, waiting, gone, since in rows}
 
 
 def names(session: Session, viewer: Viewer, things: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
