@@ -43,6 +43,7 @@ from terracrm.models.safety import Plan, PlanStep, Reconciliation
 from terracrm.models.sync_runs import SyncRun, SyncRunItem
 from terracrm.models.tasks import Task
 from terracrm.models.users import Region, Role, Team, User
+from terracrm.models.watches import MailboxWatch
 from terracrm.models.write_back import Conflict, OutboxItem, Segment
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "Heartbeat",
     "Link",
     "Mailbox",
+    "MailboxWatch",
     "Meeting",
     "MeetingCopy",
     "Merge",

@@ -83,8 +83,9 @@ class Stream(Base):
     "crm", "outlook" or "latest", `on_delete` is "unlink" or "archive" (S9). "" and None mean the setting in
     `[outlook]`. A posts stream writes the entries since `posts_since` (W3).
 
-    `woken_at` is when the mailbox last told by itself that something has changed; `reconciled_at` when the items here
-    and there were last counted, and `gaps` how many were then found on one side only, and not mended (S14).
+    `woken_at` is when it was last woken, because its mailbox told of a change or may have missed to; `reconciled_at`
+    when the items here and there were last counted, and `gaps` how many were then found on one side only, and not
+    mended (S14).
     `clock_skew` is by how many seconds the server's clock was ahead of ours in the last run, None where it told none.
     """
 

@@ -59,6 +59,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeats")),
     )
     op.create_table(
+        "mailbox_watches",
+        sa.Column("mailbox_id", sa.Integer(), nullable=False),
+        sa.Column("claim", sa.String(), nullable=False),
+        sa.Column("claimed_until", terracrm.models.base.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("since", terracrm.models.base.UTCDateTime(timezone=True), nullable=True),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["mailbox_id"], ["mailboxes.id"], name=op.f("fk_mailbox_watches_mailbox_id_mailboxes"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("mailbox_id", name=op.f("pk_mailbox_watches")),
+    )
+    op.create_table(
         "plans",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("mailbox_id", sa.Integer(), nullable=False),
@@ -192,6 +204,7 @@ def downgrade() -> None:
     op.drop_index("ix_plans_state", table_name="plans")
     op.drop_index(op.f("ix_plans_mailbox_id"), table_name="plans")
     op.drop_table("plans")
+    op.drop_table("mailbox_watches")
     op.drop_table("heartbeats")
     op.drop_index("ix_alert_messages_channel", table_name="alert_messages")
     op.drop_table("alert_messages")
