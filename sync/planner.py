@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from terracrm.domain.capture import (
     OTHER_CATEGORY,
@@ -29,6 +30,7 @@ from terracrm.domain.records import (
     PostRecord,
     TaskRecord,
 )
+from terracrm.services.kept_out import KeptOut
 from terracrm.services.outbox import CLIENTS
 
 
@@ -57,7 +59,7 @@ class Keep(Action):
 
 @dataclass(frozen=True, slots=True)
 class Ignore(Action):
-    """The read flag of an item that was never taken in."""
+    """News of an item that is not here, which change nothing of why it is not: a read flag, or that it left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,14 @@ class Withhold(Skip):
 
 
 @dataclass(frozen=True, slots=True)
+class KeepOut(Action):
+    """The item is left out because this run, which had brought it, was undone (Y3)."""
+
+    run_id: int | None
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class TakeTask(Action):
     """The item of a task of ours was changed, is there again, or is somewhere else (W3)."""
 
@@ -156,13 +166,23 @@ class Cards:
     keys: frozenset[str] = frozenset()
 
 
+NONE: Mapping[str, KeptOut] = MappingProxyType({})
+
+
 def plan(
-    changes: Iterable[Change], links: Mapping[str, LinkState], rules: CaptureRules, known: Known, cards: Cards
+    changes: Iterable[Change],
+    links: Mapping[str, LinkState],
+    rules: CaptureRules,
+    known: Known,
+    cards: Cards,
+    undone: Mapping[str, KeptOut] = NONE,
 ) -> Iterator[Action]:
-    """The actions of a page, one for each change, in its order."""
+    """The actions of a page, one for each change, in its order. `undone`: what is kept out, by its id."""
     for change in changes:
         link = links.get(change.remote_id)
         match change.kind:
+            case _ if link is None and change.remote_id in undone:
+                yield _plan_undone(change, undone[change.remote_id])
             case ChangeKind.DELETED:
                 yield MarkGone(change.remote_id) if link and not link.is_gone else Keep(change.remote_id)
             case ChangeKind.READ_FLAG:
@@ -181,6 +201,14 @@ def plan(
                     yield _plan_new(change, change.record, decision)
                 else:
                     yield _plan_linked(change, change.record, link, decision)
+
+
+def _plan_undone(change: Change, kept_out: KeptOut) -> Action:
+    """It stays out wherever it goes; also that it leaves a folder is no news, for it may be met in another one."""
+    if change.kind in (ChangeKind.DELETED, ChangeKind.READ_FLAG) or change.record is None:
+        return Ignore(change.remote_id)
+    is_secret = getattr(change.record, "is_private", False) and not isinstance(change.record, MessageRecord)
+    return KeepOut(change.remote_id, kept_out.run_id, "" if is_secret else kept_out.identity)
 
 
 def _plan_task(change: Change, link: LinkState | None) -> Action:

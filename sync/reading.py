@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import structlog
@@ -10,20 +10,32 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
-from sync import folders, writer
-from sync.planner import Action, Cards, Quarantine, Skip, plan
+from sync import folders, holding, writer
+from sync.brake import Held, Unsure
+from sync.planner import Action, Cards, LinkState, Quarantine, Skip, TakeCard, Withdraw, Withhold, plan
 from sync.run import Fenced, Progress, Run
 from terracrm.db import is_about_data, is_race
-from terracrm.domain.records import Change, Folder, StreamKind
+from terracrm.domain.records import Change, ChangeKind, ContactRecord, Folder, StreamKind
 from terracrm.domain.texts import storable
 from terracrm.errors import CursorExpired, ItemGone
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, utcnow
-from terracrm.services import client_cards, gone_cards, known, mirror_calendar, mirror_folders, outbox, skipped
+from terracrm.services import (
+    client_cards,
+    gone_cards,
+    kept_out,
+    known,
+    links,
+    mirror_calendar,
+    mirror_folders,
+    outbox,
+    skipped,
+)
 from terracrm.services.sources import Source, source_of
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+Perform = Callable[[Session, Source, Sequence[Action]], writer.Counts]
 QUARANTINE_BATCH = 100
 DUE_BATCH = 100
 SETTLE_BATCH = 20
@@ -31,11 +43,18 @@ PAGE_TRIES = 3
 
 
 def read(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]], progress: Progress | None) -> None:
-    """All that is new in these folders, given by their ids, and what follows from it."""
+    """All that is new in these folders, given by their ids, and what follows from it.
+
+    Raises Braked when that is more than a run may remove and change (Y2).
+    """
     for folder_id, folder in mirrored:
         _retry_quarantined(run, connector, folder_id, folder)
         _read_folder(run, connector, folder_id, folder, progress)
     _read_all_due(run, connector, mirrored)
+    if holding.settle(run, connector, mirrored, _as_reading(run, connector, progress)):
+        _read_all_due(run, connector, mirrored)
+    if run.brake.held or run.brake.vanished:
+        return  # a plan is run: what follows from all of it, follows when all was read
     if run.kind is StreamKind.CALENDAR:
         _settle_meetings(run)
     elif run.kind is StreamKind.CONTACTS:
@@ -44,8 +63,23 @@ def read(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]],
         _settled(run, lambda session, stream, source: gone_cards.settle(session, run.settings, stream, source))
 
 
+def _as_reading(run: Run, connector: Connector, progress: Progress | None) -> holding.Reading:
+    def remove(folder_id: int, remote_ids: Sequence[str]) -> None:
+        for start in range(0, len(remote_ids), DUE_BATCH):
+            gone = [Change(ChangeKind.DELETED, remote_id) for remote_id in remote_ids[start : start + DUE_BATCH]]
+            run.summary.counts.add(_write_page(run, folder_id, gone, None, is_checked=False))
+
+    return holding.Reading(
+        pages=lambda folder_id, folder: _pages(run, connector, folder_id, folder),
+        planned=planned,
+        withdraw=lambda folder_id, changes: _withdraw(run, folder_id, changes),
+        again=lambda folder_id, folder: _read_folder(run, connector, folder_id, folder, progress),
+        remove=remove,
+    )
+
+
 def _read_all_due(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]]) -> None:
-    while any(_read_due(run, connector, folder_id, folder) for folder_id, folder in mirrored):
+    while any(_read_due(run, connector, folder_id, folder) for folder_id, folder in mirrored if _is_open(run, folder_id)):
         pass  # what one folder brings may be what another one's items waited for
 
 
@@ -73,19 +107,33 @@ def _settle_meetings(run: Run) -> None:
                 mirror_calendar.settle(session, source, uids[start : start + SETTLE_BATCH])
 
 
+def _is_open(run: Run, folder_id: int) -> bool:
+    """Whether the folder is neither held nor gone."""
+    return folder_id not in run.brake.held and folder_id not in run.brake.vanished
+
+
 def _read_folder(run: Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:
     for attempt in ("from the cursor", "from the start"):
+        if not _is_open(run, folder_id):
+            return
         try:
             _read_pages(run, connector, folder_id, folder, progress)
             return
+        except Held:
+            run.brake.held.add(folder_id)
         except CursorExpired:
             if attempt == "from the start":
                 raise
             log.warning("the server forgot the cursor: reading the folder anew", folder=folder.path)
-            _write(run, folder_id, lambda session, row: mirror_folders.forget(session, row))
+            _write(run, folder_id, lambda session, row: mirror_folders.read_anew(session, row))
         except ItemGone:
-            _write(run, folder_id, lambda session, row: folders.mark_gone(session, row))
+            _leave(run, folder_id)
             return
+
+
+def _leave(run: Run, folder_id: int) -> None:
+    """The folder was deleted while the mailbox was read."""
+    _write(run, folder_id, lambda session, row: holding.leave(run, session, {row.id: None}))
 
 
 def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:
@@ -94,22 +142,45 @@ def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, 
     done = 0
     for page in connector.changes(folder, cursor, run.settings.mirror.page_size):
         if page.changes or page.cursor != cursor:
-            run.summary.counts.add(write_page(run, folder_id, page.changes, page.cursor))
+            try:
+                counts = write_page(run, folder_id, page.changes, page.cursor)
+            except Unsure as unsure:
+                run.brake.ask(connector, folder_id, folder, unsure.remote_ids)
+                counts = write_page(run, folder_id, page.changes, page.cursor)
+            run.summary.counts.add(counts)
         cursor = page.cursor
         done += len(page.changes)
         if progress:
             progress(folder.path, done, page.expected)
 
 
-def _retry_quarantined(run: Run, connector: Connector, folder_id: int, folder: Folder) -> None:
+def _pages(run: Run, connector: Connector, folder_id: int, folder: Folder) -> Iterator[Sequence[Change]]:
+    """All that there is to be read of a folder, without writing any of it."""
+    with run.sessions() as session:
+        again = [*_sick(session, folder_id), *skipped.due(session, folder_id, DUE_BATCH)]
+        cursor = session.get_one(MirrorFolder, folder_id).cursor
+    if again:
+        yield connector.get(folder, again)
+    for page in connector.changes(folder, cursor, run.settings.mirror.page_size):
+        yield page.changes
+
+
+def _sick(session: Session, folder_id: int) -> list[str]:
     due = select(QuarantinedItem.remote_id).where(
         QuarantinedItem.folder_id == folder_id, QuarantinedItem.next_try_at <= utcnow()
     )
+    return list(session.scalars(due.limit(QUARANTINE_BATCH)))
+
+
+def _retry_quarantined(run: Run, connector: Connector, folder_id: int, folder: Folder) -> None:
     with run.sessions() as session:
-        remote_ids = list(session.scalars(due.limit(QUARANTINE_BATCH)))
+        remote_ids = _sick(session, folder_id)
     if remote_ids:
         changes = connector.get(folder, remote_ids)
-        run.summary.counts.add(write_page(run, folder_id, changes, None))
+        try:
+            run.summary.counts.add(write_page(run, folder_id, changes, None))
+        except Held:
+            run.brake.held.add(folder_id)
 
 
 def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) -> bool:
@@ -119,20 +190,40 @@ def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) ->
     if not remote_ids:
         return False
     try:
-        changes = connector.get(folder, remote_ids)
+        run.summary.counts.add(write_page(run, folder_id, connector.get(folder, remote_ids), None))
+    except Held:
+        run.brake.held.add(folder_id)
     except ItemGone:
-        _write(run, folder_id, lambda session, row: folders.mark_gone(session, row))
-    else:
-        run.summary.counts.add(write_page(run, folder_id, changes, None))
+        _leave(run, folder_id)
     return True
 
 
 def write_page(run: Run, folder_id: int, changes: Sequence[Change], cursor: str | None) -> writer.Counts:
-    """Write a page and its cursor in one commit; where the page fails, each of its items on its own."""
+    """Write a page and its cursor in one commit; where the page fails, each of its items on its own.
+
+    Raises Held when the brake does not let it pass, and Unsure when the server is to be asked first: then nothing of
+    it is written but what privacy demands.
+    """
+    try:
+        return _write_page(run, folder_id, changes, cursor, is_checked=True)
+    except Held:
+        _withdraw(run, folder_id, changes)
+        raise
+
+
+def _write_page(
+    run: Run, folder_id: int, changes: Sequence[Change], cursor: str | None, *, is_checked: bool
+) -> writer.Counts:
+    def write(perform: Perform) -> writer.Counts:
+        def work(session: Session, row: MirrorFolder) -> writer.Counts:
+            return _apply(run, session, row, changes, cursor, perform, is_checked=is_checked)
+
+        return _write(run, folder_id, work)
+
     for _ in range(PAGE_TRIES):
         try:
-            return _write(run, folder_id, lambda session, row: _apply(run, session, row, changes, cursor, writer.apply))
-        except Fenced:
+            return write(writer.apply)
+        except (Fenced, Held, Unsure):
             raise
         except Exception as error:
             if is_race(error):
@@ -142,7 +233,25 @@ def write_page(run: Run, folder_id: int, changes: Sequence[Change], cursor: str 
                 raise
             log.exception("a page could not be written: trying its items one by one")
             break
-    return _write(run, folder_id, lambda session, row: _apply(run, session, row, changes, cursor, _one_by_one))
+    return write(_one_by_one)
+
+
+def _withdraw(run: Run, folder_id: int, changes: Sequence[Change]) -> None:
+    """Do of a page that is held only what may not wait: what became private is not kept until somebody decides (S4)."""
+
+    def work(session: Session, folder: MirrorFolder) -> None:
+        source, actions = planned(run, session, folder, changes)
+        private = [action for action in actions if _is_private(action)]
+        if private and not folder.is_excluded:
+            run.count(session, _one_by_one(session, source, private))
+
+    _write(run, folder_id, work)
+
+
+def _is_private(action: Action) -> bool:
+    if isinstance(action, TakeCard):
+        return isinstance(action.change.record, ContactRecord) and action.change.record.is_private
+    return isinstance(action, Withdraw | Withhold)
 
 
 def _write(run: Run, folder_id: int, work: Callable[[Session, MirrorFolder], T]) -> T:
@@ -156,27 +265,43 @@ def _apply(
     folder: MirrorFolder,
     changes: Sequence[Change],
     cursor: str | None,
-    perform: Callable[[Session, Source, Sequence[Action]], writer.Counts],
+    perform: Perform,
+    *,
+    is_checked: bool,
 ) -> writer.Counts:
     if folder.is_excluded:
         return writer.Counts()  # the rules have changed since this run began
-    source, actions = planned(run, session, folder, changes)
+    source, actions, linked = _planned(run, session, folder, changes)
+    if is_checked:
+        run.brake.check(session, source, folder, actions, linked, is_reading=cursor is not None)
     counts = perform(session, source, actions)
+    if any(link.is_unmet for link in linked.values()):
+        links.meet(session, source, list(linked))
     run.count(session, counts)
     if cursor is not None and not folders.advance(session, folder, cursor):
         raise Fenced
+    if is_checked:
+        run.brake.note(counts.weight)
     return counts
 
 
 def planned(run: Run, session: Session, folder: MirrorFolder, changes: Sequence[Change]) -> tuple[Source, list[Action]]:
     """What these changes of a folder mean now, one action for each."""
+    source, actions, _ = _planned(run, session, folder, changes)
+    return source, actions
+
+
+def _planned(
+    run: Run, session: Session, folder: MirrorFolder, changes: Sequence[Change]
+) -> tuple[Source, list[Action], dict[str, LinkState]]:
     source = source_of(run.settings, folder.stream.mailbox, folder, run.run_id)
     told = [storable(change) for change in changes]
     linked = writer.link_states(session, source.mailbox_id, [change.remote_id for change in told])
     knowledge = known.lookup(session, source.rules, [change.record for change in told if change.record])
     keys = client_cards.known_keys(session, source.mailbox_id, {change.key for change in told if change.key})
     cards = Cards(is_their_folder=folder.role == outbox.CLIENTS, keys=keys)
-    return source, list(plan(told, linked, source.rules, knowledge, cards))
+    undone = kept_out.lookup(session, source.mailbox_id, told)
+    return source, list(plan(told, linked, source.rules, knowledge, cards, undone)), linked
 
 
 def _one_by_one(session: Session, source: Source, actions: Sequence[Action]) -> writer.Counts:

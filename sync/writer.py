@@ -13,6 +13,7 @@ from sync.planner import (
     Action,
     Ignore,
     Keep,
+    KeepOut,
     LinkState,
     MarkGone,
     Quarantine,
@@ -32,6 +33,7 @@ from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord
 from terracrm.models import Link, Message, QuarantinedItem, SyncRunItem, utcnow
 from terracrm.services import (
     client_cards,
+    kept_out,
     links,
     mirror_calendar,
     mirror_contacts,
@@ -116,6 +118,9 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
                 if isinstance(action, Withhold):
                     counts.deleted += _withdraw_moved(session, source, action)
                 counts.skipped += 1
+            case KeepOut(remote_id, run_id, identity):
+                kept_out.keep_out(session, run_id, {(source.folder_id, remote_id): identity})
+                counts.skipped += 1
             case Quarantine(remote_id, error):
                 counts.quarantined += 1
                 _quarantine(session, source, remote_id, error)
@@ -155,7 +160,7 @@ def _take_card(session: Session, source: Source, action: TakeCard, counts: Count
 
 
 def _note_skipped(session: Session, source: Source, actions: Sequence[Action]) -> None:
-    taken = [action.remote_id for action in actions if not isinstance(action, Skip | Withdraw | Ignore)]
+    taken = [action.remote_id for action in actions if not isinstance(action, Skip | Withdraw | Ignore | KeepOut)]
     skipped.forget(session, source.folder_id, taken)
     left_out = [
         skipped.Skip(source.folder_id, action.remote_id, action.rule, action.message_hash, waits_for)

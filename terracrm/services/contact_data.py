@@ -36,7 +36,7 @@ def change(session: Session, origin: Origin, policy: DomainPolicy, contact: Cont
         set_scalars(contact, scalars)
         for field in LISTS:
             if field in values:
-                _set_list(policy, contact, field, values[field])
+                set_list(policy, contact, field, values[field])
         name(contact)
         session.flush()
         settle_company(session, origin, contact, renamed="company_name" in scalars)
@@ -126,7 +126,7 @@ def index(session: Session, contact: Contact) -> None:
     search.index_contacts(session, [(contact.id, " ".join(word for word in words if word))])
 
 
-def _set_list(policy: DomainPolicy, contact: Contact, field: str, wanted: Iterable[Entry]) -> None:
+def set_list(policy: DomainPolicy, contact: Contact, field: str, wanted: Iterable[Entry]) -> None:
     """The rows become these entries; who was there already keeps its row."""
     rows = getattr(contact, ROWS[field])
     by_identity = {found: entry for entry in wanted if (found := identity(field, entry))}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, update
+from sqlalchemy import and_, delete, update
 from sqlalchemy.orm import Session
 
 from terracrm.config import Settings
 from terracrm.domain import folders
 from terracrm.models import Link, MirrorFolder, QuarantinedItem, SkippedItem, Stream, utcnow
+from terracrm.services.skipped import UNDONE
 
 
 def left_out_paths(settings: Settings, exclude: Iterable[str]) -> list[str]:
@@ -47,5 +48,6 @@ def _read_from_the_start(session: Session, folder: MirrorFolder) -> None:
     folder.cursor = None
     folder.revision += 1
     session.execute(delete(QuarantinedItem).where(QuarantinedItem.folder_id == folder.id))
-    session.execute(delete(SkippedItem).where(SkippedItem.folder_id == folder.id))
+    stays = and_(SkippedItem.rule == UNDONE, SkippedItem.is_due.is_(False))  # a person's decision, and no news of it
+    session.execute(delete(SkippedItem).where(SkippedItem.folder_id == folder.id, ~stays))
     session.flush()

@@ -71,12 +71,12 @@ def take_back(
 ) -> int:
     """What only this mailbox told of these contacts goes; how many of them stay."""
     lock_directory(session, for_writing=True)
-    by_hand = _by_hand(session, ENTITY, contact_ids)
+    theirs = by_hand(session, ENTITY, contact_ids)
     stay = 0
     for contact_id in sorted(contact_ids):
         contact = session.get(Contact, contact_id)
         if contact is not None:
-            _take_back(session, settings, mailbox, source, contact, contact_id in by_hand)
+            _take_back(session, settings, mailbox, source, contact, contact_id in theirs)
             session.flush()
     for some in chunks(sorted(contact_ids)):
         stay += session.scalar(select(func.count(Contact.id)).where(Contact.id.in_(some))) or 0
@@ -87,7 +87,7 @@ def settle_companies(session: Session, mailbox: Mailbox, source: Source) -> None
     """The companies that this mailbox brought are nobody's without people, else of who tells of them now."""
     lock_directory(session, for_writing=True)
     brought = session.scalars(select(Company).where(Company.created_by_mailbox_id == mailbox.id)).all()
-    by_hand = _by_hand(session, COMPANY, [company.id for company in brought])
+    theirs = by_hand(session, COMPANY, [company.id for company in brought])
     for company in brought:
         person = session.scalar(
             select(Contact)
@@ -95,14 +95,14 @@ def settle_companies(session: Session, mailbox: Mailbox, source: Source) -> None
             .order_by(Contact.created_by_mailbox_id.is_(None), Contact.id)
             .limit(1)
         )
-        if person is not None and person.created_by_mailbox_id is not None and company.id not in by_hand:
+        if person is not None and person.created_by_mailbox_id is not None and company.id not in theirs:
             company.created_by_mailbox_id, company.created_by_run_id = (
                 person.created_by_mailbox_id,
                 person.created_by_run_id,
             )
             if company_records.is_named_by_domain(company):
                 company.created_by_rule = BY_DOMAIN
-        elif person is not None or company.id in by_hand or company.notes:
+        elif person is not None or company.id in theirs or company.notes:
             company.created_by_mailbox_id = company.created_by_run_id = None
         else:
             company_records.drop(session, source.policy, company)
@@ -118,7 +118,7 @@ def _take_back(
     mails = _mails(session, settings, mailbox, [entry.address for entry in contact.addresses])
     other = next((link for link in links.of(session, ENTITY, contact.id) if _said([link])), None)
     is_brought, company_id = contact.created_by_mailbox_id == mailbox.id, contact.company_id
-    kept = {(COMPANY, id_) for id_ in _by_hand(session, COMPANY, [company_id] if company_id else [])}
+    kept = {(COMPANY, id_) for id_ in by_hand(session, COMPANY, [company_id] if company_id else [])}
     if is_by_hand:
         kept.add((ENTITY, contact.id))
     is_told = not is_brought or is_by_hand or other is not None or bool(mails)
@@ -210,7 +210,7 @@ def _give_up_domains(session: Session, company_id: int, is_by_hand: bool) -> Non
     company_records.index(session, company)
 
 
-def _by_hand(session: Session, entity: str, ids: Collection[int]) -> set[int]:
+def by_hand(session: Session, entity: str, ids: Collection[int]) -> set[int]:
     """Those of these that a person made, changed or decided about."""
     model: Any = Contact if entity == ENTITY else Company
     decided = SenderDecision.contact_id if entity == ENTITY else SenderDecision.company_id

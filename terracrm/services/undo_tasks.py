@@ -1,0 +1,113 @@
+"""What the owner of a mailbox changed of tasks in Outlook, as it was before an undone run read it (Y3, W3).
+
+What a task said before is kept with the run (`note`), for as long as the run's details are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from terracrm.models import SyncRunItem, Task, utcnow
+from terracrm.services import audit, tasks
+from terracrm.services.field_history import UNDO
+from terracrm.services.sources import Source
+from terracrm.services.undo_act import CHANGED, TASK, Act, PutBack, Thing
+
+CHANGE: Final = "changed"
+"""SyncRunItem.outcome of a task that was changed in Outlook; `detail` says what it said before and then."""
+State = dict[str, Any]
+
+
+def state_of(task: Task) -> State:
+    """What a task says, in JSON terms; "done" is whether and by whom it was done, or cancelled."""
+    return {
+        "subject": task.activity.subject,
+        "text": task.text,
+        "due_on": _iso(task.due_on),
+        "remind_at": _iso(task.remind_at),
+        "importance": task.importance,
+        "done": [_iso(task.done_at), task.done_by_id, _iso(task.cancelled_at)],
+    }
+
+
+def note(session: Session, source: Source, remote_id: str, task: Task, before: State) -> None:
+    """Keep with the run what it changed of a task."""
+    now = state_of(task)
+    changed = {name: [before[name], now[name]] for name in now if before[name] != now[name]}
+    detail = json.dumps({"task": task.activity_id, "fields": changed}, ensure_ascii=False)
+    session.add(
+        SyncRunItem(
+            run_id=source.run_id,
+            folder_id=source.folder_id,
+            remote_id=remote_id,
+            outcome=CHANGE,
+            rule="task",
+            detail=detail,
+        )
+    )
+
+
+def put_back(act: Act) -> None:
+    """Tasks say again what they said, where they still say what the run made them say; Outlook is owed that."""
+    session = act.session
+    mine = SyncRunItem.run_id == act.run.id, SyncRunItem.outcome == CHANGE
+    for item in session.scalars(select(SyncRunItem).where(*mine).order_by(SyncRunItem.id.desc())).all():
+        told = json.loads(item.detail)
+        task = session.get(Task, told["task"], with_for_update=True, populate_existing=True)
+        if task is not None:
+            _put_back(act, task, told["fields"])
+
+
+def _put_back(act: Act, task: Task, fields: Mapping[str, list[Any]]) -> None:
+    thing = Thing(TASK, task.activity_id, at=task.activity.occurred_at)
+    now, done = state_of(task), []
+    for name, (old, new) in fields.items():
+        if now[name] == new:
+            _SET[name](task, old)
+            done.append(name)
+        elif now[name] != old:
+            act.keep(thing, CHANGED, name)
+    if done:
+        task.changed_at = utcnow()
+        detail = f"undo of run {act.run.id}: {', '.join(done)}"
+        audit.record(act.session, act.origin.user_id, "task.change", "task", task.activity_id, detail)
+        tasks.renew(act.session, task, UNDO)
+        act.effect.put_back += [PutBack(thing, name, "", "") for name in done]
+
+
+def _set_done(task: Task, value: list[Any]) -> None:
+    done_at, task.done_by_id, cancelled_at = value
+    task.done_at, task.cancelled_at = _moment(done_at), _moment(cancelled_at)
+    task.activity.occurred_at = task.done_at or task.activity.created_at
+
+
+def _set_subject(task: Task, value: str) -> None:
+    task.activity.subject = value
+
+
+def _setter(name: str, read: Callable[[str], Any]) -> Callable[[Task, Any], None]:
+    return lambda task, value: setattr(task, name, read(value))
+
+
+def _moment(value: str) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None
+
+
+def _iso(value: date | None) -> str:
+    return value.isoformat() if value else ""
+
+
+_SET: Final[Mapping[str, Callable[[Task, Any], None]]] = {
+    "subject": _set_subject,
+    "text": _setter("text", str),
+    "due_on": _setter("due_on", lambda value: date.fromisoformat(value) if value else None),
+    "remind_at": _setter("remind_at", _moment),
+    "importance": _setter("importance", str),
+    "done": _set_done,
+}
