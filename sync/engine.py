@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from connectors.base import Account, Connector
-from sync import attachments, claims, folders, moved, outcomes, push, reading, writer
+from sync import attachments, claims, folders, holding, moved, outcomes, push, reading, writer
+from sync.brake import Brake, Braked
 from sync.kinds import outbound_of
 from sync.run import Connect, Fenced, Progress, Run, Sessions, Summary
 from terracrm.config import Settings
@@ -23,7 +24,7 @@ from terracrm.errors import ConfigError, ConnectorError, ItemRejected, Temporary
 from terracrm.logs import about
 from terracrm.models import Mailbox, Stream, SyncRun, utcnow
 from terracrm.secrets import decrypt
-from terracrm.services import mirror_attachments, mirror_folders, outbox
+from terracrm.services import mirror_attachments, mirror_folders, outbox, plans
 from terracrm.services.mailboxes import password_of
 
 log = structlog.get_logger(__name__)
@@ -69,9 +70,9 @@ def _begin(settings: Settings, sessions: Sessions, stream_id: int) -> Run | None
         stream.last_run_at = utcnow()
         session.flush()
         summary = Summary(stream.mailbox.address, stream.kind)
-        return Run(
-            settings, sessions, stream_id, row.id, claim, StreamKind(stream.kind), stream.direction != "off", summary
-        )
+        brake = Brake.of(settings, session, stream, row.id)
+        is_on, kind = stream.direction != "off", StreamKind(stream.kind)
+        return Run(settings, sessions, stream_id, row.id, claim, kind, is_on, summary, brake)
 
 
 def _work(run: Run, connect: Connect, progress: Progress | None) -> Exception | None:
@@ -90,7 +91,7 @@ def _work(run: Run, connect: Connect, progress: Progress | None) -> Exception | 
         if refused:
             return refused
         _fetch_attachments(run, connector, connect, progress)
-    except (ConnectorError, ConfigError, OperationalError, outcomes.Stopped) as error:
+    except (ConnectorError, ConfigError, OperationalError, outcomes.Stopped, Braked) as error:
         return error
     except Fenced:
         raise
@@ -178,7 +179,8 @@ def _folders(
     found = connector.folders()
     with run.transaction() as session:
         stream = session.get_one(Stream, run.stream_id)
-        folders.refresh(session, stream, found, mirror_folders.left_out_paths(run.settings, ()))
+        leaving = folders.refresh(session, stream, found, mirror_folders.left_out_paths(run.settings, ()))
+        holding.leave(run, session, leaving)
     if run.kind is StreamKind.POSTS:
         moved.look_up_posts(run, connector)
     refused = None
@@ -193,6 +195,7 @@ def _folders(
         stream = session.get_one(Stream, run.stream_id)
         rows = [row for row in stream.folders if row.gone_at is None and not row.is_excluded]
         rows = [row for row in rows if row.role or stream.direction != "out"]
+        rows = [row for row in rows if row.id not in run.brake.vanished]
         # Whom we wrote to first: then what these people wrote finds them, with what its signatures say of them.
         rows.sort(key=lambda row: row.well_known != "sentitems")
         return [(row.id, remote[row.remote_id]) for row in rows], refused
@@ -211,6 +214,8 @@ def _finish(run: Run, error: Exception | None) -> None:
             row = session.get_one(SyncRun, run.run_id)
             is_ours = stream.claim == run.claim
             outcomes.settle(run.settings, session, stream, row, error, is_ours=is_ours)
+            if is_ours and error is None:
+                plans.settle(session, stream.id)
             if run.clock_skew is not None:
                 stream.clock_skew = round(run.clock_skew.total_seconds())
             if is_ours and error is None and _is_more_wanted(run, session, stream.mailbox):

@@ -18,8 +18,13 @@ from terracrm.services.mirror_folders import forget
 DELETED = "deleteditems"
 
 
-def refresh(session: Session, stream: Stream, found: Collection[Folder], excluded_names: Iterable[str]) -> None:
-    """Bring the stream's folders in line with the mailbox. One that is gone keeps its history (S9).
+Leaving = dict[int, Folder | None]
+"""Our numbers of folders that are not where they were, with where they are now; None: nowhere."""
+
+
+def refresh(session: Session, stream: Stream, found: Collection[Folder], excluded_names: Iterable[str]) -> Leaving:
+    """Bring the stream's folders in line with the mailbox; those that somebody deleted, or moved to where nothing is
+    mirrored, are left for `leave`, and returned. What the rules leave out goes at once.
 
     `excluded_names` are those of the settings; the stream has its own choice of folders besides (S1). A folder that we
     write into is never excluded, and it is gone when it lies in Deleted Items.
@@ -33,24 +38,40 @@ def refresh(session: Session, stream: Stream, found: Collection[Folder], exclude
     is_empty = not remote and (stream.kind != StreamKind.POSTS or not found)
     if is_empty and any(row.gone_at is None for row in known.values()):
         raise Temporary(f"the server shows no folder of {stream.kind} although there were some")
+    leaving: Leaving = {}
     for remote_id, folder in remote.items():
         row = known.get(remote_id)
+        is_new = row is None
         if row is None:
             row = MirrorFolder(remote_id=remote_id)
             stream.folders.append(row)
-        row.path, row.well_known = folder.path, folder.well_known
-        if row.role and folder.well_known == DELETED:
-            mark_gone(session, row)
+        is_excluded = remote_id in excluded and not row.role
+        is_leaving = not is_new and row.gone_at is None and is_excluded and not row.is_excluded
+        has_moved = (row.path, row.well_known) != (folder.path, folder.well_known)
+        if (is_leaving and has_moved) or (row.role and folder.well_known == DELETED):
+            leaving |= {row.id: folder} if row.gone_at is None else {}
             continue
+        row.path, row.well_known = folder.path, folder.well_known
         if stream.kind == StreamKind.POSTS:
             posts.returned(session, row)
         row.gone_at = None
-        is_excluded = remote_id in excluded and not row.role
-        if remote_id in known and is_excluded and not row.is_excluded:
+        if not is_new and is_excluded and not row.is_excluded:
             forget(session, row)
         row.is_excluded = is_excluded
-    for remote_id in known.keys() - remote.keys():
-        mark_gone(session, known[remote_id])
+    leaving |= {row.id: None for remote_id, row in known.items() if remote_id not in remote and row.gone_at is None}
+    session.flush()
+    return leaving
+
+
+def leave(session: Session, folder: MirrorFolder, place: Folder | None) -> None:
+    """What `refresh` found to be leaving goes: its items left, what they told stays."""
+    if place is None or folder.role:
+        mark_gone(session, folder)
+    else:
+        forget(session, folder)
+        folder.is_excluded = True
+    if place is not None:
+        folder.path, folder.well_known = place.path, place.well_known
     session.flush()
 
 

@@ -8,10 +8,11 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from sync.brake import Braked
 from terracrm.config import Settings
 from terracrm.errors import AuthFailed, Temporary, TerraCRMError, Unsupported
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun, utcnow
-from terracrm.services import outbox, skipped
+from terracrm.services import outbox, plans, skipped
 
 
 class Stopped(Exception):
@@ -28,7 +29,8 @@ def settle(
 
     A temporary error backs off, wrong credentials stop the stream until a person has mended them (one try only, or
     the server locks the account), anything else backs off as degraded. Other streams are not touched.
-    After a run that went well it is degraded while items are in quarantine or writes are given up (W5).
+    After a run that went well it is degraded while items are in quarantine or writes are given up (W5). What the brake
+    stopped is kept as a plan in the same commit, and the stream waits for its approval (Y2).
     """
     now = utcnow()
     run.finished_at = now
@@ -50,6 +52,11 @@ def settle(
     if isinstance(error, Stopped):
         run.outcome = "stopped"
         stream.due_at = now
+        return
+    if isinstance(error, Braked):
+        plan = plans.store(session, stream.mailbox_id, stream.id, plans.BRAKE, error.steps, error.items, run.id)
+        run.outcome, run.error = "braked", error.of_plan(plan.id)
+        stream.state, stream.last_error, stream.failures = StreamState.APPROVAL, run.error, 0
         return
     stream.failures += 1
     delay = retry_delay(settings, stream.failures)

@@ -36,13 +36,17 @@ from terracrm.services.outbox import CLIENTS
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """What the planner needs to know of a link. `lacks_content`: it leads to a mail whose headers only are kept."""
+    """What the planner needs to know of a link. `lacks_content`: it leads to a mail whose headers only are kept.
+
+    `is_unmet`: since its folder is read anew this is the first time that the item is met, which says nothing of it.
+    """
 
     version: str
     is_gone: bool
     rule: str = ""
     is_untracked: bool = False
     lacks_content: bool = False
+    is_unmet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,9 @@ def _as_reading(run: Run, connector: Connector, progress: Progress | None) -> ho
 
 
 def _read_all_due(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]]) -> None:
-    while any(_read_due(run, connector, folder_id, folder) for folder_id, folder in mirrored if _is_open(run, folder_id)):
+    while any(
+        _read_due(run, connector, folder_id, folder) for folder_id, folder in mirrored if _is_open(run, folder_id)
+    ):
         pass  # what one folder brings may be what another one's items waited for
 
 

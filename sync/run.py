@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from connectors.base import Account, Connector
 from sync import claims, writer
+from sync.brake import Brake
 from terracrm.config import Settings
 from terracrm.db import begin_write
 from terracrm.domain.records import StreamKind
@@ -48,7 +49,8 @@ class Summary:
 class Run:
     """A claimed stream and its SyncRun. `is_on`: its direction is not off.
 
-    `clock_skew` is by how much the server's clock was ahead of ours, as far as it said.
+    `brake` says what it may still remove and change. `clock_skew` is by how much the server's clock was ahead of ours,
+    as far as it said.
     """
 
     settings: Settings
@@ -59,6 +61,7 @@ class Run:
     kind: StreamKind
     is_on: bool
     summary: Summary
+    brake: Brake
     clock_skew: timedelta | None = None
 
     @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
 from sqlalchemy import and_, delete, insert, select
@@ -50,8 +50,21 @@ QUARANTINE_MAX = timedelta(days=1)
 
 
 @dataclass
+class Weight:
+    """What was done that the brake weighs: things (entity, local id) whose item left, items that changed them here."""
+
+    gone: set[tuple[str, int]] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+
+    def add(self, other: Weight) -> None:
+        """Add what another page did; what is told twice counts once."""
+        self.gone |= other.gone
+        self.changed |= other.changed
+
+
+@dataclass
 class Counts:
-    """What was done, in items; the columns of a SyncRun."""
+    """What was done, in items; the columns of a SyncRun. `weight` is besides, and no column."""
 
     created: int = 0
     updated: int = 0
@@ -61,17 +74,21 @@ class Counts:
     unmatched: int = 0
     written: int = 0
 
+    def __post_init__(self) -> None:
+        self.weight = Weight()
+
     def add(self, other: Counts) -> None:
         """Add another page's counts to these."""
-        for field in fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        for column in fields(self):
+            setattr(self, column.name, getattr(self, column.name) + getattr(other, column.name))
+        self.weight.add(other.weight)
 
 
 def link_states(session: Session, mailbox_id: int, remote_ids: Sequence[str]) -> dict[str, LinkState]:
     """What is known of these remote items."""
     is_mail = and_(Link.entity == mirror_mail.ENTITY, Message.activity_id == Link.local_id)
     rows = session.execute(
-        select(Link.remote_id, Link.version, Link.gone_at, Link.rule, Link.untracked_at, Message.detail)
+        select(Link.remote_id, Link.version, Link.gone_at, Link.rule, Link.untracked_at, Link.is_unmet, Message.detail)
         .outerjoin(Message, is_mail)
         .where(Link.mailbox_id == mailbox_id, Link.remote_id.in_(remote_ids))
     )
@@ -81,6 +98,7 @@ def link_states(session: Session, mailbox_id: int, remote_ids: Sequence[str]) ->
             is_gone=row.gone_at is not None,
             rule=row.rule,
             is_untracked=row.untracked_at is not None,
+            is_unmet=row.is_unmet,
             lacks_content=row.detail == Detail.HEADERS,
         )
         for row in rows
@@ -103,15 +121,15 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
             case Store(remote_id, version, MeetingRecord() as record):
                 counts.created += mirror_calendar.store(session, source, remote_id, version, record)
             case Update():
-                counts.updated += _update(session, source, action)
+                counts.updated += _update(session, source, action, counts.weight)
             case Untrack(remote_id, version):
-                counts.updated += _untrack(session, source, remote_id, version)
+                counts.updated += _untrack(session, source, remote_id, version, counts.weight)
             case SetRead(remote_id, is_read, version):
                 if link := links.find(session, source.mailbox_id, remote_id):
                     mirror_mail.set_read(session, link, is_read, version)
                     counts.updated += 1
             case MarkGone(remote_id):
-                counts.deleted += _mark_gone(session, source, remote_id)
+                counts.deleted += _mark_gone(session, source, remote_id, counts.weight)
             case Withdraw(remote_id, rule):
                 counts.deleted += _withdraw(session, source, remote_id, rule)
             case Skip():
@@ -145,6 +163,7 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
 def _take_task(session: Session, source: Source, action: TakeTask, counts: Counts) -> None:
     outcome = task_items.take(session, source, action.change)
     counts.updated += outcome == "updated"
+    counts.weight.changed |= {action.remote_id} if outcome == "updated" else set()
     counts.skipped += outcome in ("skipped", "left_alone")
     if outcome == "left_alone":
         note(session, source, action.remote_id, "skipped", task_items.PRIVATE)
@@ -154,6 +173,7 @@ def _take_card(session: Session, source: Source, action: TakeCard, counts: Count
     outcome = client_cards.take(session, source, action.change)
     counts.created += outcome == "created"
     counts.updated += outcome == "updated"
+    counts.weight.changed |= {action.remote_id} if outcome == "updated" else set()
     if outcome in client_cards.LEFT_OUT:
         counts.skipped += 1
         note(session, source, action.remote_id, "skipped", outcome)
@@ -177,13 +197,19 @@ def note(session: Session, source: Source, remote_id: str, outcome: str, rule: s
     session.execute(insert(SyncRunItem), [row | {"outcome": outcome, "rule": rule, "detail": detail}])
 
 
-def _update(session: Session, source: Source, action: Update) -> bool:
+def _update(session: Session, source: Source, action: Update, weight: Weight) -> bool:
     link = links.find(session, source.mailbox_id, action.remote_id)
     if link is None:
         return False
     link.folder_id = source.folder_id
     was_untracked, link.untracked_at = link.untracked_at is not None, None
-    return _store_again(session, source, action, link) or was_untracked
+    before = link.base
+    is_changed = _store_again(session, source, action, link) or was_untracked
+    if is_changed and not isinstance(action.record, MessageRecord):
+        now = links.find(session, source.mailbox_id, action.remote_id)
+        if was_untracked or now is None or now.base != before:
+            weight.changed.add(action.remote_id)
+    return is_changed
 
 
 def _store_again(session: Session, source: Source, action: Update, link: Link) -> bool:
@@ -197,21 +223,23 @@ def _store_again(session: Session, source: Source, action: Update, link: Link) -
             return mirror_calendar.store(session, source, action.remote_id, action.version, record)
 
 
-def _untrack(session: Session, source: Source, remote_id: str, version: str) -> bool:
+def _untrack(session: Session, source: Source, remote_id: str, version: str, weight: Weight) -> bool:
     link = links.find(session, source.mailbox_id, remote_id)
     if link is None:
         return False
     link.folder_id, link.version, link.gone_at = source.folder_id, version, None
     links.untrack(session, link)
     note(session, source, remote_id, "untracked", "category_removed")
+    weight.changed.add(remote_id)
     return True
 
 
-def _mark_gone(session: Session, source: Source, remote_id: str) -> bool:
+def _mark_gone(session: Session, source: Source, remote_id: str, weight: Weight) -> bool:
     link = links.find(session, source.mailbox_id, remote_id)
     # An item that has moved is already linked to its new folder: the old folder's deletion is no news.
     if link is None or link.folder_id != source.folder_id:
         return False
+    weight.gone.add((link.entity, link.local_id))
     links.mark_gone(session, link)
     if link.entity == outbox.TASK:
         task_items.gone(session, link)

@@ -49,6 +49,7 @@ OUTCOMES: Words = {
     "failed": lazy_pgettext("run", "failed"),
     "superseded": lazy_pgettext("run", "taken over by another"),
     "broken_off": lazy_pgettext("run", "broken off"),
+    "braked": lazy_pgettext("run", "waits for approval"),
 }
 ROLES: Words = {
     "manager": lazy_gettext("Client manager"),

@@ -123,6 +123,12 @@ def bring_back(session: Session, source: Source, remote_ids: Sequence[str]) -> N
         )
 
 
+def meet(session: Session, source: Source, remote_ids: Sequence[str]) -> None:
+    """These items were met since their folder is read anew, whatever was told of them."""
+    mine = Link.mailbox_id == source.mailbox_id, Link.remote_id.in_(remote_ids), Link.is_unmet
+    session.execute(update(Link).where(*mine).values(is_unmet=False))
+
+
 def forget_agreed(session: Session, entity: str, local_id: int) -> None:
     """Of cards that their people deleted, what both sides had agreed on is forgotten: it is not ours to keep (S4).
 
