@@ -20,6 +20,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import DBAPIError
 
+from sync.alerting import LOOK_SECONDS, Alerting
 from sync.connecting import connect
 from sync.engine import run_stream
 from sync.outcomes import Stopped
@@ -49,7 +50,7 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
     sessions = session_factory(make_engine(settings.database.url))
     dispatcher = Dispatcher(settings, config, sessions)
     scheduler = BackgroundScheduler(
-        executors={"default": ThreadPoolExecutor(1), "tidying": ThreadPoolExecutor(1)},
+        executors={name: ThreadPoolExecutor(1) for name in ("default", "tidying", "alerts")},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         timezone=UTC,
     )
@@ -62,6 +63,14 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
         next_run_time=datetime.now(UTC) + TIDY_FIRST_AFTER,
         id="tidy",
         executor="tidying",
+    )
+    scheduler.add_job(
+        Alerting(settings, sessions, connect).look,
+        "interval",
+        seconds=LOOK_SECONDS,
+        next_run_time=datetime.now(UTC),
+        id="alerts",
+        executor="alerts",
     )
     scheduler.start()
     log.info("the daemon is running", workers=settings.sync.workers)
