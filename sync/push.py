@@ -216,7 +216,7 @@ class Push:
         if isinstance(job.step, Remove):
             outbox.removing(item, link)
         elif job.step.sent:
-            outbox.writing(item, job.step.sent)
+            outbox.writing(item, link, job.step.sent)
 
     def _take(self, job: Job) -> None:
         if isinstance(job.step, Create):

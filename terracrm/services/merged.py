@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from terracrm.models import Company, Contact
+from terracrm.models import Company, Contact, Merge
 
 Entity = Literal["contact", "company"]
 Client = TypeVar("Client", Contact, Company)
@@ -44,3 +44,9 @@ def absorbed(session: Session, entity: Entity, id_: int) -> list[int]:
         wave = [row for row in rows if row not in found and row != id_]
         found += wave
     return found
+
+
+def others(session: Session, entity: Entity, id_: int) -> list[int]:
+    """The ids of all that this one has absorbed, and of those that it was merged into, also where that was undone."""
+    into = select(Merge.winner_id).where(Merge.entity == entity, Merge.loser_id == id_)
+    return [*absorbed(session, entity, id_), *session.scalars(into)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Insert, and_, delete, exists, func, insert, select, union, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,12 +16,14 @@ from sqlalchemy.orm import Session
 
 from terracrm.domain.records import StreamKind
 from terracrm.models import Link, OutboxItem, Stream, SyncRunItem, utcnow
+from terracrm.services import merged
 
-CONTACT, TASK, POST = "contact", "task", "post"
+CONTACT: Final = "contact"
+TASK, POST = "task", "post"
 OWED, GIVEN_UP = "owed", "given_up"
 CLIENTS = "clients"
 """The rule of links to client cards, and the role of their folder."""
-REMOVING, WRITING = "removing", "writing"
+REMOVING, WRITING, LINK = "removing", "writing", "link"
 TIME = "time"
 """OutboxItem.reason of what nobody changed, and is looked at again because time has passed."""
 KINDS = {CONTACT: StreamKind.CONTACTS, TASK: StreamKind.TASKS, POST: StreamKind.POSTS}
@@ -134,9 +136,9 @@ def removing(item: OutboxItem, link: Link) -> None:
     item.key, item.sent = "", {REMOVING: link.remote_id}
 
 
-def writing(item: OutboxItem, sent: dict[str, object]) -> None:
+def writing(item: OutboxItem, link: Link, sent: dict[str, object]) -> None:
     """These fields of the linked item are about to be set: to be committed before they are (invariant 3)."""
-    item.key, item.sent = "", {WRITING: sent}
+    item.key, item.sent = "", {WRITING: sent, LINK: link.id}
 
 
 def removed(session: Session, run_id: int, whys: Mapping[int, str]) -> None:
@@ -171,16 +173,23 @@ def may_write(stream: Stream) -> bool:
 
 def is_being_removed(session: Session, link: Link) -> bool:
     """Whether it is we who are taking this item away: that it is gone is no wish of the mailbox's owner (S9)."""
-    mine = OutboxItem.mailbox_id == link.mailbox_id, OutboxItem.entity == link.entity
-    sent = session.scalar(select(OutboxItem.sent).where(*mine, OutboxItem.local_id == link.local_id))
-    return bool(sent) and sent.get(REMOVING) == link.remote_id  # type: ignore[union-attr]
+    return any(sent.get(REMOVING) == link.remote_id for sent in _tries(session, link))
 
 
 def unfinished(session: Session, link: Link) -> dict[str, object]:
     """What we were setting on this item when we last tried, and do not know whether it got through."""
+    found = (sent[WRITING] for sent in _tries(session, link) if sent.get(LINK) == link.id)
+    return next(found, {})
+
+
+def _tries(session: Session, link: Link) -> list[dict[str, Any]]:
+    """What was being done to the thing of a link, also under the contact that it was before or in a merge."""
+    local_ids = [link.local_id]
+    if link.entity == CONTACT:
+        local_ids += merged.others(session, CONTACT, link.local_id)
     mine = OutboxItem.mailbox_id == link.mailbox_id, OutboxItem.entity == link.entity
-    sent = session.scalar(select(OutboxItem.sent).where(*mine, OutboxItem.local_id == link.local_id))
-    return (sent or {}).get(WRITING, {})  # type: ignore[return-value]
+    query = select(OutboxItem.sent).where(*mine, OutboxItem.local_id.in_(local_ids), OutboxItem.sent.is_not(None))
+    return [sent for sent in session.scalars(query) if sent is not None]
 
 
 def _row(mailbox_id: int, entity: str, local_id: int, reason: str, at: datetime) -> dict[str, Any]:

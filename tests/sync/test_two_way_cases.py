@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from terracrm.domain.contact_merge import LISTS
 from terracrm.domain.records import ContactRecord, LabelledAddress, Phone
 from terracrm.models import Conflict, Contact, FieldChange
+from terracrm.services import contact_data
 from tests.sync.two_way_crashes import Day
 from tests.sync.two_way_outlook import Entry, MemoryOutlook
 from tests.sync.two_way_world import Crash
@@ -48,7 +50,9 @@ def entry(day: Day, name: str, remote_id: str) -> Entry:
 
 def contact(day: Day, name: str) -> Contact:
     with day.world.sessions() as session:
-        return session.get_one(Contact, day.contacts[name])
+        found = session.get_one(Contact, day.contacts[name])
+        assert all(contact_data.entries(found, field) is not None for field in LISTS)  # loaded with it
+        return found
 
 
 def conflicts(day: Day) -> list[tuple[str, Any, Any]]:
@@ -152,3 +156,33 @@ def test_a_card_that_was_copied_and_moved_takes_no_copy_with_it(day: Day, is_cop
     day.world.assign(day.contacts["olga"], "vera")
     day.world.settle()
     assert len([each for each in outlook.entries("anna") if each.record.display_name == "olga"]) == 2
+
+
+def test_what_we_wrote_is_our_own_also_when_its_client_was_merged_meanwhile(day: Day) -> None:
+    """The worker was killed before it noted what it had written; then the client became another one."""
+    day.contacts["petr"] = day.create("petr", "vera")
+    number = day.contacts["olga"]
+    phones = [{"label": "mobile", "number": "+74951110000"}, {"label": "home", "number": "+74959990000"}]
+    day.world.edit(number, {"job_title": "Первое", "phones": phones})
+    killed_after(day, "anna", "write: after update")
+    day.world.merge(day.contacts["petr"], number)
+    day.world.assign(day.contacts["petr"], "anna")
+    day.world.edit(day.contacts["petr"], {"job_title": "Второе", "phones": phones[:1]})
+    day.world.settle()
+    card = day.card("anna", "petr").record
+    assert (card.job_title, [phone.label for phone in card.phones]) == ("Второе", ["mobile"])
+    assert conflicts(day) == []
+
+
+def test_a_removal_of_ours_is_no_wish_of_the_owner_when_its_client_was_merged_meanwhile(day: Day) -> None:
+    """The worker was killed after it had taken the card out of Anna's folder; its client is hers again by a merge."""
+    olga = contact(day, "olga")
+    said = {"display_name": olga.display_name, "notes": olga.notes}
+    said |= {field: contact_data.entries(olga, field) for field in ("emails", "phones")}
+    day.contacts["twin"] = day.world.create("vera", said)
+    day.world.assign(day.contacts["olga"], "vera")
+    killed_after(day, "anna", "write: after delete")
+    day.world.merge(day.contacts["twin"], day.contacts["olga"])
+    day.world.assign(day.contacts["twin"], "anna")
+    day.world.settle()
+    assert day.card("anna", "twin").record.display_name == "olga"
