@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from terracrm.models import Mailbox, utcnow
-from terracrm.services import capture_rules, mailbox_health, outlook_rules
+from terracrm.services import capture_rules, mailbox_health, outlook_rules, plan_list
 from web.configured import settings
 from web.database import session
 from web.signed_in import viewer
@@ -28,7 +28,12 @@ def show(mailbox_id: int) -> str:
     own = capture_rules.of(page.health.mailbox)
     rules = capture_rules.in_force(settings(), own)
     return render_template(
-        "mailboxes/show.html", page=page, rules=rules, streams=own.streams, outlook=outlook_of(page.health.mailbox)
+        "mailboxes/show.html",
+        page=page,
+        rules=rules,
+        streams=own.streams,
+        outlook=outlook_of(page.health.mailbox),
+        plans=plan_list.of_streams(session(), [found.stream.id for found in page.health.streams]),
     )
 
 

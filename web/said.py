@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from terracrm.services import field_history
 from web.formats import day, day_and_time
 from web.words import word
 
+TIMES = frozenset({"birthday", "archived", "start", "end", "sent_at", "original_start", "changed_at"})
 PARTS = ("address", "number", "street", "postal_code", "city", "region", "country")
 
 
@@ -27,8 +29,10 @@ def said(value: str, field: str) -> str:
     if field in LISTS:
         found = field_history.as_entries(value)
         return value if found is None else entries(found)
-    if field in ("birthday", "archived") and value:
+    if field in TIMES and value:
         return _time(value)
+    if field == "participants" and value:
+        return _people(value)
     return value
 
 
@@ -52,6 +56,14 @@ def entries(found: Iterable[Mapping[str, str]]) -> str:
         label = entry.get("label", "")
         lines.append(f"{text} ({word(label, 'label')})" if label and not label.isdecimal() else text)
     return "; ".join(lines)
+
+
+def _people(value: str) -> str:
+    """Who takes part in a meeting, by name."""
+    try:
+        return ", ".join(str(each.get("name") or each["address"]) for each in json.loads(value))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return value
 
 
 def _time(value: str) -> str:

@@ -219,6 +219,17 @@ FIELDS: Words = {
     "region": lazy_pgettext("postal address", "Region"),
     "postal_code": lazy_gettext("Postal code"),
     "country": lazy_gettext("Country"),
+    "categories": lazy_gettext("Categories"),
+    "followed": lazy_pgettext("item", "Followed"),
+    "sent_at": lazy_pgettext("mail", "Sent"),
+    "start": lazy_pgettext("meeting", "Start"),
+    "end": lazy_pgettext("meeting", "End"),
+    "location": lazy_pgettext("meeting", "Place"),
+    "participants": lazy_pgettext("meeting", "People"),
+    "my_response": lazy_pgettext("meeting", "Answer"),
+    "is_cancelled": lazy_pgettext("meeting", "Cancelled"),
+    "recurrence": lazy_pgettext("meeting", "Repeats"),
+    "history": lazy_pgettext("card", "History in the notes"),
 }
 SOURCES: Words = {
     "mailbox": lazy_pgettext("source", "from Outlook"),
@@ -357,7 +368,66 @@ OUTLOOK_RULES: Words = {
     "on_delete": lazy_gettext("When a client is deleted there"),
     "history": lazy_gettext("Entries of the history in the notes"),
 }
+PLAN_STATES: Words = {
+    "waits": lazy_pgettext("plan", "waits for a decision"),
+    "open": lazy_pgettext("plan", "only looked at"),
+    "approved": lazy_pgettext("plan", "approved"),
+    "rejected": lazy_pgettext("plan", "rejected"),
+    "done": lazy_pgettext("plan", "done"),
+    "superseded": lazy_pgettext("plan", "out of date"),
+}
+PLAN_CAUSES: Words = {
+    "brake": lazy_pgettext("plan", "a run was stopped"),
+    "command": lazy_pgettext("plan", "made by a command"),
+}
+STEPS: Words = {
+    "in_remove": lazy_pgettext("step", "gone from Outlook"),
+    "in_change": lazy_pgettext("step", "changed in Outlook"),
+    "in_create": lazy_pgettext("step", "new in Outlook"),
+    "out_remove": lazy_pgettext("step", "to be removed from Outlook"),
+    "out_change": lazy_pgettext("step", "to be changed in Outlook"),
+    "out_create": lazy_pgettext("step", "to be added to Outlook"),
+}
+STEP_ACTS: Words = {
+    "all": lazy_pgettext("steps", "All"),
+    "remove": lazy_pgettext("steps", "Removals"),
+    "change": lazy_pgettext("steps", "Changes"),
+    "create": lazy_pgettext("steps", "New items"),
+}
+STEP_WHAT: Words = {
+    "contact": lazy_pgettext("step", "a contact"),
+    "company": lazy_pgettext("step", "a company"),
+    "message": lazy_pgettext("step", "a mail"),
+    "meeting": lazy_pgettext("step", "a meeting"),
+    "task": lazy_pgettext("step", "a task"),
+    "post": lazy_pgettext("step", "an entry of the history as a post"),
+}
+STEP_RULES: Words = (
+    RULES
+    | OWED
+    | {
+        "left_folder": lazy_pgettext("step", "it is no longer in its folder"),
+        "folder_gone": lazy_pgettext("step", "its folder is gone"),
+        "private": lazy_pgettext("step", "it became private"),
+        "category_removed": lazy_pgettext("step", "its tracking category was removed"),
+        "adopted": lazy_pgettext("step", "its owner keeps the client in this Outlook"),
+        "merged": lazy_pgettext("step", "the client was merged into another one"),
+        "archived": lazy_pgettext("step", "the client is archived"),
+        "forgotten": lazy_pgettext("step", "there is no such client any more"),
+        "gone": lazy_pgettext("step", "there is no such task any more"),
+        "cancelled": lazy_pgettext("step", "the task was cancelled"),
+        "handed_on": lazy_pgettext("step", "somebody else is to do the task"),
+        "other_company": lazy_pgettext("step", "the entry belongs to another company"),
+        "posts": lazy_pgettext("step", "the history is kept as posts in this Outlook"),
+    }
+)
 GROUPS = {
+    "plan_state": PLAN_STATES,
+    "plan_cause": PLAN_CAUSES,
+    "step": STEPS,
+    "step_act": STEP_ACTS,
+    "step_what": STEP_WHAT,
+    "step_rule": STEP_RULES,
     "owed": OWED,
     "owed_what": OWED_WHAT,
     "side": SIDES,

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from terracrm.models import Activity
-from terracrm.services import access, companies, conflicts, contacts, mailbox_health, timeline, tray
+from terracrm.services import access, companies, conflicts, contacts, mailbox_health, plan_list, timeline, tray
 from terracrm.services.access import Viewer
 
 RECENT_DAYS = 7
@@ -21,7 +21,7 @@ UPCOMING_SHOWN = 5
 class Overview:
     """Counts, the latest of the history, the next meetings, and the mailboxes of who sees them.
 
-    `conflicts` wait for the viewer, who may decide them.
+    `conflicts` and `plans` wait for the viewer, who may decide them.
     """
 
     companies: int
@@ -29,6 +29,7 @@ class Overview:
     recent_activities: int
     unknown_senders: int
     conflicts: int
+    plans: list[plan_list.PlanRow]
     latest: list[timeline.Entry]
     upcoming: list[timeline.Entry]
     mailboxes: list[mailbox_health.MailboxHealth]
@@ -48,6 +49,7 @@ def overview(session: Session, viewer: Viewer, now: datetime, unknown_since: dat
         or 0,
         unknown_senders=tray.count(session, viewer, unknown_since),
         conflicts=conflicts.count(session, viewer),
+        plans=plan_list.waiting(session, viewer),
         latest=timeline.everywhere(session, viewer, past, only=[matched], limit=LATEST_SHOWN).entries,
         upcoming=timeline.upcoming_meetings(session, viewer, now, UPCOMING_SHOWN),
         mailboxes=mailbox_health.all_mailboxes(session, viewer, now),

@@ -108,6 +108,15 @@ def of_streams(session: Session, stream_ids: Collection[int]) -> dict[int, int]:
     return {stream_id: plan_id for stream_id, plan_id in rows if stream_id is not None}
 
 
+def counts(session: Session, viewer: Viewer, plan_id: int) -> dict[tuple[str, str], int]:
+    """How many steps of a plan there are, by direction and act; removals first, then changes. Raises NotFound."""
+    plan = plans.get(session, viewer, plan_id)
+    mine = select(PlanStep.direction, PlanStep.act, func.count()).where(PlanStep.plan_id == plan.id)
+    found = {(way, act): count for way, act, count in session.execute(mine.group_by(PlanStep.direction, PlanStep.act))}
+    order = [(way, act) for act in plans.ACTS for way in (plans.IN, plans.OUT)]
+    return {each: found[each] for each in order if each in found}
+
+
 def steps(session: Session, viewer: Viewer, plan_id: int, act: str = "", page: int = 1) -> Listing[StepRow]:
     """One page of the steps of a plan, or of those of one act; removals come first, then changes. Raises NotFound."""
     plan = plans.get(session, viewer, plan_id)

@@ -32,6 +32,8 @@ PENDING: Final = (OPEN, APPROVED)
 IN, OUT = "in", "out"
 CREATE, CHANGE, REMOVE = "create", "change", "remove"
 ACTS: Final = (REMOVE, CHANGE, CREATE)
+# Of the history in a client's card, and of a post, a plan says only that it changes: what stands there are subjects.
+UNTOLD: Final = frozenset({("contact", "history"), ("post", "subject")})
 BATCH = 2000
 
 
@@ -62,6 +64,11 @@ class Step:
     version: str = ""
     rule: str = ""
     fields: tuple[Field, ...] = ()
+
+    def __post_init__(self) -> None:
+        """What mail says is kept in no plan, and so told by none (S4)."""
+        said = (Field(each.field, "", "") if (self.entity, each.field) in UNTOLD else each for each in self.fields)
+        object.__setattr__(self, "fields", tuple(said))
 
     @cached_property
     def fingerprint(self) -> str:
