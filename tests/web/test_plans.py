@@ -14,11 +14,6 @@ from terracrm.services.plans import Field, Step
 from tests.web.conftest import Client, SignIn, token
 
 ANNA, BORIS, PETER = "anna@romashka.example", "boris@romashka.example", "peter@vesna.example"
-    "anna@romashka.example",
-    "boris@romashka.example",
-    "maria@market.example",
-    "peter@vesna.example",
-)
 
 
 @pytest.fixture
