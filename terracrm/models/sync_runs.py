@@ -42,7 +42,7 @@ class SyncRunItem(Base):
 
     `outcome` is "deleted", "withdrawn", "untracked", "quarantined" or, of what we took out of Outlook, "removed";
     `rule` is the rule that decided. No content of the item is kept: a private one leaves only its remote id
-    (invariant 6).
+    (invariant 6). Of a task of ours that was "changed" there, `detail` says what it said before and since (Y3).
     """
 
     __tablename__ = "sync_run_items"

@@ -45,7 +45,7 @@ from terracrm.models import (
     Task,
     utcnow,
 )
-from terracrm.services import access, audit, conflicts, links, outbox, skipped, tasks, topics
+from terracrm.services import access, audit, conflicts, links, outbox, skipped, task_changes, tasks, topics
 from terracrm.services.matching import chunks
 from terracrm.services.sources import Source
 
@@ -277,7 +277,7 @@ def _merge(session: Session, source: Source, link: Link, change: Change, record:
     agree(link, merged.sent, theirs)
     conflicts.note(session, source, outbox.TASK, task.activity_id, merged.clashes)
     if merged.changes:
-        _apply(session, source, task, merged)
+        _apply(session, source, link.remote_id, task, merged)
     if merged.clashes:
         outbox.owe(session, source.mailbox_id, outbox.TASK, [task.activity_id], "merged")
     return "updated" if merged.changes else "kept"
@@ -288,9 +288,9 @@ def _is_later(theirs: datetime | None, ours: datetime) -> bool:
     return theirs is None or theirs >= ours.replace(microsecond=0)
 
 
-def _apply(session: Session, source: Source, task: Task, merged: Merged) -> None:
+def _apply(session: Session, source: Source, remote_id: str, task: Task, merged: Merged) -> None:
     """Who wrote it in Outlook did it. What was cancelled here and went on there goes on: edit beats delete (S9)."""
-    changes = merged.changes
+    changes, before = merged.changes, task_changes.state_of(task)
     if task.cancelled_at is not None:
         tasks.resume(task)
     for name, value in changes.items():
@@ -304,6 +304,7 @@ def _apply(session: Session, source: Source, task: Task, merged: Merged) -> None
     action = "task.done" if is_done else "task.reopen" if is_open else "task.change"
     detail = f"Outlook: {', '.join(changes)}"
     audit.record(session, source.owner_id, action, "task", task.activity_id, detail)
+    task_changes.note(session, source, remote_id, task, before)
     tasks.renew(session, task, "outlook")
 
 

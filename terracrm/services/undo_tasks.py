@@ -1,6 +1,6 @@
 """What the owner of a mailbox changed of tasks in Outlook, as it was before an undone run read it (Y3, W3).
 
-What a task said before is kept with the run (`note`), for as long as the run's details are.
+What a task said before is kept with the run (`task_changes`), for as long as the run's details are.
 """
 
 from __future__ import annotations
@@ -11,46 +11,12 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from terracrm.models import SyncRunItem, Task, utcnow
 from terracrm.services import audit, tasks
 from terracrm.services.field_history import UNDO
-from terracrm.services.sources import Source
+from terracrm.services.task_changes import CHANGE, state_of
 from terracrm.services.undo_act import CHANGED, TASK, Act, PutBack, Thing
-
-CHANGE: Final = "changed"
-"""SyncRunItem.outcome of a task that was changed in Outlook; `detail` says what it said before and then."""
-State = dict[str, Any]
-
-
-def state_of(task: Task) -> State:
-    """What a task says, in JSON terms; "done" is whether and by whom it was done, or cancelled."""
-    return {
-        "subject": task.activity.subject,
-        "text": task.text,
-        "due_on": _iso(task.due_on),
-        "remind_at": _iso(task.remind_at),
-        "importance": task.importance,
-        "done": [_iso(task.done_at), task.done_by_id, _iso(task.cancelled_at)],
-    }
-
-
-def note(session: Session, source: Source, remote_id: str, task: Task, before: State) -> None:
-    """Keep with the run what it changed of a task."""
-    now = state_of(task)
-    changed = {name: [before[name], now[name]] for name in now if before[name] != now[name]}
-    detail = json.dumps({"task": task.activity_id, "fields": changed}, ensure_ascii=False)
-    session.add(
-        SyncRunItem(
-            run_id=source.run_id,
-            folder_id=source.folder_id,
-            remote_id=remote_id,
-            outcome=CHANGE,
-            rule="task",
-            detail=detail,
-        )
-    )
 
 
 def put_back(act: Act) -> None:
@@ -97,10 +63,6 @@ def _setter(name: str, read: Callable[[str], Any]) -> Callable[[Task, Any], None
 
 def _moment(value: str) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
-
-
-def _iso(value: date | None) -> str:
-    return value.isoformat() if value else ""
 
 
 _SET: Final[Mapping[str, Callable[[Task, Any], None]]] = {
