@@ -25,6 +25,11 @@ class UTCDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[datetime]:
+        """What a column holds, for who reads values back from JSON."""
+        return datetime
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Into UTC; SQLite keeps no zone, so it gets the bare UTC time."""
         if value is None:

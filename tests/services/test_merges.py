@@ -14,6 +14,7 @@ from terracrm.errors import Forbidden, InvalidInput, NotFound
 from terracrm.models import ActivityTopic, AuditEntry, Company, Contact, ContactAddress, FieldChange, Merge, Participant
 from terracrm.services import (
     companies,
+    contact_edits,
     contacts,
     matching,
     merge_list,
@@ -95,6 +96,17 @@ def test_undo_gives_everything_back(office: Office, viewer: Viewers, twin: Conta
     assert [entry.number for entry in twin.phones] == ["8 495 123-45-67"]
     assert (subjects(office, anna, winner.id), subjects(office, anna, twin.id)) == shown
     assert [row.id for row in search.find(office.session, anna, "home.example").contacts] == [twin.id]
+
+
+def test_undo_puts_back_into_the_archive_who_was_there(office: Office, viewer: Viewers, twin: Contact) -> None:
+    anna, winner = viewer("anna"), maria(office)
+    contact_edits.archive(office.session, anna, winner.id)
+    since = winner.archived_at
+    assert since is not None
+    made = merges.merge(office.session, anna, "contact", winner.id, twin.id)
+    assert winner.archived_at is None, "the other one was in use"
+    assert merges.undo(office.session, SETTINGS, anna, made.id).kept == []
+    assert (winner.archived_at, twin.archived_at) == (since, None)
 
 
 def test_mail_that_came_after_the_merge_is_matched_anew(office: Office, viewer: Viewers, twin: Contact) -> None:
