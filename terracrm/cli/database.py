@@ -21,6 +21,8 @@ KINDS = {
     retention.PLANS: "plans that wait for nobody",
     retention.RUNS: "runs",
     retention.IDLE_RUNS: "runs that found nothing to do",
+    retention.ALERTS: "alerts that are over",
+    retention.ALERT_MESSAGES: "messages that told alerts",
     retention.MOVED_MAIL: "where moved mail was before",
     retention.CONFLICTS: "decided conflicts",
     retention.AUDIT: "lines of the audit log",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -18,22 +18,24 @@ MISSED = timedelta(minutes=5)
 
 def last(session: Session, name: str) -> datetime | None:
     """When it was last seen."""
-    found = session.get(Heartbeat, name)
-    return found.at if found else None
+    return session.scalar(select(Heartbeat.at).where(Heartbeat.name == name))
 
 
 def beat(session: Session, name: str, now: datetime) -> None:
     """It is alive now."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    new: Any = dialect.insert(Heartbeat).values(name=name, at=now)
-    session.execute(new.on_conflict_do_update(index_elements=["name"], set_={"at": now}))
+    session.execute(_insert(session, name, now).on_conflict_do_update(index_elements=["name"], set_={"at": now}))
 
 
 def take_turn(session: Session, name: str, now: datetime, every: timedelta) -> bool:
     """Whether nobody has done it for `every`; then the next turn is only after that. The caller commits."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    new: Any = dialect.insert(Heartbeat).values(name=name, at=now)
-    if session.connection().execute(new.on_conflict_do_nothing(index_elements=["name"])).rowcount:
-        return True
-    free = Heartbeat.name == name, Heartbeat.at <= now - every
+    long_ago = now - every
+    # The row is made as one of whom nothing was seen for long; who then moves it has the turn.
+    row = _insert(session, name, long_ago).on_conflict_do_nothing(index_elements=["name"])
+    session.execute(row)
+    free = Heartbeat.name == name, Heartbeat.at <= long_ago
     return session.connection().execute(update(Heartbeat).where(*free).values(at=now)).rowcount == 1
+
+
+def _insert(session: Session, name: str, at: datetime) -> Any:
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(Heartbeat).values(name=name, at=at)

@@ -15,12 +15,24 @@ from sqlalchemy import ColumnElement, Select, Subquery, and_, delete, exists, fu
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.config import Settings
-from terracrm.models import AuditEntry, Base, Conflict, Link, Plan, SenderDecision, SyncRun, SyncRunItem
+from terracrm.models import (
+    Alert,
+    AlertMessage,
+    AuditEntry,
+    Base,
+    Conflict,
+    Link,
+    Plan,
+    SenderDecision,
+    SyncRun,
+    SyncRunItem,
+)
 from terracrm.services import audit, plans, sender_decisions
 from terracrm.services.conflicts import OPEN
 
 RUN_ITEMS, RUNS, IDLE_RUNS, MOVED_MAIL = "run_items", "runs", "idle_runs", "moved_mail"
 PLANS, CONFLICTS, AUDIT = "plans", "conflicts", "audit"
+ALERTS, ALERT_MESSAGES = "alerts", "alert_messages"
 COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched", "written")
 
 
@@ -71,7 +83,11 @@ def _aged(settings: Settings, now: datetime) -> Iterator[Aged]:
     is_idle = and_(SyncRun.outcome == "ok", *(getattr(SyncRun, name) == 0 for name in COUNTS))
     if keep.runs_days:
         yield Aged(PLANS, Plan, (_is_settled(), Plan.made_at < now - timedelta(days=keep.runs_days)))
-        old = _over(now - timedelta(days=keep.runs_days))
+        since = now - timedelta(days=keep.runs_days)
+        yield Aged(ALERTS, Alert, (Alert.cleared_at < since,))
+        is_left = or_(AlertMessage.sent_at < since, AlertMessage.given_up_at < since)
+        yield Aged(ALERT_MESSAGES, AlertMessage, (is_left,))
+        old = _over(since)
         yield Aged(RUN_ITEMS, SyncRunItem, (SyncRunItem.run_id.in_(select(SyncRun.id).where(*old)),))
         yield Aged(RUNS, SyncRun, (*old, ~is_idle), _named())
     if keep.idle_runs_days:
