@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from terracrm import db
 from terracrm.cli.invocation import current, stderr
 from terracrm.cli.sync_plan import plan
+from terracrm.cli.sync_undo import runs, undo_run
 from terracrm.domain.records import StreamKind
 from terracrm.errors import InvalidInput
 from terracrm.models import Stream, StreamState
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Read the mailboxes, and write into them.", no_args_is_help=True)
 app.command()(plan)
+app.command()(runs)
+app.command(name="undo")(undo_run)
 
 FAILED, PARTLY = 1, 3
 MORE_ROUNDS = 3

@@ -446,7 +446,7 @@ def test_what_stays_can_still_be_withdrawn(office: Office) -> None:
     """The mailbox still knows who said what stays."""
     put(office, "Contacts", contact(job_title=TITLE), "boris")
     office.run("boris", "contacts")
-    card = put(office, "Contacts", contact(phones=(Phone("mobile", "+7 900 000-00-01"),)))
+    card = put(office, "Contacts", contact(notes="Заметка", phones=(Phone("mobile", "+7 900 000-00-01"),)))
     office.run("anna", "contacts")
     run_id = last_run(office)
     with office.sessions() as session:
