@@ -13,10 +13,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from connectors.base import Account, Connector
-from sync import attachments, claims, folders, holding, moved, outcomes, push, reading, writer
+from sync import attachments, claims, folders, holding, moved, outcomes, push, reading, reconcile, writer
 from sync.brake import Brake, Braked
 from sync.kinds import outbound_of
-from sync.run import Connect, Fenced, Progress, Run, Sessions, Summary
+from sync.run import Connect, Fenced, Order, Progress, Run, Sessions, Summary
 from terracrm.config import Settings
 from terracrm.db import begin_write
 from terracrm.domain.records import Folder, StreamKind
@@ -34,7 +34,12 @@ ROUNDS = 3
 
 
 def run_stream(
-    settings: Settings, sessions: Sessions, stream_id: int, connect: Connect, progress: Progress | None = None
+    settings: Settings,
+    sessions: Sessions,
+    stream_id: int,
+    connect: Connect,
+    progress: Progress | None = None,
+    order: Order | None = None,
 ) -> Summary | None:
     """Run a stream once and return what it did; None when another worker has it or it is gone.
 
@@ -43,6 +48,7 @@ def run_stream(
     run = _begin(settings, sessions, stream_id)
     if run is None:
         return None
+    run.order = order
     started = monotonic()
     with about(run=run.run_id, mailbox=run.summary.mailbox, stream=run.summary.stream):
         try:
@@ -90,6 +96,7 @@ def _work(run: Run, connect: Connect, progress: Progress | None) -> Exception | 
                 break  # else something has changed in Outlook since it was read
         if refused:
             return refused
+        reconcile.when_due(run, connector, mirrored, progress)
         _fetch_attachments(run, connector, connect, progress)
     except (ConnectorError, ConfigError, OperationalError, outcomes.Stopped, Braked) as error:
         return error

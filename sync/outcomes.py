@@ -12,7 +12,7 @@ from sync.brake import Braked
 from terracrm.config import Settings
 from terracrm.errors import AuthFailed, Temporary, TerraCRMError, Unsupported
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun, utcnow
-from terracrm.services import outbox, plans, skipped
+from terracrm.services import outbox, plans, reconciliations, skipped
 
 
 class Stopped(Exception):
@@ -29,7 +29,8 @@ def settle(
 
     A temporary error backs off, wrong credentials stop the stream until a person has mended them (one try only, or
     the server locks the account), anything else backs off as degraded. Other streams are not touched.
-    After a run that went well it is degraded while items are in quarantine or writes are given up (W5). What the brake
+    After a run that went well it is degraded while items are in quarantine, writes are given up (W5) or a count has
+    found gaps that are not mended, of which it says how many (S14). What the brake
     stopped is kept as a plan in the same commit, and the stream waits for its approval (Y2).
     """
     now = utcnow()
@@ -44,10 +45,12 @@ def settle(
     if error is None:
         stream.failures = 0
         stream.last_success_at = now
-        has_gaps = _has_quarantined(session, stream) or outbox.has_given_up(session, stream)
+        stream.last_error = reconciliations.reason(session, stream)
+        has_gaps = stream.gaps or _has_quarantined(session, stream) or outbox.has_given_up(session, stream)
         stream.state = StreamState.DEGRADED if has_gaps else StreamState.OK
         wait = timedelta(minutes=stream.interval_minutes or settings.sync.interval_minutes)
-        stream.due_at = now if skipped.has_due(session, stream.id) else now + wait
+        is_woken = stream.woken_at is not None and stream.woken_at > run.started_at
+        stream.due_at = now if is_woken or skipped.has_due(session, stream.id) else now + wait
         return
     if isinstance(error, Stopped):
         run.outcome = "stopped"

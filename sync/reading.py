@@ -64,18 +64,20 @@ def read(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]],
 
 
 def _as_reading(run: Run, connector: Connector, progress: Progress | None) -> holding.Reading:
-    def remove(folder_id: int, remote_ids: Sequence[str]) -> None:
-        for start in range(0, len(remote_ids), DUE_BATCH):
-            gone = [Change(ChangeKind.DELETED, remote_id) for remote_id in remote_ids[start : start + DUE_BATCH]]
-            run.summary.counts.add(_write_page(run, folder_id, gone, None, is_checked=False))
-
     return holding.Reading(
         pages=lambda folder_id, folder: _pages(run, connector, folder_id, folder),
         planned=planned,
         withdraw=lambda folder_id, changes: _withdraw(run, folder_id, changes),
         again=lambda folder_id, folder: _read_folder(run, connector, folder_id, folder, progress),
-        remove=remove,
+        remove=lambda folder_id, remote_ids: remove(run, folder_id, remote_ids),
     )
+
+
+def remove(run: Run, folder_id: int, remote_ids: Sequence[str]) -> None:
+    """These items left their folder, as is known for certain: the brake is not asked any more."""
+    for start in range(0, len(remote_ids), DUE_BATCH):
+        gone = [Change(ChangeKind.DELETED, remote_id) for remote_id in remote_ids[start : start + DUE_BATCH]]
+        run.summary.counts.add(write_page(run, folder_id, gone, None, is_checked=False))
 
 
 def _read_all_due(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]]) -> None:
@@ -200,14 +202,16 @@ def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) ->
     return True
 
 
-def write_page(run: Run, folder_id: int, changes: Sequence[Change], cursor: str | None) -> writer.Counts:
+def write_page(
+    run: Run, folder_id: int, changes: Sequence[Change], cursor: str | None, *, is_checked: bool = True
+) -> writer.Counts:
     """Write a page and its cursor in one commit; where the page fails, each of its items on its own.
 
     Raises Held when the brake does not let it pass, and Unsure when the server is to be asked first: then nothing of
-    it is written but what privacy demands.
+    it is written but what privacy demands. Where it is not checked, that was decided before.
     """
     try:
-        return _write_page(run, folder_id, changes, cursor, is_checked=True)
+        return _write_page(run, folder_id, changes, cursor, is_checked=is_checked)
     except Held:
         _withdraw(run, folder_id, changes)
         raise

@@ -46,6 +46,20 @@ class Summary:
 
 
 @dataclass
+class Order:
+    """What a person asks for beside reading: the count of all items, and to mend what differs (S14).
+
+    `anyway`: also where that marks very many items gone. Afterwards `count_id` is the count, and `refused` says why
+    some of it was not mended.
+    """
+
+    repair: bool = False
+    anyway: bool = False
+    count_id: int = 0
+    refused: str = ""
+
+
+@dataclass
 class Run:
     """A claimed stream and its SyncRun. `is_on`: its direction is not off.
 
@@ -63,6 +77,7 @@ class Run:
     summary: Summary
     brake: Brake
     clock_skew: timedelta | None = None
+    order: Order | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
