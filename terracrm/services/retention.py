@@ -83,11 +83,7 @@ def _aged(settings: Settings, now: datetime) -> Iterator[Aged]:
     is_idle = and_(SyncRun.outcome == "ok", *(getattr(SyncRun, name) == 0 for name in COUNTS))
     if keep.runs_days:
         yield Aged(PLANS, Plan, (_is_settled(), Plan.made_at < now - timedelta(days=keep.runs_days)))
-        since = now - timedelta(days=keep.runs_days)
-        yield Aged(ALERTS, Alert, (Alert.cleared_at < since,))
-        is_left = or_(AlertMessage.sent_at < since, AlertMessage.given_up_at < since)
-        yield Aged(ALERT_MESSAGES, AlertMessage, (is_left,))
-        old = _over(since)
+        old = _over(now - timedelta(days=keep.runs_days))
         yield Aged(RUN_ITEMS, SyncRunItem, (SyncRunItem.run_id.in_(select(SyncRun.id).where(*old)),))
         yield Aged(RUNS, SyncRun, (*old, ~is_idle), _named())
     if keep.idle_runs_days:
@@ -98,6 +94,11 @@ def _aged(settings: Settings, now: datetime) -> Iterator[Aged]:
     if keep.conflicts_days:
         since = now - timedelta(days=keep.conflicts_days)
         yield Aged(CONFLICTS, Conflict, (Conflict.state != OPEN, Conflict.decided_at < since))
+    if keep.runs_days:
+        since = now - timedelta(days=keep.runs_days)
+        yield Aged(ALERTS, Alert, (Alert.cleared_at < since,))
+        is_left = or_(AlertMessage.sent_at < since, AlertMessage.given_up_at < since)
+        yield Aged(ALERT_MESSAGES, AlertMessage, (is_left,))
     if keep.audit_days:
         since = now - timedelta(days=keep.audit_days)
         yield Aged(AUDIT, AuditEntry, (AuditEntry.at < since, ~_undoes_a_decision()))
