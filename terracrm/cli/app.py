@@ -17,6 +17,7 @@ from terracrm.cli import (
     mailboxes,
     merge,
     outbox,
+    plans,
     segments,
     simulator,
     sync,
@@ -46,6 +47,7 @@ app.add_typer(users.app, name="user")
 app.add_typer(teams.app, name="team")
 app.add_typer(mailboxes.app, name="mailbox")
 app.add_typer(sync.app, name="sync")
+app.add_typer(plans.app, name="plan")
 app.add_typer(tasks.app, name="task")
 app.add_typer(tray.app, name="tray")
 app.add_typer(outbox.app, name="outbox")

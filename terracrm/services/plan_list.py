@@ -13,11 +13,11 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, and_, case, func, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
-from terracrm.models import Company, Mailbox, Meeting, MirrorFolder, Plan, PlanStep
+from terracrm.models import Company, Mailbox, Meeting, MirrorFolder, OutboxItem, Plan, PlanStep, Stream
 from terracrm.services import access, outbox_list, plans
 from terracrm.services.access import Viewer
 from terracrm.services.listing import PAGE_SIZE, Listing
-from terracrm.services.plans import APPROVED, BRAKE, OPEN, Field
+from terracrm.services.plans import APPROVED, BRAKE, OPEN, Field, Step
 
 MEETING, COMPANY = "meeting", "company"
 CLIENTS = ("contact", COMPANY)
@@ -59,13 +59,16 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One step. `name` is what it is about, "" where the viewer may not read that: then `fields` is empty, too.
+    """One step of the run of a stream of the kind `stream`.
+
+    `name` is what it is about, "" where the viewer may not read that: then `fields` is empty, too. `reason` is what
+    made a write into Outlook owed, where that is known.
 
     `local_id` is None for what is not here yet, `shown_id` the contact, company or activity whose page shows it, None
     where there is none; `folder` is "" for those who do not look into the mailbox.
     """
 
-    id: int
+    stream: str
     direction: str
     act: str
     entity: str
@@ -74,6 +77,7 @@ class StepRow:
     name: str
     folder: str
     rule: str
+    reason: str
     fields: tuple[Field, ...]
 
 
@@ -124,8 +128,8 @@ def steps(session: Session, viewer: Viewer, plan_id: int, act: str = "", page: i
     total = session.scalar(select(func.count()).select_from(PlanStep).where(mine)) or 0
     order = case({name: place for place, name in enumerate(plans.ACTS)}, value=PlanStep.act)
     query = select(PlanStep).where(mine).order_by(order, PlanStep.id)
-    found = session.scalars(query.limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)).all()
-    return Listing(_step_rows(session, viewer, plan, found), total, page)
+    found = session.scalars(query.limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE))
+    return Listing(told(session, viewer, plan.mailbox_id, [plans.as_step(row) for row in found]), total, page)
 
 
 def every_step(session: Session, viewer: Viewer, plan_id: int, act: str = "") -> Iterator[StepRow]:
@@ -134,7 +138,45 @@ def every_step(session: Session, viewer: Viewer, plan_id: int, act: str = "") ->
     query = select(PlanStep).where(_steps(plan, act)).order_by(PlanStep.id).limit(AT_ONCE)
     while found := session.scalars(query.where(PlanStep.id > last)).all():
         last = found[-1].id
-        yield from _step_rows(session, viewer, plan, found)
+        yield from told(session, viewer, plan.mailbox_id, [plans.as_step(row) for row in found])
+
+
+def told(session: Session, viewer: Viewer, mailbox_id: int, found: Sequence[Step]) -> list[StepRow]:
+    """What these steps, a batch of them about one mailbox, say to this viewer."""
+    is_inside = access.sees_inside(viewer, mailbox_id)
+    in_folders = {step.folder_id for step in found} if is_inside else set()
+    folders = select(MirrorFolder.id, MirrorFolder.path).where(MirrorFolder.id.in_(in_folders))
+    paths: dict[int | None, str] = dict(session.execute(folders).all())
+    kinds = dict(session.execute(select(Stream.id, Stream.kind).where(Stream.mailbox_id == mailbox_id)).all())
+    reasons, known = _reasons(session, mailbox_id, found), _known(session, viewer, found)
+    rows = []
+    for step in found:
+        thing = step.entity, step.local_id or 0
+        shown_id, name = known.get(thing, (None, ""))
+        if step.local_id is None or step.is_new_here:
+            # What is not here yet: whoever looks into the mailbox reads it there.
+            is_read = is_inside and (step.entity in CLIENTS or viewer.reads_content)
+            shown_id, name = None, ""
+        else:
+            is_read = shown_id is not None
+        if is_read and not name:
+            name = next((each.new or each.old for each in step.fields if each.field in NAMES), "")
+        rows.append(
+            StepRow(
+                stream=kinds.get(step.stream_id, ""),
+                direction=step.direction,
+                act=step.act,
+                entity=step.entity,
+                local_id=step.local_id,
+                shown_id=shown_id,
+                name=name if is_read else "",
+                folder=paths.get(step.folder_id, ""),
+                rule=step.rule,
+                reason=reasons.get(thing, "") if step.direction == plans.OUT else "",
+                fields=step.fields if is_read else (),
+            )
+        )
+    return rows
 
 
 def _query() -> Select[Plan]:
@@ -171,45 +213,17 @@ def _row(plan: Plan) -> PlanRow:
     )
 
 
-def _step_rows(session: Session, viewer: Viewer, plan: Plan, found: Sequence[PlanStep]) -> list[StepRow]:
-    is_inside = access.sees_inside(viewer, plan.mailbox_id)
-    in_folders = {step.folder_id for step in found} if is_inside else set()
-    folders = select(MirrorFolder.id, MirrorFolder.path).where(MirrorFolder.id.in_(in_folders))
-    paths: dict[int | None, str] = dict(session.execute(folders).all())
-    known = _known(session, viewer, found)
-    rows = []
-    for step in found:
-        fields = tuple(Field(**each) for each in step.fields)
-        shown_id, name = known.get((step.entity, step.local_id or 0), (None, ""))
-        if step.local_id is None:
-            # What is not here yet: whoever looks into the mailbox reads it there.
-            is_read = is_inside and (step.entity in CLIENTS or viewer.reads_content)
-        else:
-            is_read = shown_id is not None
-        if is_read and not name:
-            name = next((each.new or each.old for each in fields if each.field in NAMES), "")
-        rows.append(
-            StepRow(
-                id=step.id,
-                direction=step.direction,
-                act=step.act,
-                entity=step.entity,
-                local_id=step.local_id,
-                shown_id=shown_id,
-                name=name if is_read else "",
-                folder=paths.get(step.folder_id, ""),
-                rule=step.rule,
-                fields=fields if is_read else (),
-            )
-        )
-    return rows
+def _reasons(session: Session, mailbox_id: int, found: Sequence[Step]) -> dict[tuple[str, int], str]:
+    """What made these things owed to the mailbox, by entity and local id."""
+    mine = {step.local_id for step in found if step.direction == plans.OUT and step.local_id is not None}
+    owed = select(OutboxItem.entity, OutboxItem.local_id, OutboxItem.reason)
+    rows = session.execute(owed.where(OutboxItem.mailbox_id == mailbox_id, OutboxItem.local_id.in_(mine)))
+    return {(entity, local_id): reason for entity, local_id, reason in rows}
 
 
-def _known(
-    session: Session, viewer: Viewer, found: Sequence[PlanStep]
-) -> dict[tuple[str, int], tuple[int | None, str]]:
+def _known(session: Session, viewer: Viewer, found: Sequence[Step]) -> dict[tuple[str, int], tuple[int | None, str]]:
     """What the viewer may read of what is here: the id of its page and what it is called, by entity and local id."""
-    things = {(step.entity, step.local_id) for step in found if step.local_id is not None}
+    things = {(step.entity, step.local_id) for step in found if step.local_id is not None and not step.is_new_here}
     meeting_ids = [local_id for entity, local_id in things if entity == MEETING]
     of_meetings = select(Meeting.id, Meeting.activity_id).where(Meeting.id.in_(meeting_ids))
     activity_ids: dict[int, int | None] = dict(session.execute(of_meetings).all())
