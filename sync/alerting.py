@@ -61,20 +61,21 @@ class Alerting:
     def look(self) -> None:
         """Be seen alive, look, and send what is to be told; never raises for what is wrong."""
         try:
-            for event in self._look():
-                _log(event.what, event.alert)
+            for what, facts in self._look():
+                _log(what, facts)
             self._send_all()
         except (DBAPIError, PoolTimeout) as error:
             self._database_is(error)
         else:
             self._database_is(None)
 
-    def _look(self) -> list[alerts.Event]:
+    def _look(self) -> list[tuple[What, dict[str, object]]]:
         now = utcnow()
         with self._sessions() as session, session.begin():
             begin_write(session)
             heartbeats.beat(session, heartbeats.DAEMON, now)
-            return alerts.check(session, self._settings, now, list(_disk(self._settings)))
+            events = alerts.check(session, self._settings, now, list(_disk(self._settings)))
+            return [(event.what, _facts(event.alert)) for event in events]
 
     def _send_all(self) -> None:
         while True:
@@ -154,7 +155,7 @@ class Alerting:
             reason = alert_rules.safe_reason(explain(error)) if error is not None else ""
             alert = Alert(rule=Rule.DATABASE, about="", count=0, message=reason, since=times.since)
             alert.over_at = times.over_at
-            _log(what, alert)
+            _log(what, _facts(alert))
             self._untold, self._untold_tries = Told(what, alert), 0
         self._database = None if times and times.cleared_at else times
         if self._untold:
@@ -181,16 +182,18 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         yield Finding(Subject(Rule.DISK), reason=f"{free // 2**20} MB are free in {folder}")
 
 
-def _log(what: What, alert: Alert) -> None:
-    about = alert.mailbox.address if alert.mailbox else alert.about
-    kind = alert.stream.kind if alert.stream else ""
+def _facts(alert: Alert) -> dict[str, object]:
+    """What the log says of it."""
+    return {
+        "rule": str(alert.rule),
+        "mailbox": alert.mailbox.address if alert.mailbox else "",
+        "stream": alert.stream.kind if alert.stream else "",
+        "about": alert.about,
+        "count": alert.count,
+        "reason": alert.message,
+    }
+
+
+def _log(what: What, facts: dict[str, object]) -> None:
     tell = log.info if what is What.ENDED else log.warning
-    tell(
-        "alert",
-        what=str(what),
-        rule=str(alert.rule),
-        mailbox=about,
-        stream=kind,
-        count=alert.count,
-        reason=alert.message,
-    )
+    tell("alert", what=str(what), **{name: value for name, value in facts.items() if value})
