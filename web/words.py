@@ -128,6 +128,7 @@ LEFT_OUT: Words = {
     "folder_left_out": lazy_pgettext("left out", "its folder is not mirrored"),
     "copy": lazy_pgettext("left out", "it is a copy of an item that is linked already"),
     "untracked": lazy_pgettext("left out", "its category was removed, or a rule asked for another one"),
+    "undone": lazy_pgettext("left out", "the run that had brought it was undone"),
 }
 CAPTURE: Words = {
     "all": lazy_gettext("all mail with people outside"),
@@ -239,6 +240,7 @@ SOURCES: Words = {
     "merge": lazy_pgettext("source", "by merging"),
     "suggestion": lazy_pgettext("source", "from a signature"),
     "conflict": lazy_pgettext("source", "by deciding a conflict"),
+    "undo": lazy_pgettext("source", "by undoing a run"),
 }
 PROBLEMS: Words = {
     "nameless": lazy_gettext("Say a name, a company, an address or a number at least."),
@@ -313,6 +315,7 @@ OWED: Words = {
     "suggestion": lazy_pgettext("owed", "a suggestion was accepted"),
     "conflict": lazy_pgettext("owed", "the other value of a conflict was taken"),
     "merge": lazy_pgettext("owed", "clients were merged"),
+    "undo": lazy_pgettext("owed", "a run was undone"),
     "merged": lazy_pgettext("owed", "Outlook and the CRM have to be brought together"),
     "settled": lazy_pgettext("owed", "it is missing in Outlook"),
     "lacking": lazy_pgettext("owed", "it is missing in Outlook"),

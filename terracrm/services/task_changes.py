@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -17,14 +17,17 @@ State = dict[str, Any]
 
 
 def state_of(task: Task) -> State:
-    """What a task says, in JSON terms; "done" is whether and by whom it was done, or cancelled."""
+    """What a task says, in JSON terms; "done" is whether and by whom it was done, or cancelled.
+
+    And so where it stands in the history.
+    """
     return {
         "subject": task.activity.subject,
         "text": task.text,
         "due_on": iso(task.due_on),
         "remind_at": iso(task.remind_at),
         "importance": task.importance,
-        "done": [iso(task.done_at), task.done_by_id, iso(task.cancelled_at)],
+        "done": [iso(task.done_at), task.done_by_id, iso(task.cancelled_at), iso(task.activity.occurred_at)],
     }
 
 
@@ -46,5 +49,7 @@ def note(session: Session, source: Source, remote_id: str, task: Task, before: S
 
 
 def iso(value: date | None) -> str:
-    """A day or time as it is kept; "" for none."""
+    """A day, or a time in UTC, as it is kept; "" for none."""
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC)
     return value.isoformat() if value else ""

@@ -48,9 +48,9 @@ def _put_back(act: Act, task: Task, fields: Mapping[str, list[Any]]) -> None:
 
 
 def _set_done(task: Task, value: list[Any]) -> None:
-    done_at, task.done_by_id, cancelled_at = value
+    done_at, task.done_by_id, cancelled_at, stood_at = value
     task.done_at, task.cancelled_at = _moment(done_at), _moment(cancelled_at)
-    task.activity.occurred_at = task.done_at or task.activity.created_at
+    task.activity.occurred_at = datetime.fromisoformat(stood_at)
 
 
 def _set_subject(task: Task, value: str) -> None:
