@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from terracrm.models import Stream, utcnow
+from terracrm.models import MailboxWatch, Stream, utcnow
 
 
 def new_claim() -> str:
@@ -23,9 +23,9 @@ def new_claim() -> str:
     return f"{socket.gethostname()}|{os.getpid()}|{_started(os.getpid())}|{uuid.uuid4().hex}"
 
 
-def is_free(stream: Stream) -> bool:
-    """Whether nobody alive has the stream: no claim, its lease over, or its worker on this machine dead."""
-    return not stream.claim or not stream.claimed_until or stream.claimed_until <= utcnow() or _is_dead(stream.claim)
+def is_free(row: Stream | MailboxWatch) -> bool:
+    """Whether nobody alive has the stream or mailbox: no claim, its lease over, or its process on this machine dead."""
+    return not row.claim or not row.claimed_until or row.claimed_until <= utcnow() or _is_dead(row.claim)
 
 
 def take(session: Session, stream: Stream, claim: str, lease_seconds: int) -> bool:

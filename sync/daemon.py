@@ -1,7 +1,8 @@
 """The daemon: the database says which streams are due, a pool of processes runs them.
 
 APScheduler keeps the time. The tables are the truth: every tick reads which streams are due, and a stream that
-another daemon has taken meanwhile does nothing here (the claim decides).
+another daemon has taken meanwhile does nothing here (the claim decides). A mailbox that tells of a change does not wait
+for the tick: see sync.watching.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime, timedelta
@@ -27,6 +29,7 @@ from sync.outcomes import Stopped
 from sync.run import Sessions
 from sync.schedule import due_streams
 from sync.tidying import tidy
+from sync.watch_process import WatchProcess
 from terracrm import logs
 from terracrm.config import Settings, load
 from terracrm.db import make_engine, session_factory
@@ -48,7 +51,7 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda *_: stopped.set())
     sessions = session_factory(make_engine(settings.database.url))
-    dispatcher = Dispatcher(settings, config, sessions)
+    dispatcher = Dispatcher(settings, config, sessions, lambda look: scheduler.add_job(look))
     scheduler = BackgroundScheduler(
         executors={name: ThreadPoolExecutor(1) for name in ("default", "tidying", "alerts")},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -72,12 +75,17 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
         id="alerts",
         executor="alerts",
     )
+    watch = WatchProcess(config, dispatcher.hurry) if settings.sync.watch else None
     scheduler.start()
+    if watch is not None:
+        watch.start()
     log.info("the daemon is running", workers=settings.sync.workers)
     try:
         stopped.wait()
     finally:
         log.info("the daemon is stopping")
+        if watch is not None:
+            watch.close()
         scheduler.shutdown(wait=True)
         dispatcher.close()
 
@@ -91,27 +99,48 @@ def tidy_up(settings: Settings, sessions: Sessions, stopped: threading.Event) ->
 
 
 class Dispatcher:
-    """Hands due streams to the worker processes, each stream once at a time."""
+    """Hands due streams to the worker processes, each stream once at a time.
 
-    def __init__(self, settings: Settings, config: Path | None, sessions: Sessions) -> None:
-        self._settings, self._config, self._sessions = settings, config, sessions
+    `tick` and what is given to `soon`, to be called in the same thread as soon as may be, look for them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: Path | None,
+        sessions: Sessions,
+        soon: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self._settings, self._config, self._sessions, self._soon = settings, config, sessions, soon
+        self._is_hurrying = threading.Event()
         self._context = multiprocessing.get_context("spawn")
         self._stopping = self._context.Event()
         self._pool = self._new_pool()
         self._running: dict[int, Future[None]] = {}
 
-    def tick(self) -> None:
+    def hurry(self) -> None:
+        """Streams were woken, or a worker is free for them: start them before the next tick. From any thread."""
+        if not self._is_hurrying.is_set():
+            self._is_hurrying.set()
+            self._soon(self._tick_woken)
+
+    def _tick_woken(self) -> None:
+        self._is_hurrying.clear()
+        self.tick(only_woken=True)
+
+    def tick(self, *, only_woken: bool = False) -> None:
         """Start what is due. A database that is away for a while is tried again at the next tick."""
         self._running = {stream: future for stream, future in self._running.items() if not _is_over(stream, future)}
         try:
             with self._sessions() as session:
-                due = due_streams(session, self._settings)
+                due = due_streams(session, self._settings, only_woken=only_woken)
         except DBAPIError as error:
             log.error("the database cannot be read; trying again", reason=type(error).__name__)
             return
         for stream_id in due:
             if stream_id not in self._running:
-                self._running[stream_id] = self._submit(stream_id)
+                self._running[stream_id] = future = self._submit(stream_id)
+                future.add_done_callback(lambda _: self.hurry())
 
     def close(self) -> None:
         """Let each worker finish its page, and end."""

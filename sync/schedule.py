@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select, true
 from sqlalchemy.orm import Session
 
 from sync import claims
@@ -14,13 +14,14 @@ from terracrm.services import outbox
 
 ORDER = {"contacts": 0, "calendar": 1, "mail": 2, "tasks": 3, "posts": 4}
 OFF = "off"
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def due_streams(session: Session, settings: Settings) -> list[int]:
+def due_streams(session: Session, settings: Settings, *, only_woken: bool = False) -> list[int]:
     """The streams whose time has come, the longest waiting first; claimed ones are left to their living worker.
 
     That of a stream comes, too, when something is owed to Outlook for so long that no more changes are waited for;
-    but not while the stream backs off.
+    but not while the stream backs off. `only_woken`: those that were woken since they last ran.
     """
     now = utcnow()
     owed = outbox.due_mailboxes(session, now - timedelta(seconds=settings.outlook.write_delay_seconds))
@@ -34,6 +35,7 @@ def due_streams(session: Session, settings: Settings) -> list[int]:
             Stream.direction != OFF,
             Stream.state.not_in(STOPPED),
             or_(Stream.due_at <= now, is_owed),
+            Stream.woken_at > func.coalesce(Stream.last_run_at, LONG_AGO) if only_woken else true(),
         )
         .order_by(Stream.due_at, Stream.id)
         .execution_options(populate_existing=True)
