@@ -18,6 +18,7 @@ from terracrm.cli import (
     merge,
     outbox,
     plans,
+    quarantine,
     segments,
     simulator,
     sync,
@@ -51,6 +52,7 @@ app.add_typer(plans.app, name="plan")
 app.add_typer(tasks.app, name="task")
 app.add_typer(tray.app, name="tray")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(contacts.app, name="contact")
 app.add_typer(companies.app, name="company")
 app.add_typer(merge.app, name="merge")

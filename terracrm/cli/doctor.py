@@ -116,6 +116,8 @@ def _schedules(session: Session) -> Iterator[str]:
             name, error = f"{mailbox.address} {stream.kind}", stream.last_error.rstrip(".")
             if stream.state in STOPPED:
                 yield f"{name}: {error or 'stopped'}. Mend it, then run terracrm mailbox enable {mailbox.address}"
+            elif error and not stream.failures:
+                yield f"{name}: {error}"
             elif error:
                 yield f"{name}: {error}. It is tried again at {stream.due_at:%Y-%m-%d %H:%M} UTC"
             elif stream.is_enabled and stream.due_at < late:

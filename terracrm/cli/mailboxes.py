@@ -17,7 +17,7 @@ from terracrm.cli.servers import clock_problem, look_round
 from terracrm.errors import InvalidInput, TerraCRMError
 from terracrm.models import Mailbox, Stream
 from terracrm.secrets import encrypt
-from terracrm.services import mailboxes, mirror_attachments
+from terracrm.services import audit, mailbox_endings, mailboxes, mirror_attachments
 
 app = typer.Typer(help="The Exchange mailboxes under sync.", no_args_is_help=True)
 
@@ -173,6 +173,50 @@ def password(address: Address, password_file: PasswordFile, keep_in_file: KeepIn
         mailboxes.set_password(session, mailbox, password_encrypted=encrypted, password_file=file)
     typer.echo(f"{address} has a new password.")
     _warn_unless_it_opens(address)
+
+
+@app.command()
+def change(
+    address: Address,
+    to: Annotated[str | None, typer.Option("--address", metavar="NEW", help="Its SMTP address from now on.")] = None,
+    server: Annotated[str | None, typer.Option(metavar="URL", help="Where it is now.")] = None,
+    username: Annotated[str | None, typer.Option(help="The account that signs in.")] = None,
+    impersonate: Annotated[
+        bool | None, typer.Option("--impersonate/--no-impersonate", help="Whether it acts in the mailbox's name.")
+    ] = None,
+    verify_tls: Annotated[bool | None, typer.Option(help="Check the server's certificate.")] = None,
+) -> None:
+    """Say that a mailbox was renamed, or moved to another server, or is opened otherwise.
+
+    All that is here stays. Where the other server gives folders and items other ids, the next runs find them again by
+    what they say: nothing is doubled, removed or archived.
+
+    Example: terracrm mailbox change anna@romashka.example --address anna.ivanova@romashka.example
+    """
+    from sync.claims import is_free
+
+    if all(value is None for value in (to, server, username, impersonate, verify_tls)):
+        raise InvalidInput("say what has changed: --address, --server, --username, --impersonate or --verify-tls")
+    with current().transaction() as session:
+        mailbox = mailboxes.get(session, address)
+        mailbox_endings.require_rest(session, mailbox, is_free)
+        before = mailbox.address
+        told = {"address": to, "server": server, "username": username}
+        said = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+        mailboxes.change(
+            session,
+            mailbox,
+            address=to,
+            server=server,
+            username=username,
+            impersonate=impersonate,
+            verify_tls=verify_tls,
+        )
+        audit.record(session, None, "mailbox.change", "mailbox", mailbox.id, f"{before}: {said or 'how it is opened'}")
+        name, is_enabled = mailbox.address, mailbox.is_enabled
+    typer.echo(f"{before} is changed{f': it is {name} now' if name != before else ''}.")
+    if is_enabled:
+        _warn_unless_it_opens(name)
 
 
 @app.command()

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from sqlalchemy.orm import Session
 
 from terracrm import db
-from terracrm.cli.invocation import current, stderr
+from terracrm.cli.invocation import current
+from terracrm.cli.streams import bars, kind_named, mailbox_named, why_waiting
 from terracrm.cli.sync_plan import plan
+from terracrm.cli.sync_reconcile import reconcile
 from terracrm.cli.sync_undo import runs, undo_run
-from terracrm.domain.records import StreamKind
-from terracrm.errors import InvalidInput
-from terracrm.models import Stream, StreamState
-from terracrm.services import mailboxes, skipped
+from terracrm.services import skipped
 
 if TYPE_CHECKING:
     from sync.run import Summary
 
 app = typer.Typer(help="Read the mailboxes, and write into them.", no_args_is_help=True)
 app.command()(plan)
+app.command()(reconcile)
 app.command()(runs)
 app.command(name="undo")(undo_run)
 
@@ -55,25 +51,25 @@ def run(
     invocation.start_log()
     sessions = db.session_factory(invocation.engine)
     with sessions() as session:
-        address = _address(session, mailbox)
-        kind = _kind(stream)
+        address = mailbox_named(session, mailbox)
+        kind = kind_named(stream)
         chosen = chosen_streams(session, address, kind)
-        waiting = [_why(left) for left in waiting_streams(session, address, kind, chosen)]
+        waiting = [why_waiting(left) for left in waiting_streams(session, address, kind, chosen)]
     for line in waiting:
         typer.echo(f"Warning: {line}", err=True)
     if not chosen and not waiting:
         typer.echo("There is nothing to run: terracrm mailbox add or enable a mailbox first.", err=True)
     done: list[Summary] = []
-    with _bars() as bars:
+    with bars() as shown:
 
         def run_one(stream_id: int) -> None:
-            task = bars.add_task("", total=None)
+            task = shown.add_task("", total=None)
 
             def show(path: str, items: int, expected: int | None) -> None:
-                bars.update(task, description=path, completed=items, total=expected)
+                shown.update(task, description=path, completed=items, total=expected)
 
             summary = run_stream(invocation.settings, sessions, stream_id, connect, show)
-            bars.remove_task(task)
+            shown.remove_task(task)
             if summary is None:
                 typer.echo("Warning: a stream is run by another worker just now", err=True)
                 return
@@ -91,39 +87,6 @@ def run(
     failed = len(waiting) + sum(bool(summary.error) for summary in done)
     if failed:
         raise typer.Exit(PARTLY if any(not summary.error for summary in done) else FAILED)
-
-
-def _address(session: Session, mailbox: str | None) -> str | None:
-    if mailbox is None:
-        return None
-    found = mailboxes.get(session, mailbox)
-    if not found.is_enabled:
-        raise InvalidInput(f"{found.address} is paused; terracrm mailbox enable {found.address} starts it")
-    return found.address
-
-
-def _kind(stream: str | None) -> str | None:
-    if stream is not None and stream not in list(StreamKind):
-        raise InvalidInput(f"--stream: {stream} is none of {', '.join(StreamKind)}")
-    return stream
-
-
-def _why(stream: Stream) -> str:
-    address = stream.mailbox.address
-    reason = f"{address} {stream.kind} is not run: {(stream.last_error or stream.state).rstrip('.')}"
-    if stream.state == StreamState.BACKOFF:
-        return f"{reason}. It is tried again at {stream.due_at:%H:%M:%S} UTC, or now with --mailbox {address}"
-    return f"{reason}. Mend it, then run terracrm mailbox enable {address}"
-
-
-@contextmanager
-def _bars() -> Iterator[Progress]:
-    """Progress bars on standard error; nothing where that is no terminal."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeElapsedColumn(), console=stderr, transient=True, disable=not stderr.is_terminal
-    ) as progress:
-        yield progress
 
 
 def _say(summary: Summary, as_json: bool) -> None:

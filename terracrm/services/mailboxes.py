@@ -46,9 +46,7 @@ def add(
         raise InvalidInput(f"the mailbox {normalised} is there already")
     if create_contacts not in ("", "off", "sent", "all"):
         raise InvalidInput("create-contacts is off, sent or all")
-    parts = urlsplit(server)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidInput(f"{server!r} is no server URL; an example: https://mail.example.com/EWS/Exchange.asmx")
+    _require_url(server)
     mailbox = Mailbox(
         address=normalised,
         server=server,
@@ -67,6 +65,39 @@ def add(
     session.add(mailbox)
     session.flush()
     return mailbox
+
+
+def change(
+    session: Session,
+    mailbox: Mailbox,
+    *,
+    address: str | None = None,
+    server: str | None = None,
+    username: str | None = None,
+    impersonate: bool | None = None,
+    verify_tls: bool | None = None,
+) -> None:
+    """Say where the mailbox is now and how it is opened; what is None stays. All that is known of it stays, too.
+
+    It was renamed, or moved to another server, which may have given everything other ids: the next runs find it all
+    again (S13). Raises InvalidInput when something does not fit. The caller sees to it that no run is under way.
+    """
+    if address is not None:
+        normalised = normalise(address)
+        if not normalised:
+            raise InvalidInput(f"{address!r} is no e-mail address")
+        if (other := find(session, normalised)) is not None and other is not mailbox:
+            raise InvalidInput(f"the mailbox {normalised} is there already")
+        mailbox.address = normalised
+    if server is not None:
+        _require_url(server)
+        mailbox.server = server
+    mailbox.username = mailbox.username if username is None else username
+    mailbox.impersonate = mailbox.impersonate if impersonate is None else impersonate
+    mailbox.verify_tls = mailbox.verify_tls if verify_tls is None else verify_tls
+    session.flush()
+    if mailbox.is_enabled:
+        enable(session, mailbox)
 
 
 def give(session: Session, mailbox: Mailbox, *, user: str | None = None, team: str | None = None) -> None:
@@ -155,6 +186,12 @@ def password_of(mailbox: Mailbox, decrypt: Callable[[str], str]) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError([f"the password file of {mailbox.address} cannot be read: {reason}"]) from None
+
+
+def _require_url(server: str) -> None:
+    parts = urlsplit(server)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(f"{server!r} is no server URL; an example: https://mail.example.com/EWS/Exchange.asmx")
 
 
 def _kinds(streams: Iterable[str]) -> list[StreamKind]:
