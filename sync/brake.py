@@ -61,8 +61,8 @@ class Brake:
 
     `allowed` are the steps (fingerprints) that do not count: a person has approved them, or the run has looked at all
     of them together. With `is_exact` nothing else may be done at all, and `seen` collects what there is to do (Y1).
-    `held` are the folders whose next page waits, `vanished` those that are no longer in their place, with where they
-    are now.
+    `written` counts what was removed and changed in Outlook. `held` are the folders whose next page waits, `vanished`
+    those that are no longer in their place, with where they are now.
     """
 
     stream_id: int
@@ -97,6 +97,10 @@ class Brake:
     def may_pass(self, count: int) -> bool:
         """Whether so much more is within the limit whatever the stream holds; costs nothing."""
         return not self.most or self.weight + count <= self.most
+
+    def may_write(self, count: int) -> bool:
+        """Whether so many more steps into Outlook are within the limit, whatever they do; costs nothing."""
+        return not self.most or self.written + count <= self.most
 
     def is_over(self, session: Session, weight: int) -> bool:
         """Whether a run of this weight is beyond the limit."""

@@ -137,6 +137,7 @@ def _push(run: Run, connector: Connector, progress: Progress | None) -> push.Pus
         run.transaction,
         count,
         show,
+        run.brake,
     )
 
 

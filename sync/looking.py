@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from sync import writer
+from sync import outgoing, writer
 from sync.planner import Action, MarkGone, Return, Store, TakeCard, TakeTask, Untrack, Update, Withdraw
 from terracrm.db import is_about_data
 from terracrm.domain.capture import hashed
@@ -22,7 +22,7 @@ from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord,
 from terracrm.models import FieldChange, Link, MessageCopy, MirrorFolder, SkippedItem, Stream, Task
 from terracrm.services import client_cards, links, mirror_calendar, mirror_contacts, mirror_mail, outbox, task_items
 from terracrm.services.matching import chunks
-from terracrm.services.plans import CHANGE, CREATE, IN, REMOVE, Field, Step
+from terracrm.services.plans import CHANGE, CREATE, IN, OUT, REMOVE, Field, Step
 from terracrm.services.sources import Source
 
 log = structlog.get_logger(__name__)
@@ -53,10 +53,12 @@ def of_links(session: Session, stream_id: int, found: Iterable[Link], rule: str)
 
 
 def weighs(step: Step) -> bool:
-    """Whether a brake counts a step: it removes something, or changes what is known here.
+    """Whether the brake counts a step: it removes something, or changes what is known here, or what people wrote there.
 
     What became private is never held back. A mail does not change: only where it lies, or how it is filed.
     """
+    if step.direction == OUT:
+        return outgoing.weighs(step)
     if step.rule == PRIVATE or step.act == CREATE:
         return False
     return step.act == REMOVE or step.entity != mirror_mail.ENTITY

@@ -23,6 +23,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
+from sync import outgoing
+from sync.brake import Brake, Braked
 from sync.noting import Job, Noting, Paid
 from sync.outbound import Create, Nothing, Outbound, Remove, Step, Target, Write, Written
 from sync.outcomes import UNEXPECTED
@@ -33,6 +35,7 @@ from terracrm.domain.records import Folder
 from terracrm.errors import ConnectorError, ItemGone, ItemRejected, VersionConflict
 from terracrm.models import Link, OutboxItem, Stream
 from terracrm.services import links, outbox, role_folders
+from terracrm.services import plans as plan_steps
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +78,8 @@ def steps_of(session: Session, outbound: Outbound, target: Target, local_ids: Se
 class Push:
     """What it takes to write into one mailbox: `transaction` writes under the stream's claim, `read` only reads.
 
-    `count` adds to what the run has written, in the same commit; `progress` gets how many of how many are done.
+    `count` adds to what the run has written, in the same commit; `progress` gets how many of how many are done. `brake`
+    says how much may be removed and changed there.
     """
 
     settings: Settings
@@ -87,6 +91,7 @@ class Push:
     transaction: Callable[[], AbstractContextManager[Session]]
     count: Callable[[Session, int], None]
     progress: Callable[[int, int], None]
+    brake: Brake
     _again: set[int] = field(default_factory=set)
     _left: bool = False
 
@@ -105,12 +110,14 @@ class Push:
     def run(self, *, is_last: bool) -> bool:
         """Write all that is due; whether something is left that only another reading can tell.
 
-        `is_last`: there is no other reading in this run, so what is left is a failed try. Raises what stops the stream.
+        `is_last`: there is no other reading in this run, so what is left is a failed try. Raises what stops the stream:
+        Braked, too, before anything is written of more than may be removed and changed (Y2).
         """
         self._left = False
         self._retried(lambda session: self.outbound.settle(session, self._target(session)))
-        with self.read() as session:
-            item_ids = outbox.due(session, self._target(session).mailbox.id, self.outbound.entity)
+        item_ids = self._due()
+        if self.brake.is_exact or not self.brake.may_write(len(item_ids)):
+            self._look_ahead(item_ids)
         done, total = 0, len(item_ids)
         while item_ids:
             self._again = set()
@@ -122,8 +129,51 @@ class Push:
             item_ids = sorted(self._again)
         return self._left
 
+    def _due(self) -> list[int]:
+        with self.read() as session:
+            return outbox.due(session, self._target(session).mailbox.id, self.outbound.entity)
+
+    def _look_ahead(self, item_ids: Sequence[int]) -> None:
+        """Plan all that is due at once: it is within the limit, or none of it is done but what cannot wait."""
+        steps, urgent = [], []
+        for start in range(0, len(item_ids), BATCH):
+            for plan in self._plan(item_ids[start : start + BATCH]):
+                steps += self._steps([plan])
+                if plan.decision and outgoing.is_urgent(plan.decision.step):
+                    urgent.append(plan.item_id)
+        self.brake.see(steps)
+        if self.brake.is_exact:
+            return
+        new = self.brake.new(steps)
+        with self.read() as session:
+            is_over = self.brake.is_over(session, self.brake.written + len(new))
+            items = self.brake.items(session)
+        if is_over:
+            for start in range(0, len(urgent), BATCH):
+                self._do(self._plan(urgent[start : start + BATCH]), is_last=True)
+            raise Braked([step for step in steps if step.rule not in outgoing.AT_ONCE], items)
+        self.brake.allow(new)
+        self.brake.written += len(new)
+
+    def _steps(self, plans: Sequence[Plan]) -> list[plan_steps.Step]:
+        """The steps as a plan keeps them; what comes to nothing is none."""
+        entity = self.outbound.entity
+        decided = [(plan.local_id, plan.decision) for plan in plans if plan.decision]
+        found = (outgoing.step_of(self.stream_id, entity, id_, each.step, each.link) for id_, each in decided)
+        return [step for step in found if step is not None]
+
     def _write_batch(self, item_ids: Sequence[int], is_last: bool) -> None:
         plans = self._plan(item_ids)
+        new = self.brake.new(self._steps(plans))
+        if self.brake.is_exact:
+            plans = [plan for plan in plans if not self.brake.new(self._steps([plan]))]
+        elif not self.brake.may_write(len(new)):
+            self._look_ahead(self._due())  # what is owed has changed while it was written
+        else:
+            self.brake.written += len(new)
+        self._do(plans, is_last)
+
+    def _do(self, plans: Sequence[Plan], is_last: bool) -> None:
         jobs = self._retried(lambda session: self._prepare(session, plans))
         stopped: Exception | None = None
         for job in jobs:

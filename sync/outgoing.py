@@ -1,0 +1,54 @@
+"""What is written into a mailbox as steps of a plan: how a brake and a person see it (Y1, Y2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sync.outbound import Create, Nothing, Remove
+from sync.outbound import Step as Planned
+from terracrm.models import Link
+from terracrm.services import plans
+from terracrm.services.client_writes import FORGOTTEN
+from terracrm.services.plans import Field, Step
+
+DOUBLE: Final = "double"
+HISTORY: Final = "history"
+# What stands around what people write: ours to change.
+OUR_OWN: Final = frozenset({HISTORY, "client", "link"})
+# What may not be told any more is taken away at once (S4); of one that is there twice, one stays.
+AT_ONCE: Final = frozenset({DOUBLE, FORGOTTEN, "withdrawn", "other_company"})
+
+
+def step_of(stream_id: int, entity: str, local_id: int, step: Planned, link: Link | None) -> Step | None:
+    """A step as a plan keeps it; None for nothing. The text of the history is not kept: it is told where it stands."""
+    if isinstance(step, Nothing):
+        return None
+    act = plans.CREATE if isinstance(step, Create) else plans.REMOVE if isinstance(step, Remove) else plans.CHANGE
+    differences = () if isinstance(step, Remove) else step.differences
+    return Step(
+        stream_id,
+        plans.OUT,
+        act,
+        entity,
+        local_id,
+        folder_id=link.folder_id if link else None,
+        remote_id=link.remote_id if link else "",
+        version=link.version if link else "",
+        rule=step.why,
+        fields=tuple(
+            Field(each.field, "", "") if each.field == HISTORY else Field(each.field, each.old, each.new)
+            for each in differences
+        ),
+    )
+
+
+def weighs(step: Step) -> bool:
+    """Whether a brake counts a step: it takes something out of Outlook, or changes what people wrote there."""
+    if step.act == plans.REMOVE:
+        return step.rule not in AT_ONCE
+    return step.act == plans.CHANGE and any(field.field not in OUR_OWN for field in step.fields)
+
+
+def is_urgent(step: Planned) -> bool:
+    """Whether a step is taken even while others wait for a person."""
+    return isinstance(step, Remove) and step.why in AT_ONCE
