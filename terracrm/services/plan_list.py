@@ -6,12 +6,12 @@ read that; to others it is one of so many.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, select
-from sqlalchemy.orm import Session, contains_eager, joinedload
+from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 
 from terracrm.models import Company, Mailbox, Meeting, MirrorFolder, OutboxItem, Plan, PlanStep, Stream
 from terracrm.services import access, outbox_list, plans
@@ -148,17 +148,18 @@ def told(session: Session, viewer: Viewer, mailbox_id: int, found: Sequence[Step
     folders = select(MirrorFolder.id, MirrorFolder.path).where(MirrorFolder.id.in_(in_folders))
     paths: dict[int | None, str] = dict(session.execute(folders).all())
     kinds = dict(session.execute(select(Stream.id, Stream.kind).where(Stream.mailbox_id == mailbox_id)).all())
-    reasons, known = _reasons(session, mailbox_id, found), _known(session, viewer, found)
+    reasons, pages = _reasons(session, mailbox_id, found), _pages(session, found)
+    names = _names(session, viewer, pages)
     rows = []
     for step in found:
         thing = step.entity, step.local_id or 0
-        shown_id, name = known.get(thing, (None, ""))
-        if step.local_id is None or step.is_new_here:
-            # What is not here yet: whoever looks into the mailbox reads it there.
+        page = None if step.is_new_here else pages.get(thing)
+        name = names.get((step.entity, page or 0), "")
+        if page is None:
+            # What is not here, or only in the mailbox, is read by whoever looks into that.
             is_read = is_inside and (step.entity in CLIENTS or viewer.reads_content)
-            shown_id, name = None, ""
         else:
-            is_read = shown_id is not None
+            is_read = (step.entity, page) in names
         if is_read and not name:
             name = next((each.new or each.old for each in step.fields if each.field in NAMES), "")
         rows.append(
@@ -168,7 +169,7 @@ def told(session: Session, viewer: Viewer, mailbox_id: int, found: Sequence[Step
                 act=step.act,
                 entity=step.entity,
                 local_id=step.local_id,
-                shown_id=shown_id,
+                shown_id=page if is_read else None,
                 name=name if is_read else "",
                 folder=paths.get(step.folder_id, ""),
                 rule=step.rule,
@@ -221,22 +222,26 @@ def _reasons(session: Session, mailbox_id: int, found: Sequence[Step]) -> dict[t
     return {(entity, local_id): reason for entity, local_id, reason in rows}
 
 
-def _known(session: Session, viewer: Viewer, found: Sequence[Step]) -> dict[tuple[str, int], tuple[int | None, str]]:
-    """What the viewer may read of what is here: the id of its page and what it is called, by entity and local id."""
+def _pages(session: Session, found: Sequence[Step]) -> dict[tuple[str, int], int | None]:
+    """The contact, company or activity that each of these things (entity, local id) is; None for one that has none.
+
+    A series is shown by its meetings, and one among colleagues not at all.
+    """
     things = {(step.entity, step.local_id) for step in found if step.local_id is not None and not step.is_new_here}
     meeting_ids = [local_id for entity, local_id in things if entity == MEETING]
-    of_meetings = select(Meeting.id, Meeting.activity_id).where(Meeting.id.in_(meeting_ids))
-    activity_ids: dict[int, int | None] = dict(session.execute(of_meetings).all())
-    pages = {
+    family = aliased(Meeting, name="family")
+    first = select(func.min(family.activity_id)).where(family.uid == Meeting.uid).scalar_subquery()
+    shown = select(Meeting.id, func.coalesce(Meeting.activity_id, first)).where(Meeting.id.in_(meeting_ids))
+    activity_ids: dict[int, int | None] = dict(session.execute(shown).all())
+    return {
         (entity, local_id): activity_ids.get(local_id) if entity == MEETING else local_id for entity, local_id in things
     }
-    wanted = [(entity, page) for (entity, _), page in pages.items() if page is not None and entity != COMPANY]
-    names = outbox_list.names(session, viewer, wanted)
-    companies = [local_id for entity, local_id in things if entity == COMPANY]
-    seen = select(Company.id, Company.name).where(Company.id.in_(companies), access.companies(viewer))
-    names |= {(COMPANY, id_): name for id_, name in session.execute(seen)}
-    return {
-        thing: (page, names[thing[0], page])
-        for thing, page in pages.items()
-        if page is not None and (thing[0], page) in names
-    }
+
+
+def _names(session: Session, viewer: Viewer, pages: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], str]:
+    """What those of these pages are called that the viewer may read, by entity and id."""
+    wanted = {(entity, page) for (entity, _), page in pages.items() if page is not None}
+    of_companies = [page for entity, page in wanted if entity == COMPANY]
+    seen = select(Company.id, Company.name).where(Company.id.in_(of_companies), access.companies(viewer))
+    companies = {(COMPANY, id_): name for id_, name in session.execute(seen)}
+    return outbox_list.names(session, viewer, [each for each in wanted if each[0] != COMPANY]) | companies

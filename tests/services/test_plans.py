@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from terracrm.config import Settings
 from terracrm.domain.capture import PRIVATE
 from terracrm.errors import Forbidden, InvalidInput, NotFound
-from terracrm.models import AuditEntry, Link, Plan, PlanStep, Stream, StreamState, utcnow
+from terracrm.models import AuditEntry, Link, Meeting, Plan, PlanStep, Stream, StreamState, utcnow
 from terracrm.services import access, field_history, links, mailboxes, plan_list, plans, retention, skipped
 from terracrm.services.plans import Field, PlanDecided, Step
 from tests.office import Office, make_office
@@ -276,9 +276,16 @@ def test_a_meeting_is_called_by_its_subject(office: Office, viewer: Viewers, hel
     stream = mail(office)
     tasting = office.session.scalars(select(Link).where(Link.entity == "meeting")).first()
     assert tasting
-    plan = held(gone(stream, tasting.local_id, entity="meeting"))
-    [row] = plan_list.steps(office.session, viewer("anna"), plan.id).rows
-    assert (row.name, row.shown_id) == ("Tasting of new cheeses", office.activities["tasting"].id)
+    row = office.session.get_one(Meeting, tasting.local_id)
+    series = Meeting(uid=row.uid, meeting_key=f"{row.uid}/master", kind="master")
+    inner = Meeting(uid="inner", meeting_key="inner/", kind="single")  # among colleagues: in no history
+    office.add(series, inner)
+    change = Step(stream.id, "in", "change", "meeting", inner.id, fields=(Field("subject", "a", "b"),))
+    plan = held(gone(stream, row.id, entity="meeting"), gone(stream, series.id, entity="meeting"), change)
+    shown = ("Tasting of new cheeses", office.activities["tasting"].id)
+    for who, said in (("anna", [shown, shown, ("b", None)]), ("admin", [("", None)] * 3)):
+        rows = plan_list.every_step(office.session, viewer(who), plan.id)
+        assert [(row.name, row.shown_id) for row in rows] == said
 
 
 def test_long_plans_are_stored_and_read_in_parts(office: Office, viewer: Viewers, held: Held) -> None:
