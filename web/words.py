@@ -424,7 +424,16 @@ STEP_RULES: Words = (
         "posts": lazy_pgettext("step", "the history is kept as posts in this Outlook"),
     }
 )
+UNDO_KEPT: Words = {
+    "changed": lazy_pgettext("kept", "it was changed since"),
+    "by_hand": lazy_pgettext("kept", "somebody worked with it since"),
+    "told": lazy_pgettext("kept", "another entry tells of the person, too"),
+    "history": lazy_pgettext("kept", "there is history of it that came since"),
+    "people": lazy_pgettext("kept", "people belong to it"),
+    "merged": lazy_pgettext("kept", "it was merged with another one since"),
+}
 GROUPS = {
+    "undo_kept": UNDO_KEPT,
     "plan_state": PLAN_STATES,
     "plan_cause": PLAN_CAUSES,
     "step": STEPS,

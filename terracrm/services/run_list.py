@@ -9,10 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from terracrm.config import Settings
-from terracrm.models import Mailbox, Stream, SyncRun, User
+from terracrm.models import Activity, Company, Contact, Mailbox, Meeting, Stream, SyncRun, User
 from terracrm.services import access, undo
 from terracrm.services.access import Viewer
+from terracrm.services.undo_act import COMPANY, CONTACT, MEETING, Kept, Thing
 
+MOST_AT_ONCE = 1_000
+"""Items that a page may wait for; more take a command."""
 COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched", "written")
 
 
@@ -77,3 +80,26 @@ def row(session: Session, settings: Settings, run: SyncRun, now: datetime) -> Ru
         undone_by=(user.full_name or user.name) if user else "",
         why_not=undo.why_not(settings, run, now),
     )
+
+
+def is_large(run: SyncRun) -> bool:
+    """Whether undoing a run takes longer than somebody waits for a page."""
+    return run.created + run.updated + run.deleted > MOST_AT_ONCE
+
+
+def kept(session: Session, viewer: Viewer, run_id: int, limit: int) -> list[Kept]:
+    """What stayed when a run was undone, as it is called now: clients by name, entries of the history by their time."""
+    rows = (undo.done(session, run_id) or {}).get("kept", [])[:limit]
+    return [Kept(_thing(session, viewer, row["entity"], row["id"]), row["field"], row["reason"]) for row in rows]
+
+
+def _thing(session: Session, viewer: Viewer, entity: str, id_: int) -> Thing:
+    if entity == CONTACT:
+        name = session.scalar(select(Contact.display_name).where(Contact.id == id_, access.contacts(viewer)))
+        return Thing(entity, id_, name or "")
+    if entity == COMPANY:
+        name = session.scalar(select(Company.name).where(Company.id == id_, access.companies(viewer)))
+        return Thing(entity, id_, name or "")
+    if entity == MEETING:
+        return Thing(entity, id_, at=session.scalar(select(Meeting.start_at).where(Meeting.id == id_)))
+    return Thing(entity, id_, at=session.scalar(select(Activity.occurred_at).where(Activity.id == id_)))

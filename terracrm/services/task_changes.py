@@ -17,7 +17,7 @@ State = dict[str, Any]
 
 
 def state_of(task: Task) -> State:
-    """What a task says, in JSON terms; "done" is whether and by whom it was done, or cancelled.
+    """What a task says, in JSON terms; "done_on" is whether and by whom it was done, or cancelled.
 
     And so where it stands in the history.
     """
@@ -27,7 +27,7 @@ def state_of(task: Task) -> State:
         "due_on": iso(task.due_on),
         "remind_at": iso(task.remind_at),
         "importance": task.importance,
-        "done": [iso(task.done_at), task.done_by_id, iso(task.cancelled_at), iso(task.activity.occurred_at)],
+        "done_on": [iso(task.done_at), task.done_by_id, iso(task.cancelled_at), iso(task.activity.occurred_at)],
     }
 
 

@@ -181,8 +181,7 @@ def _settle_conflicts(act: Act) -> None:
     Where the CRM won, the value of Outlook is kept nowhere else: that stays open.
     """
     back: Collection[tuple[str, int, str]] = {
-        (each.thing.entity, each.thing.id, "done_on" if each.field == "done" else each.field)
-        for each in act.effect.put_back
+        (each.thing.entity, each.thing.id, each.field) for each in act.effect.put_back
     }
     stays = {(each.thing.entity, each.thing.id, each.field) for each in act.effect.kept}
     mine = Conflict.run_id == act.run.id, Conflict.mailbox_id == act.mailbox.id, Conflict.state == conflicts.OPEN

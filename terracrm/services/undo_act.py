@@ -38,7 +38,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """A field that says again what it said before; values as in `field_history`."""
+    """A field that says again what it said before; values as in `field_history`, but companies and people by name."""
 
     thing: Thing
     field: str

@@ -125,7 +125,15 @@ def _put_back_company(act: Act, company: Company, rows: Rows) -> None:
 
 
 def _tell(act: Act, thing: Thing, done: Iterable[FieldChange]) -> None:
-    act.effect.put_back += [PutBack(thing, row.field, row.old, row.new) for row in done]
+    act.effect.put_back += [
+        PutBack(thing, row.field, _shown(act, row.field, row.old), _shown(act, row.field, row.new)) for row in done
+    ]
+
+
+def _shown(act: Act, field: str, value: str) -> str:
+    """A value as it is told: people, teams and companies by their names."""
+    row = act.session.get(ASSIGNEES[field], int(value)) if field in ASSIGNED and value else None
+    return str(getattr(row, "full_name", "") or row.name) if row is not None else value
 
 
 def _put_back_value(act: Act, client: Contact | Company, row: FieldChange) -> bool:

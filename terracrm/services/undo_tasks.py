@@ -71,5 +71,5 @@ _SET: Final[Mapping[str, Callable[[Task, Any], None]]] = {
     "due_on": _setter("due_on", lambda value: date.fromisoformat(value) if value else None),
     "remind_at": _setter("remind_at", _moment),
     "importance": _setter("importance", str),
-    "done": _set_done,
+    "done_on": _set_done,
 }

@@ -166,7 +166,7 @@ def test_what_was_done_to_a_task_in_outlook_is_taken_back(desk: Desk) -> None:  
     desk.run()
     run_id = last_run(desk.office)
     effect = undone(desk.office, run_id)
-    assert sorted(each.field for each in effect.put_back) == ["done", "importance"]
+    assert sorted(each.field for each in effect.put_back) == ["done_on", "importance"]
     compare(was, dump(desk.office))
     desk.run()
     desk.quiet()
