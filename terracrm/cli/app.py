@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from terracrm.cli import (
+    alerts,
     companies,
     config,
     conflicts,
@@ -30,6 +31,7 @@ from terracrm.cli import (
 from terracrm.cli.daemon import daemon
 from terracrm.cli.demo import demo
 from terracrm.cli.doctor import doctor
+from terracrm.cli.health import health
 from terracrm.cli.invocation import begin
 from terracrm.cli.portal import web
 from terracrm.cli.stats import stats
@@ -58,8 +60,9 @@ app.add_typer(companies.app, name="company")
 app.add_typer(merge.app, name="merge")
 app.add_typer(conflicts.app, name="conflict")
 app.add_typer(segments.app, name="segment")
+app.add_typer(alerts.app, name="alert")
 app.add_typer(simulator.app, name="simulator")
-for command in (daemon, web, demo, doctor, stats, why):
+for command in (daemon, web, demo, doctor, health, stats, why):
     app.command()(command)
 
 
