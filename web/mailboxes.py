@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from terracrm.models import Mailbox, utcnow
-from terracrm.services import capture_rules, mailbox_health, outlook_rules, plan_list
+from terracrm.services import capture_rules, mailbox_health, outlook_rules, plan_list, reconciliations
 from web.configured import settings
 from web.database import session
 from web.signed_in import viewer
@@ -25,6 +25,7 @@ def index() -> str:
 def show(mailbox_id: int) -> str:
     """One mailbox with its last runs."""
     page = mailbox_health.page(session(), viewer(), mailbox_id, utcnow())
+    stream_ids = [found.stream.id for found in page.health.streams]
     own = capture_rules.of(page.health.mailbox)
     rules = capture_rules.in_force(settings(), own)
     return render_template(
@@ -33,7 +34,8 @@ def show(mailbox_id: int) -> str:
         rules=rules,
         streams=own.streams,
         outlook=outlook_of(page.health.mailbox),
-        plans=plan_list.of_streams(session(), [found.stream.id for found in page.health.streams]),
+        plans=plan_list.of_streams(session(), stream_ids),
+        counts=reconciliations.latest(session(), stream_ids),
     )
 
 

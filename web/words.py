@@ -127,8 +127,15 @@ LEFT_OUT: Words = {
     "other_category": lazy_pgettext("left out", "it does not carry the category that this stream asks for"),
     "folder_left_out": lazy_pgettext("left out", "its folder is not mirrored"),
     "copy": lazy_pgettext("left out", "it is a copy of an item that is linked already"),
+    "other_kind": lazy_pgettext("left out", "it is of another kind than its folder, such as a distribution list"),
+    "direction": lazy_pgettext("left out", "nothing comes in from this folder"),
     "untracked": lazy_pgettext("left out", "its category was removed, or a rule asked for another one"),
     "undone": lazy_pgettext("left out", "the run that had brought it was undone"),
+}
+GAPS: Words = {
+    "missing": lazy_pgettext("gap", "in the mailbox, and not here"),
+    "extra": lazy_pgettext("gap", "here, and no longer in the mailbox"),
+    "stale": lazy_pgettext("gap", "another one in the mailbox than here"),
 }
 CAPTURE: Words = {
     "all": lazy_gettext("all mail with people outside"),
@@ -433,6 +440,7 @@ UNDO_KEPT: Words = {
     "merged": lazy_pgettext("kept", "it was merged with another one since"),
 }
 GROUPS = {
+    "gap": GAPS,
     "undo_kept": UNDO_KEPT,
     "plan_state": PLAN_STATES,
     "plan_cause": PLAN_CAUSES,
