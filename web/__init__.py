@@ -22,6 +22,7 @@ from web import (
     conversations,
     database,
     errors,
+    faults,
     formats,
     health,
     home,
@@ -108,7 +109,7 @@ def create_app(settings: Settings) -> Flask:
     signed_in.init(app)
     languages.init(app, settings)
     security.init(app, is_https)
-    for part in (assets, errors, formats, queries, recurrences, said, words):
+    for part in (assets, errors, faults, formats, queries, recurrences, said, words):
         part.init(app)
     for pages in BLUEPRINTS:
         app.register_blueprint(pages)

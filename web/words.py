@@ -31,10 +31,14 @@ STATES: Words = {
     StreamState.PAUSED: lazy_pgettext("stream", "paused"),
     StreamState.APPROVAL: lazy_pgettext("stream", "needs approval"),
 }
-STATE_HELP: Words = {
-    StreamState.DEGRADED: lazy_gettext(
-        "Some items could not be processed; the others are there. They are tried again."
+TROUBLES: Words = {
+    "quarantined": lazy_gettext("Some items could not be processed; the others are there. They are tried again."),
+    "given_up": lazy_gettext(
+        "Some changes could not be written into Outlook and are tried no more. They wait for a person, under “To be "
+        "written into Outlook”."
     ),
+    "gaps": lazy_gettext("What is in the mailbox and what is here was counted, and is not the same."),
+    "failed": lazy_gettext("The last run failed in a way that nobody had foreseen. The next try comes by itself."),
     StreamState.BACKOFF: lazy_gettext("The server did not answer as it should. The next try comes by itself."),
     StreamState.CREDENTIALS: lazy_gettext(
         "The server refused the name or the password. Enter them anew and enable it."
@@ -469,7 +473,7 @@ GROUPS = {
     "kind": KINDS,
     "stream": STREAMS,
     "state": STATES,
-    "state_help": STATE_HELP,
+    "trouble": TROUBLES,
     "outcome": OUTCOMES,
     "role": ROLES,
     "part": PART,

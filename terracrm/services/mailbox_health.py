@@ -38,6 +38,14 @@ class StreamHealth:
     broken_off: int
 
     @property
+    def troubles(self) -> list[str]:
+        """What a person is to be told of its state: the state, or what has made it degraded."""
+        if self.stream.state != StreamState.DEGRADED:
+            return [self.stream.state]
+        found = {"quarantined": self.quarantined, "given_up": self.owed.given_up, "gaps": self.stream.gaps}
+        return [name for name, count in found.items() if count] or ["failed"]
+
+    @property
     def backoff_until(self) -> datetime | None:
         """Until when it waits after a failure."""
         return self.next_run_at if self.stream.failures else None

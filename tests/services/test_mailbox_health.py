@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from terracrm.errors import NotFound
-from terracrm.models import QuarantinedItem, StreamState
+from terracrm.models import OutboxItem, QuarantinedItem, StreamState
 from terracrm.services import mailbox_health
 from tests.office import NOW, Office
 from tests.services.conftest import Viewers
@@ -33,6 +33,28 @@ def test_a_stream_that_waits_for_a_person_has_no_next_run(office: Office, viewer
     box = office.mailboxes["anna"]
     box.streams[0].state = state
     assert mailbox_health.page(office.session, viewer("anna"), box.id, NOW).health.streams[0].next_run_at is None
+
+
+def test_of_a_degraded_stream_it_is_told_what_is_the_matter(office: Office, viewer: Viewers) -> None:
+    """What was given up is not tried again by itself."""
+    box = office.mailboxes["anna"]
+    stream = box.streams[0]
+    stream.kind, stream.direction, stream.state = "contacts", "both", StreamState.DEGRADED
+
+    def troubles() -> list[str]:
+        office.session.flush()
+        found = mailbox_health.page(office.session, viewer("anna"), box.id, NOW).health.streams
+        return next(health.troubles for health in found if health.stream is stream)
+
+    assert troubles() == ["failed"]
+    long_ago = NOW - timedelta(days=300)
+    item = OutboxItem(mailbox=box, entity="contact", local_id=1, state="given_up", owed_since=long_ago)
+    office.session.add(item)
+    assert troubles() == ["given_up"]
+    stream.gaps = 3
+    assert troubles() == ["given_up", "gaps"]
+    stream.state = StreamState.BACKOFF
+    assert troubles() == ["backoff"]
 
 
 def test_a_mailbox_that_is_off_does_not_run_and_is_not_sick(office: Office, viewer: Viewers) -> None:
