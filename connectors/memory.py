@@ -8,7 +8,7 @@ a write is refused when the item has changed since.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -33,6 +33,7 @@ from terracrm.errors import (
     CursorExpired,
     ItemGone,
     ItemRejected,
+    SignInRefused,
     Temporary,
     TooLarge,
     VersionConflict,
@@ -71,6 +72,7 @@ class MemoryServer:
         self._epoch = 0
         self._failures: list[ConnectorError] = []
         self._contents: dict[str, bytes | ConnectorError] = {}
+        self.listeners: list[Callable[[str, str], None]] = []
 
     def add_mailbox(self, address: str, password: str = "secret") -> None:  # noqa: S107 - what tests sign in with
         """A mailbox with the folders that every mailbox has; its address is its user name."""
@@ -88,10 +90,12 @@ class MemoryServer:
         """A folder of a mailbox."""
         folder = Folder(f"folder{next(self._counter)}", path, kind, well_known)
         self._folders[address.lower()][folder.remote_id] = Box(folder)
+        self._tell(folder.remote_id)
         return folder
 
     def remove_folder(self, folder: Folder) -> None:
         """Remove a folder with all that is in it."""
+        self._tell(folder.remote_id)
         for folders in self._folders.values():
             folders.pop(folder.remote_id, None)
 
@@ -100,6 +104,7 @@ class MemoryServer:
         now = next(self._counter)
         item = Item(f"item{now}", record, created=now, changed=now, flagged=0, key=key)
         self._box(folder).items[item.remote_id] = item
+        self._tell(folder.remote_id)
         return item.remote_id
 
     def change(self, remote_id: str, record: Record) -> None:
@@ -107,6 +112,7 @@ class MemoryServer:
         item = self._item(remote_id)
         item.record = record
         item.touch(next(self._counter))
+        self._tell(remote_id)
 
     def set_read(self, remote_id: str, is_read: bool) -> None:
         """Change the read flag of a message, and nothing else."""
@@ -119,6 +125,7 @@ class MemoryServer:
         """Delete an item for good."""
         item = self._item(remote_id)
         item.is_deleted, item.changed = True, next(self._counter)
+        self._tell(remote_id)
 
     def lose(self, remote_id: str) -> None:
         """Let an item be gone without telling anybody, as when it came and went between two readings."""
@@ -198,7 +205,7 @@ class MemoryServer:
         username, address = account.username.lower(), account.address.lower()
         self.sign_ins += 1
         if self._passwords.get(username) != account.password:
-            raise AuthFailed("The server refused the user name or the password.")
+            raise SignInRefused("The server refused the user name or the password.")
         if address not in self._folders or (username != address and username not in self._services):
             raise AuthFailed("The account has no right to open this mailbox.")
         return self._folders[address]
@@ -215,6 +222,13 @@ class MemoryServer:
         if (epoch, remote_id) != (str(self._epoch), folder.remote_id) or not position.isdigit():
             raise CursorExpired("The server no longer knows the position in this folder.")
         return int(position)
+
+    def _tell(self, name: str) -> None:
+        """Tell of a change of this folder or item."""
+        for address, folders in self._folders.items():
+            for folder_id in (each for each, box in folders.items() if name == each or name in box.items):
+                for listener in list(self.listeners):
+                    listener(address, folder_id)
 
     def _box(self, folder: Folder) -> Box:
         return next(folders[folder.remote_id] for folders in self._folders.values() if folder.remote_id in folders)

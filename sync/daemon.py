@@ -140,7 +140,12 @@ class Dispatcher:
         for stream_id in due:
             if stream_id not in self._running:
                 self._running[stream_id] = future = self._submit(stream_id)
-                future.add_done_callback(lambda _: self.hurry())
+                future.add_done_callback(self._done)
+
+    def _done(self, run: Future[None]) -> None:
+        """What was woken while it ran goes on at once; what broke off waits for the tick."""
+        if not run.cancelled() and run.exception() is None:
+            self.hurry()
 
     def close(self) -> None:
         """Let each worker finish its page, and end."""

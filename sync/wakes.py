@@ -64,7 +64,7 @@ def streams_of(session: Session, told: Mapping[int, Collection[str]]) -> set[int
         .join(MirrorFolder.stream)
         .where(Stream.mailbox_id.in_(told), MirrorFolder.remote_id.in_(names))
     )
-    known = [(mailbox, stream, skip) for mailbox, stream, name, skip in rows.tuples() if name in told[mailbox]]
+    known = [(mailbox, stream, skip) for mailbox, stream, name, skip in rows if name in told[mailbox]]
     strange = told.keys() - {mailbox_id for mailbox_id, _, _ in known}
     everything = select(Stream.id).where(Stream.mailbox_id.in_(strange), Stream.kind != StreamKind.POSTS)
     return {stream_id for _, stream_id, skip in known if not skip} | set(session.scalars(everything))
