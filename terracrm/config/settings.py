@@ -508,7 +508,8 @@ class Retention(Section):
         ge=0,
         le=36_500,
         description="After how many days any other run is forgotten, with what it removed. A run that brought "
-        "something which is still here stays, and so does the last one of each stream. Also plans that wait for nobody.",
+        "something which is still here stays, and so does the last one of each stream. Plans that wait for nobody "
+        "go then, too.",
         examples=[365],
     )
     moved_mail_days: int = Field(
