@@ -35,6 +35,8 @@ from tests.sync.conftest import DOMAIN, Office
 from tests.sync.items import contact, mail, meeting
 from tests.sync.undoing import compare, dump, gone, kept, last_run, put_back, undone
 
+SQLITE_FIRST = True
+
 OLGA = "olga@lavka.example"
 TITLE = "Закупщик"
 

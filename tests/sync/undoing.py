@@ -18,6 +18,13 @@ ASIDE = {
     "sync_run_items",
     "streams",
     "folders",
+    "mailboxes",
+    "plans",
+    "plan_steps",
+    "reconciliations",
+    "alerts",
+    "alert_messages",
+    "heartbeats",
     "audit_log",
     "skipped_items",
     "skipped_addresses",
@@ -28,6 +35,8 @@ ASIDE = {
     "quarantined_items",
     "threads",
     "thread_keys",
+    "message_copies",
+    "meeting_copies",
 }
 # Rows of lists are written anew.
 NO_IDS = {"contact_addresses", "contact_phones", "contact_postal_addresses"}
