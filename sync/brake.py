@@ -60,7 +60,8 @@ class Brake:
     """The limits of one run over a stream, and what it did so far.
 
     `allowed` are the steps (fingerprints) that do not count: a person has approved them, or the run has looked at all
-    of them together. With `is_exact` nothing else may be done at all, and `seen` collects what there is to do (Y1).
+    of them together. With `only` nothing but these steps may be done at all, and `seen` collects what there is to do
+    (Y1).
     `written` counts what was removed and changed in Outlook. `held` are the folders whose next page waits, `vanished`
     those that are no longer in their place, with where they are now.
     """
@@ -71,7 +72,7 @@ class Brake:
     most: int
     percent: int
     allowed: set[str] = field(default_factory=set)
-    is_exact: bool = False
+    only: frozenset[str] | None = None
     done: writer.Weight = field(default_factory=writer.Weight)
     written: int = 0
     held: set[int] = field(default_factory=set)
@@ -88,6 +89,16 @@ class Brake:
         return cls(
             stream.id, stream.mailbox_id, run_id, settings.sync.brake_items, settings.sync.brake_percent, allowed
         )
+
+    def restrict(self, only: Iterable[str]) -> None:
+        """Do these steps (fingerprints) and nothing else."""
+        self.only = frozenset(only)
+        self.allowed = set(self.only)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing but a plan may be done."""
+        return self.only is not None
 
     @property
     def weight(self) -> int:
@@ -175,7 +186,7 @@ class Brake:
         finally:
             trial.rollback()
         # Whether something has moved, and so is no removal, is told when all was read.
-        self.see(step for step in steps if step.act != plans.REMOVE or step.fingerprint in self.allowed)
+        self.see(step for step in steps if step.act != plans.REMOVE or step.fingerprint in (self.only or ()))
         new = self.new(steps)
         if self.is_exact and new:
             raise Held

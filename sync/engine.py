@@ -49,6 +49,8 @@ def run_stream(
     if run is None:
         return None
     run.order = order
+    if order is not None and order.only is not None:
+        run.brake.restrict(order.only)
     started = monotonic()
     with about(run=run.run_id, mailbox=run.summary.mailbox, stream=run.summary.stream):
         try:
@@ -58,6 +60,8 @@ def run_stream(
             error = None
         run.summary.seconds = monotonic() - started
         _finish(run, error)
+    if order is not None:
+        order.seen = tuple(run.brake.seen.values())
     return run.summary
 
 
@@ -90,7 +94,8 @@ def _work(run: Run, connect: Connect, progress: Progress | None) -> Exception | 
         connector = connect(_account(run))
         pusher = _push(run, connector, progress)
         mirrored, refused = _folders(run, connector, pusher)
-        for is_last in (False,) * (ROUNDS - 1) + (True,):
+        rounds = 1 if run.brake.is_exact else ROUNDS
+        for is_last in (False,) * (rounds - 1) + (True,):
             reading.read(run, connector, mirrored, progress)
             if pusher is None or refused or not pusher.run(is_last=is_last):
                 break  # else something has changed in Outlook since it was read
@@ -143,7 +148,7 @@ def _push(run: Run, connector: Connector, progress: Progress | None) -> push.Pus
 
 def _fetch_attachments(run: Run, connector: Connector, connect: Connect, progress: Progress | None) -> None:
     """The contents that are wanted of the mail of this mailbox (S12)."""
-    if run.kind is not StreamKind.MAIL:
+    if run.kind is not StreamKind.MAIL or run.brake.is_exact:
         return
 
     def other(mailbox_id: int) -> Connector:
@@ -222,7 +227,7 @@ def _finish(run: Run, error: Exception | None) -> None:
             row = session.get_one(SyncRun, run.run_id)
             is_ours = stream.claim == run.claim
             outcomes.settle(run.settings, session, stream, row, error, is_ours=is_ours)
-            if is_ours and error is None:
+            if is_ours and error is None and not run.brake.is_exact:
                 plans.settle(session, stream.id)
             if run.clock_skew is not None:
                 stream.clock_skew = round(run.clock_skew.total_seconds())

@@ -14,7 +14,7 @@ from sync.outbound import Outbound, Step, Target
 from sync.posts import Posts
 from sync.tasks import Tasks
 from terracrm.config import Settings
-from terracrm.models import Mailbox
+from terracrm.models import Link, Mailbox
 from terracrm.services import outbox
 
 OUTBOUND: Final[tuple[Outbound, ...]] = (Clients(), Tasks(), Posts())
@@ -22,12 +22,17 @@ OUTBOUND: Final[tuple[Outbound, ...]] = (Clients(), Tasks(), Posts())
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One step that is due in a mailbox: about which thing, and why it came to be owed (`OutboxItem.reason`)."""
+    """One step that is due in a mailbox: about which thing, and why it came to be owed (`OutboxItem.reason`).
+
+    `link` is the item that it is about, if there is one, in the run of which stream.
+    """
 
     entity: str
     local_id: int
     reason: str
     step: Step
+    stream_id: int
+    link: Link | None
 
 
 def outbound_of(kind: str) -> Outbound | None:
@@ -50,8 +55,12 @@ def planned(session: Session, settings: Settings, mailbox: Mailbox) -> Iterator[
         try:
             outbound.settle(session, target)
             owed = outbox.items(session, outbox.due(session, mailbox.id, outbound.entity))
-            steps = push.steps_of(session, outbound, target, [item.local_id for item in owed])
-            found = [Planned(item.entity, item.local_id, item.reason, steps[item.local_id]) for item in owed]
+            decided = push.decisions_of(session, outbound, target, [item.local_id for item in owed])
+            found = [
+                Planned(item.entity, item.local_id, item.reason, each.step, stream.id, each.link)
+                for item in owed
+                for each in [decided[item.local_id]]
+            ]
         finally:
             trial.rollback()
         yield from found

@@ -20,7 +20,16 @@ from terracrm.domain.capture import hashed
 from terracrm.domain.contact_merge import LISTS, SCALARS, identity, snapshot
 from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord, Record
 from terracrm.models import FieldChange, Link, MessageCopy, MirrorFolder, SkippedItem, Stream, Task
-from terracrm.services import client_cards, links, mirror_calendar, mirror_contacts, mirror_mail, outbox, task_items
+from terracrm.services import (
+    client_cards,
+    links,
+    meeting_entries,
+    mirror_calendar,
+    mirror_contacts,
+    mirror_mail,
+    outbox,
+    task_items,
+)
 from terracrm.services.matching import chunks
 from terracrm.services.plans import CHANGE, CREATE, IN, OUT, REMOVE, Field, Step
 from terracrm.services.sources import Source
@@ -33,6 +42,9 @@ PRIVATE: Final = "private"
 UNTRACKED: Final = "category_removed"
 # What a plan does not keep: the words of a meeting or a mail are read where they are.
 UNTOLD: Final = frozenset({"body_text", "body_html", "exceptions", "deleted_occurrences"})
+# The rule of what is taken in because its folder is mirrored.
+BY_ENTITY: Final = {mirror_contacts.ENTITY: mirror_contacts.FROM_FOLDER, mirror_calendar.ENTITY: meeting_entries.RULE,
+                    mirror_mail.ENTITY: ""}  # fmt: skip
 Thing = tuple[str, int]
 """Entity and local id."""
 
@@ -140,7 +152,7 @@ class _Look:
             case Withdraw() if link:
                 yield _removal(link, self._stream_id, PRIVATE)
             case Store(remote_id, version, record, decision):
-                yield self._creation(remote_id, version, record, decision.rule)
+                yield self._creation(remote_id, version, record, decision.rule or BY_ENTITY[_entity(record)])
             case Untrack(remote_id, version) if link:
                 yield self._change(link, remote_id, version, UNTRACKED, (Field("followed", "yes", ""),))
             case Update(remote_id, version, MessageRecord() as record) if link:

@@ -64,11 +64,11 @@ class Plan:
     decision: Decision | None
 
 
-def steps_of(session: Session, outbound: Outbound, target: Target, local_ids: Sequence[int]) -> dict[int, Step]:
-    """The steps that bring these things up to date in a mailbox, as things are now."""
+def decisions_of(session: Session, outbound: Outbound, target: Target, local_ids: Sequence[int]) -> dict[int, Decision]:
+    """What brings these things up to date in a mailbox, as things are now."""
     batches = (local_ids[start : start + BATCH] for start in range(0, len(local_ids), BATCH))
     return {
-        local_id: decision.step
+        local_id: decision
         for batch in batches
         for local_id, decision in _decided(session, outbound, target, batch).items()
     }
@@ -350,9 +350,10 @@ class Push:
 
 
 def _decided(session: Session, outbound: Outbound, target: Target, local_ids: Sequence[int]) -> dict[int, Decision]:
-    """What is to be done about these things; of one that is there more than once, the last goes first."""
+    """What is to be done about these things; of one that is there more than once, the last one followed goes first."""
     there = links.live(session, target.mailbox.id, outbound.entity, local_ids, outbound.rule)
-    found = {id_: Decision(Remove("double"), rows[-1], is_extra=True) for id_, rows in there.items() if rows[1:]}
+    doubles = {id_: rows[-1] for id_, rows in there.items() if rows[1:] and rows[-1].untracked_at is None}
+    found = {id_: Decision(Remove("double"), link, is_extra=True) for id_, link in doubles.items()}
     wanted = {id_: there[id_][0] if id_ in there else None for id_ in local_ids if id_ not in found}
     for id_, step in outbound.plan(session, target, wanted).items() if wanted else ():
         if isinstance(step, Create) and role_folders.is_deleted(target.stream, step.place.role):

@@ -161,12 +161,17 @@ def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, 
 def _pages(run: Run, connector: Connector, folder_id: int, folder: Folder) -> Iterator[Sequence[Change]]:
     """All that there is to be read of a folder, without writing any of it."""
     with run.sessions() as session:
-        again = [*_sick(session, folder_id), *skipped.due(session, folder_id, DUE_BATCH)]
+        again = waiting(session, folder_id)
         cursor = session.get_one(MirrorFolder, folder_id).cursor
     if again:
         yield connector.get(folder, again)
     for page in connector.changes(folder, cursor, run.settings.mirror.page_size):
         yield page.changes
+
+
+def waiting(session: Session, folder_id: int) -> list[str]:
+    """The items of a folder that a run asks for one by one: those in quarantine, and those that may come in now."""
+    return [*_sick(session, folder_id), *skipped.due(session, folder_id, DUE_BATCH)]
 
 
 def _sick(session: Session, folder_id: int) -> list[str]:

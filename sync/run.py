@@ -16,6 +16,7 @@ from terracrm.config import Settings
 from terracrm.db import begin_write
 from terracrm.domain.records import StreamKind
 from terracrm.models import Stream, SyncRun
+from terracrm.services.plans import Step
 from terracrm.services.sources import Source, source_of
 
 Sessions = sessionmaker[Session]
@@ -47,14 +48,17 @@ class Summary:
 
 @dataclass
 class Order:
-    """What a person asks for beside reading: the count of all items, and to mend what differs (S14).
+    """What a person asks for beside reading: the count of all items, and to mend what differs (S14); or only a plan.
 
-    `anyway`: also where that marks very many items gone. Afterwards `count_id` is the count, and `refused` says why
-    some of it was not mended.
+    `anyway`: also where that marks very many items gone. `only` are the steps (fingerprints) that may be done, all
+    others are left (Y1). Afterwards `count_id` is the count, `refused` says why some of it was not mended, and `seen`
+    are the steps that there were to be done.
     """
 
     repair: bool = False
     anyway: bool = False
+    only: frozenset[str] | None = None
+    seen: tuple[Step, ...] = ()
     count_id: int = 0
     refused: str = ""
 

@@ -1,0 +1,245 @@
+"""What runs over a mailbox would do, in both directions, without doing it; and doing just that (Y1).
+
+A plan is made page by page, each in a transaction that is taken back: nothing is kept but the steps. Each page is
+planned on what is known now. So mail that is taken only because of people whom the same run would bring is not in it;
+when the plan is run, it is told as new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.orm import Session
+
+from connectors.base import Connector
+from sync import folders, kinds, looking, outgoing, reading
+from sync.brake import Brake
+from sync.engine import account_of, run_stream
+from sync.looking import Thing
+from sync.run import Connect, Order, Progress, Run, Sessions, Summary
+from sync.schedule import OFF, ORDER
+from terracrm.config import Settings
+from terracrm.db import begin_write
+from terracrm.domain.records import Change, ChangeKind, Folder, StreamKind
+from terracrm.errors import CursorExpired, InvalidInput, ItemGone
+from terracrm.models import STOPPED, Link, Mailbox, MirrorFolder, Stream, SyncRun
+from terracrm.services import mirror_folders, plans
+from terracrm.services.plans import Moved, Step
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutcome:
+    """What came of a plan: its runs, and what had moved since it was made; nothing of that was done.
+
+    `busy` are the streams that another worker had: nothing is known of their steps.
+    """
+
+    summaries: tuple[Summary, ...]
+    moved: Moved
+    busy: tuple[str, ...] = ()
+
+
+def plan_mailbox(
+    settings: Settings,
+    sessions: Sessions,
+    connect: Connect,
+    mailbox_id: int,
+    kinds_wanted: Collection[str] | None = None,
+    progress: Progress | None = None,
+) -> list[Step]:
+    """All steps that the next runs over a mailbox would take, of these kinds of streams or of all; nothing is changed.
+
+    Raises what the server answers, and ConfigError when the mailbox cannot be opened.
+    """
+    with sessions() as session:
+        mailbox = session.get_one(Mailbox, mailbox_id)
+        account = account_of(settings, mailbox)
+        wanted = [s for s in mailbox.streams if s.is_enabled and s.direction != OFF]
+        wanted = [s for s in wanted if kinds_wanted is None or s.kind in kinds_wanted]
+        streams = {s.id: s.kind for s in sorted(wanted, key=lambda s: ORDER.get(s.kind, len(ORDER)))}
+    connector = connect(account)
+    try:
+        found = connector.folders()
+        steps: list[Step] = []
+        for stream_id in streams:
+            steps += _StreamPlan(settings, sessions, connector, stream_id, found, progress).steps()
+    finally:
+        connector.close()
+    return steps + _outgoing(settings, sessions, mailbox_id, streams)
+
+
+def run_plan(
+    settings: Settings, sessions: Sessions, connect: Connect, plan_id: int, progress: Progress | None = None
+) -> PlanOutcome:
+    """Do just the steps of a plan; a page of which something has moved is left, with all that comes after it.
+
+    The plan stays as it is: `plans.finish` is the caller's. Raises NotFound and InvalidInput where it cannot be run.
+    """
+    with sessions() as session:
+        plan = plans.to_run(session, plan_id)
+        planned = plans.steps(session, plan_id)
+        streams = _streams_of(session, plan.mailbox, {step.stream_id for step in planned})
+    summaries: list[Summary] = []
+    done: set[int] = set()
+    seen: list[Step] = []
+    for stream_id in streams:
+        order = Order(only=frozenset(step.fingerprint for step in planned if step.stream_id == stream_id))
+        summary = run_stream(settings, sessions, stream_id, connect, progress, order)
+        if summary is not None:
+            summaries.append(summary)
+            done |= set() if summary.error else {stream_id}
+            seen += order.seen if not summary.error else ()
+    moved = plans.compare([step for step in planned if step.stream_id in done], seen)
+    ran = {summary.stream for summary in summaries}
+    return PlanOutcome(tuple(summaries), moved, tuple(kind for kind in streams.values() if kind not in ran))
+
+
+def _streams_of(session: Session, mailbox: Mailbox, stream_ids: Collection[int]) -> dict[int, str]:
+    """The kinds of the streams of a plan, in the order in which they run; raises InvalidInput where one may not."""
+    if not mailbox.is_enabled:
+        raise InvalidInput(f"{mailbox.address} is paused; terracrm mailbox enable {mailbox.address} starts it")
+    chosen = sorted((s for s in mailbox.streams if s.id in stream_ids), key=lambda s: ORDER.get(s.kind, len(ORDER)))
+    for stream in chosen:
+        if stream.state in STOPPED:
+            reason = (stream.last_error or stream.state).rstrip(".")
+            raise InvalidInput(f"{mailbox.address} {stream.kind} is not run: {reason}")
+    return {stream.id: stream.kind for stream in chosen}
+
+
+def _outgoing(settings: Settings, sessions: Sessions, mailbox_id: int, streams: Collection[int]) -> list[Step]:
+    """What would be written into the mailbox, as things are here now."""
+    with sessions() as session:
+        begin_write(session)
+        found = [
+            step
+            for each in kinds.planned(session, settings, session.get_one(Mailbox, mailbox_id))
+            if each.stream_id in streams
+            for step in [outgoing.step_of(each.stream_id, each.entity, each.local_id, each.step, each.link)]
+            if step is not None
+        ]
+        session.rollback()
+    return found
+
+
+@dataclass
+class _StreamPlan:
+    """What is read of one stream. `told` are the things that its items lead to: what of them left has moved."""
+
+    settings: Settings
+    sessions: Sessions
+    connector: Connector
+    stream_id: int
+    found: Sequence[Folder]
+    progress: Progress | None
+    told: set[Thing] = field(default_factory=set)
+    is_known: bool = False
+
+    def steps(self) -> list[Step]:
+        """All that reading it would do, without what has only moved."""
+        places, steps = self._begin()
+        for folder in places:
+            try:
+                steps += self._folder(folder)
+            except ItemGone:
+                continue  # deleted just now: the next plan tells
+        gone = [step for step in steps if step.act == plans.REMOVE and step.local_id is not None]
+        things = {(step.entity, step.local_id) for step in gone if step.local_id is not None}
+        with self.sessions() as session:
+            mailbox_id = session.get_one(Stream, self.stream_id).mailbox_id
+            elsewhere = looking.held(session, mailbox_id, things, {step.remote_id for step in gone}) | self.told
+        moved = {
+            id(step) for step in gone if (step.entity, step.local_id) in elsewhere and step.rule != looking.PRIVATE
+        }
+        return [step for step in steps if id(step) not in moved]
+
+    @contextmanager
+    def _trial(self) -> Iterator[tuple[Run, Session, folders.Leaving]]:
+        """A run and its transaction, with the folders as they are there now; all of it is taken back."""
+        with self.sessions() as session:
+            begin_write(session)
+            stream = session.get_one(Stream, self.stream_id)
+            row = SyncRun(stream_id=self.stream_id)
+            session.add(row)
+            session.flush()
+            brake, kind = Brake.of(self.settings, session, stream, row.id), StreamKind(stream.kind)
+            summary = Summary(stream.mailbox.address, stream.kind)
+            run = Run(self.settings, self.sessions, self.stream_id, row.id, "", kind, True, summary, brake)
+            left_out = mirror_folders.left_out_paths(self.settings, ())
+            leaving = folders.refresh(session, stream, self.found, left_out)
+            try:
+                yield run, session, leaving
+            finally:
+                session.rollback()
+
+    def _begin(self) -> tuple[list[Folder], list[Step]]:
+        """The folders that would be read, and what is lost with those that are gone."""
+        with self._trial() as (run, session, leaving):
+            stream = session.get_one(Stream, self.stream_id)
+            lost = select(Link).where(Link.folder_id.in_(leaving), Link.gone_at.is_(None)).order_by(Link.id)
+            steps = looking.of_links(session, self.stream_id, session.scalars(lost), looking.FOLDER_LEFT)
+            of_stream = select(MirrorFolder.id).where(MirrorFolder.stream_id == self.stream_id)
+            self.is_known = bool(session.scalar(select(exists().where(Link.folder_id.in_(of_stream)))))
+            if run.kind is StreamKind.POSTS:
+                return [], steps
+            rows = [row for row in stream.folders if row.gone_at is None and not row.is_excluded]
+            rows = [row for row in rows if (row.role or stream.direction != "out") and row.id not in leaving]
+            rows.sort(key=lambda row: row.well_known != "sentitems")
+            there = {folder.remote_id: folder for folder in self.found}
+            return [there[row.remote_id] for row in rows if row.remote_id in there], steps
+
+    def _folder(self, folder: Folder) -> list[Step]:
+        with self._trial() as (_, session, __):
+            row = self._row(session, folder)
+            cursor, waiting = row.cursor, reading.waiting(session, row.id)
+            unmet = self._linked(session, row, Link.is_unmet.is_(True))
+        steps = self._page(folder, self.connector.get(folder, waiting)) if waiting else []
+        try:
+            steps += self._pages(folder, cursor, unmet)
+        except CursorExpired:
+            with self._trial() as (_, session, __):
+                unmet = self._linked(session, self._row(session, folder), Link.id.is_not(None))
+            steps = self._pages(folder, None, unmet)
+        with self.sessions() as session:
+            for remote_id in sorted(unmet):
+                link = session.scalar(select(Link).where(Link.id == unmet[remote_id]))
+                steps += looking.of_links(session, self.stream_id, [link] if link else [], looking.LEFT)
+        return steps
+
+    def _pages(self, folder: Folder, cursor: str | None, unmet: dict[str, int]) -> list[Step]:
+        """The steps of all pages; what they tell of is taken out of `unmet`."""
+        steps: list[Step] = []
+        done = 0
+        for page in self.connector.changes(folder, cursor, self.settings.mirror.page_size):
+            steps += self._page(folder, page.changes)
+            for change in page.changes:
+                if change.kind is not ChangeKind.READ_FLAG:
+                    unmet.pop(change.remote_id, None)
+            done += len(page.changes)
+            if self.progress:
+                self.progress(folder.path, done, page.expected)
+        return steps
+
+    def _page(self, folder: Folder, changes: Sequence[Change]) -> list[Step]:
+        with self._trial() as (run, session, _):
+            row = self._row(session, folder)
+            source, actions = reading.planned(run, session, row, changes)
+            steps = looking.steps_of(session, source, row, actions)
+            if self.is_known:
+                self.told |= looking.still_told(session, source, actions)
+            number = row.id
+        with self.sessions() as session:
+            is_here = session.get(MirrorFolder, number) is not None
+        return steps if is_here else [replace(step, folder_id=None) for step in steps]
+
+    def _row(self, session: Session, folder: Folder) -> MirrorFolder:
+        mine = MirrorFolder.stream_id == self.stream_id, MirrorFolder.remote_id == folder.remote_id
+        return session.scalars(select(MirrorFolder).where(*mine)).one()
+
+    def _linked(self, session: Session, row: MirrorFolder, which: ColumnElement[bool]) -> dict[str, int]:
+        """The live links of a folder by the ids of their items."""
+        mine = Link.folder_id == row.id, Link.gone_at.is_(None), which
+        rows = session.execute(select(Link.remote_id, Link.id).where(*mine))
+        return dict(rows.all())
