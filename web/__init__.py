@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from terracrm import secrets
 from terracrm.config import Settings
 from web import (
+    alerts,
     assets,
     attachments,
     client_forms,
@@ -72,6 +73,7 @@ BLUEPRINTS = (
     reconciliations.pages,
     quarantine.pages,
     mailbox_rules.pages,
+    alerts.pages,
     run_undo.pages,
     outbox.pages,
     plans.pages,

@@ -43,6 +43,7 @@ TROUBLES: Words = {
     StreamState.CREDENTIALS: lazy_gettext(
         "The server refused the name or the password. Enter them anew and enable it."
     ),
+    StreamState.PAUSED: lazy_gettext("It does not run any more. Mend what the reason says and enable it."),
     StreamState.APPROVAL: lazy_gettext(
         "A run would have removed or changed very much. Nothing of it was done: look at its plan and decide."
     ),
