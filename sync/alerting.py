@@ -134,7 +134,8 @@ class Alerting:
 
     def _mail(self, mail: Mail, *, by_hand: bool = False) -> None:
         with self._sessions() as session:
-            account = account_of(self._settings, alert_messages.sender(session, self._settings, by_hand=by_hand))
+            sender = alert_messages.sender(session, self._settings, by_hand=by_hand)
+            account = account_of(self._settings, sender, by_hand=by_hand)
         connector = self._connect(account)
         try:
             connector.send_mail(self._settings.alerts.mail_to, mail.subject, mail.text)

@@ -13,14 +13,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from connectors.base import Account, Connector
-from sync import attachments, claims, folders, holding, moved, outcomes, push, reading, reconcile, writer
+from sync import accounts, attachments, claims, folders, holding, moved, outcomes, push, reading, reconcile, writer
 from sync.brake import Brake, Braked
 from sync.kinds import outbound_of
 from sync.run import Connect, Fenced, Order, Progress, Run, Sessions, Summary
 from terracrm.config import Settings
 from terracrm.db import begin_write
 from terracrm.domain.records import Folder, StreamKind
-from terracrm.errors import ConfigError, ConnectorError, ItemRejected, Temporary
+from terracrm.errors import ConfigError, ConnectorError, ItemRejected, SignInRefused, Temporary
 from terracrm.logs import about
 from terracrm.models import Mailbox, Stream, SyncRun, utcnow
 from terracrm.secrets import decrypt
@@ -43,11 +43,13 @@ def run_stream(
 ) -> Summary | None:
     """Run a stream once and return what it did; None when another worker has it or it is gone.
 
+    None also while another stream finds out whether their common account is let in; once that is refused, nothing is
+    tried (`accounts`).
     Never raises for what a remote system, a mailbox or an item does: that is the outcome of the run.
     """
     run = _begin(settings, sessions, stream_id)
-    if run is None:
-        return None
+    if not isinstance(run, Run):
+        return run
     run.order = order
     if order is not None and order.only is not None:
         run.brake.restrict(order.only)
@@ -65,13 +67,17 @@ def run_stream(
     return run.summary
 
 
-def _begin(settings: Settings, sessions: Sessions, stream_id: int) -> Run | None:
+def _begin(settings: Settings, sessions: Sessions, stream_id: int) -> Run | Summary | None:
     with sessions() as session, session.begin():
         begin_write(session)
         stream = session.get(Stream, stream_id)
         if stream is None:
             return None
+        if stream.is_refused:
+            return Summary(stream.mailbox.address, stream.kind, state=stream.state, error=stream.last_error)
         claim = claims.new_claim()
+        if accounts.must_wait(session, stream):
+            return None
         if not claims.take(session, stream, claim, settings.sync.lease_seconds):
             return None
         outcomes.close_abandoned(session, stream_id)
@@ -104,6 +110,8 @@ def _work(run: Run, connect: Connect, progress: Progress | None) -> Exception | 
         reconcile.when_due(run, connector, mirrored, progress)
         _fetch_attachments(run, connector, connect, progress)
     except (ConnectorError, ConfigError, OperationalError, outcomes.Stopped, Braked) as error:
+        if isinstance(error, SignInRefused):
+            _note_refusal(run, error)
         return error
     except Fenced:
         raise
@@ -115,6 +123,15 @@ def _work(run: Run, connect: Connect, progress: Progress | None) -> Exception | 
             run.clock_skew = connector.clock_skew()
             connector.close()
     return None
+
+
+def _note_refusal(run: Run, error: SignInRefused) -> None:
+    """Before the claim is given back, so that no other stream of the account tries in between."""
+    try:
+        with run.transaction() as session:
+            accounts.refused(session, run.settings, session.get_one(Stream, run.stream_id).mailbox, str(error))
+    except OperationalError as failure:
+        log.error("the refusal could not be written", error=outcomes.explain(failure))
 
 
 def _push(run: Run, connector: Connector, progress: Progress | None) -> push.Push | None:
@@ -173,8 +190,14 @@ def _account(run: Run) -> Account:
         return account_of(run.settings, mailbox)
 
 
-def account_of(settings: Settings, mailbox: Mailbox) -> Account:
-    """What it takes to open a mailbox, its password read from the file or decrypted."""
+def account_of(settings: Settings, mailbox: Mailbox, *, by_hand: bool = False) -> Account:
+    """What it takes to open a mailbox, its password read from the file or decrypted.
+
+    Raises SignInRefused when the server has refused it before, unless a person asks for it to be tried.
+    """
+    refused = next((stream for stream in mailbox.streams if stream.is_refused), None)
+    if refused is not None and not by_hand:
+        raise SignInRefused(refused.last_error)
     return Account(
         address=mailbox.address,
         server=mailbox.server,
@@ -192,6 +215,7 @@ def _folders(
     found = connector.folders()
     with run.transaction() as session:
         stream = session.get_one(Stream, run.stream_id)
+        accounts.let_in(session, run.settings, stream.mailbox)
         leaving = folders.refresh(session, stream, found, mirror_folders.left_out_paths(run.settings, ()))
         holding.leave(run, session, leaving)
     if run.kind is StreamKind.POSTS:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from sync.brake import Braked
 from terracrm.config import Settings
-from terracrm.errors import AuthFailed, Temporary, TerraCRMError, Unsupported
+from terracrm.errors import AuthFailed, SignInRefused, Temporary, TerraCRMError, Unsupported
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun, utcnow
 from terracrm.services import outbox, plans, reconciliations, skipped
 
@@ -41,6 +41,7 @@ def settle(
         run.outcome = "superseded"
         return
     stream.claim, stream.claimed_until = "", None
+    stream.is_refused = isinstance(error, SignInRefused)
     stream.last_error = run.error
     if error is None:
         stream.failures = 0

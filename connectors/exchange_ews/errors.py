@@ -60,6 +60,8 @@ DENIED = {
     "ErrorSendAsDenied": "The account may not send mail from this mailbox.",
     "ErrorUserNotAllowedByPolicy": "A policy of the server forbids EWS to this account.",
 }
+REFUSED_ACCOUNT = frozenset({"ErrorPasswordExpired", "ErrorPasswordChangeRequired", "ErrorAccountDisabled"})
+"""Those that are about the account, whichever mailbox it opens."""
 CURSOR_EXPIRED = frozenset({"ErrorInvalidSyncStateData"})
 GONE = frozenset({"ErrorItemNotFound", "ErrorFolderNotFound", "ErrorSyncFolderNotFound", "ErrorInvalidFolderId"})
 CHANGED = frozenset(
@@ -254,6 +256,8 @@ def _response_code(error: ews.ResponseMessageError) -> ConnectorError:
         return VersionConflict(CHANGED_SINCE)
     if code in REFUSED:
         return ItemRejected(f"{REFUSED[code]} ({code}: {_short(error)}).")
+    if code in REFUSED_ACCOUNT:
+        return SignInRefused(f"{DENIED[code]} ({code})")
     if code in DENIED:
         return AuthFailed(f"{DENIED[code]} ({code})")
     if code in UNSUPPORTED:

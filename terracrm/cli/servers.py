@@ -25,7 +25,7 @@ def look_round(address: str) -> Capabilities:
 
     current().start_log()
     with current().transaction() as session:
-        account = account_of(current().settings, mailboxes.get(session, address))
+        account = account_of(current().settings, mailboxes.get(session, address), by_hand=True)
     connector = connect(account)
     try:
         return connector.test()

@@ -41,7 +41,8 @@ class Mailbox(Base):
 
     The password is kept encrypted, or read from `password_file` each time. `create_contacts` (S7), `capture`,
     `detail`, `tracking_category` (S6, S8) and `attachments` (S12) are this mailbox's own choice, or "", which means
-    the setting of the same name in `[mirror]`.
+    the setting of the same name in `[mirror]`. `let_in_at` is when the server last let its account in, with the
+    password of now (`sync.accounts`).
     """
 
     __tablename__ = "mailboxes"
@@ -62,6 +63,7 @@ class Mailbox(Base):
     detail: Mapped[str] = mapped_column(String(10), default="")
     tracking_category: Mapped[str] = mapped_column(default="")
     attachments: Mapped[str] = mapped_column(String(10), default="")
+    let_in_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     user: Mapped[User | None] = relationship()
     team: Mapped[Team | None] = relationship()
@@ -82,6 +84,9 @@ class Stream(Base):
     `history_entries` entries. `field_directions` holds the fields whose direction is not "both", `conflict_rule` is
     "crm", "outlook" or "latest", `on_delete` is "unlink" or "archive" (S9). "" and None mean the setting in
     `[outlook]`. A posts stream writes the entries since `posts_since` (W3).
+
+    `is_refused` is set when the server refused the account itself, which other mailboxes may share: nobody tries it
+    again until a person has mended it (`sync.accounts`).
 
     `woken_at` is when it was last woken, because its mailbox told of a change or may have missed to; `reconciled_at`
     when the items here and there were last counted, and `gaps` how many were then found on one side only, and not
@@ -109,6 +114,7 @@ class Stream(Base):
     exclude_folders: Mapped[list[str]] = mapped_column(JSON, default=list)
     only_category: Mapped[str] = mapped_column(default="")
     state: Mapped[str] = mapped_column(String(12), default=StreamState.NEW)
+    is_refused: Mapped[bool] = mapped_column(default=False, server_default=false())
     due_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
     failures: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str] = mapped_column(Text, default="")

@@ -145,7 +145,7 @@ def enable(session: Session, mailbox: Mailbox) -> None:
         raise InvalidInput(
             f"{mailbox.address} is disconnected: terracrm mailbox reconnect {mailbox.address} --password-file FILE"
         )
-    mailbox.is_enabled = True
+    mailbox.is_enabled, mailbox.let_in_at = True, None
     for stream in mailbox.streams:
         streams.restart(stream)
     plans.look_anew(session, [stream.id for stream in mailbox.streams])

@@ -10,3 +10,4 @@ def restart(stream: Stream) -> None:
     if stream.state in (*STOPPED, StreamState.BACKOFF):
         stream.state = StreamState.OK if stream.last_success_at else StreamState.NEW
     stream.failures, stream.last_error, stream.due_at = 0, "", utcnow()
+    stream.is_refused = False
