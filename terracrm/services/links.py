@@ -61,12 +61,12 @@ def live(
 ) -> dict[int, list[Link]]:
     """The links of a mailbox to what is there of these things by this rule, by thing where there are any.
 
-    A person's own item comes first, then the oldest.
+    What is left alone comes first, then a person's own item, then the oldest.
     """
     query = select(Link).where(Link.entity == entity, Link.local_id.in_(local_ids), Link.mailbox_id == mailbox_id)
     there = session.scalars(query.where(Link.rule == rule, Link.gone_at.is_(None)).order_by(Link.id))
     found: defaultdict[int, list[Link]] = defaultdict(list)
-    for link in sorted(there, key=lambda link: link.match_method == WRITTEN):
+    for link in sorted(there, key=lambda link: (link.untracked_at is None, link.match_method == WRITTEN)):
         found[link.local_id].append(link)
     return dict(found)
 

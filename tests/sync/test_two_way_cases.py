@@ -186,3 +186,18 @@ def test_a_removal_of_ours_is_no_wish_of_the_owner_when_its_client_was_merged_me
     day.world.assign(day.contacts["twin"], "anna")
     day.world.settle()
     assert day.card("anna", "twin").record.display_name == "olga"
+
+
+@pytest.mark.parametrize("is_winner_private", [True, False])
+def test_a_private_card_is_left_alone_when_its_client_is_merged_with_another_of_the_folder(
+    day: Day, is_winner_private: bool
+) -> None:
+    """Of two cards of one client ours goes, and never the one that its owner has made private."""
+    day.contacts["petr"] = day.create("petr", "anna")
+    day.world.settle()
+    day.edit("anna", "petr", is_private=True)
+    private = day.card("anna", "petr")
+    names = ("petr", "olga") if is_winner_private else ("olga", "petr")
+    day.world.merge(*(day.contacts[name] for name in names))
+    day.world.settle()
+    assert day.world.outlook.entries("anna") == [private]
