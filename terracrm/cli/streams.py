@@ -38,6 +38,8 @@ def why_waiting(stream: Stream) -> str:
     reason = f"{address} {stream.kind} is not run: {(stream.last_error or stream.state).rstrip('.')}"
     if stream.state == StreamState.BACKOFF:
         return f"{reason}. It is tried again at {stream.due_at:%H:%M:%S} UTC, or now with --mailbox {address}"
+    if stream.state == StreamState.APPROVAL:
+        return reason  # which names the plan, and the commands that decide about it
     return f"{reason}. Mend it, then run terracrm mailbox enable {address}"
 
 

@@ -10,9 +10,10 @@ import typer
 from terracrm import db
 from terracrm.cli.invocation import current
 from terracrm.cli.streams import bars, kind_named, mailbox_named, why_waiting
-from terracrm.cli.sync_plan import plan
+from terracrm.cli.sync_plan import plan, run_planned
 from terracrm.cli.sync_reconcile import reconcile
 from terracrm.cli.sync_undo import runs, undo_run
+from terracrm.errors import InvalidInput
 from terracrm.services import skipped
 
 if TYPE_CHECKING:
@@ -33,15 +34,22 @@ COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched"
 def run(
     mailbox: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Only this mailbox.")] = None,
     stream: Annotated[str | None, typer.Option(metavar="KIND", help="Only contacts, calendar, mail, ...")] = None,
+    plan_id: Annotated[int | None, typer.Option("--plan", metavar="ID", help="Just the steps of this plan.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each stream and line.")] = False,
 ) -> None:
     """Run the streams of all enabled mailboxes once, or those that are named: read them, then write what is owed.
 
     A stream that backs off is left alone unless its mailbox is named; one that was refused waits for a person.
-    Exit code 1 when every stream failed, 3 when some did.
+    With --plan just what `terracrm sync plan` showed is done; what has moved since is left, and told.
+    Exit code 1 when every stream failed, 3 when some did, or when something has moved.
 
     Example: terracrm sync run --mailbox anna@romashka.example --stream mail
     """
+    if plan_id is not None:
+        if mailbox is not None or stream is not None:
+            raise InvalidInput("--plan says which mailbox and streams are run: leave out --mailbox and --stream")
+        run_planned(plan_id, _say, as_json=as_json)
+        return
     # The client library of Exchange takes long to import, and only these commands need it.
     from sync.connecting import connect
     from sync.engine import run_stream

@@ -1,87 +1,137 @@
-"""`terracrm sync plan`: what a run would do, without doing it (Y1)."""
+"""`terracrm sync plan` and `sync run --plan`: what runs would do, without doing it, and then just that (Y1)."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from sqlalchemy.orm import Session
 
+from terracrm import db
+from terracrm.cli import plan_words
 from terracrm.cli.invocation import current
-from terracrm.models import Mailbox
-from terracrm.services import access, mailboxes, outbox, outbox_list
+from terracrm.cli.streams import bars, kind_named
+from terracrm.db import begin_write
+from terracrm.errors import InvalidInput
+from terracrm.models import Mailbox, Stream
+from terracrm.services import access, links, mailboxes, plan_list, plans
+from terracrm.services.plan_list import AT_ONCE, PlanRow
+from terracrm.services.plans import Moved
 
 if TYPE_CHECKING:
-    from sync.kinds import Planned
+    from collections.abc import Callable
 
-INTO_OUTLOOK = "out"
-MAX_SHOWN = 160
+    from sync.run import Progress, Summary
+
+FAILED, PARTLY = 1, 3
+MOVED = {"gone": "no longer due", "new": "not in the plan", "changed": "otherwise than planned"}
 
 
 def plan(
     mailbox: Annotated[str, typer.Option("--mailbox", metavar="ADDRESS", help="The mailbox to look at.")],
+    stream: Annotated[str | None, typer.Option(metavar="KIND", help="Only contacts, calendar, mail, ...")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each step and line.")] = False,
 ) -> None:
-    """Show what the next run would write into a mailbox, field by field and each with its rule; nothing is changed.
+    """Show what the next runs over a mailbox would do, here and in Outlook, field by field and each with its rule.
 
-    It says what is known here: what somebody has changed in Outlook since the last run is not in it.
+    The mailbox is read for it. Nothing is changed; the plan is kept, and `terracrm sync run --plan` does just that.
 
     Example: terracrm sync plan --mailbox anna@romashka.example
     """
-    with current().transaction() as session:
-        box = mailboxes.get(session, mailbox)
-        steps = _outgoing(session, box)
-        address, is_written = box.address, any(outbox.may_write(stream) for stream in box.streams)
-    if as_json:
-        for step in steps:
-            typer.echo(json.dumps({"mailbox": address, **step}, ensure_ascii=False))
-        return
-    if not is_written:
-        typer.echo(f"Nothing is written into {address}: terracrm mailbox outlook {address} says why, and changes it.")
-        return
-    typer.echo(f"{address}, into Outlook:" if steps else f"{address}: Outlook has all that it should.")
-    for step in steps:
-        _say(step)
-
-
-def _outgoing(session: Session, mailbox: Mailbox) -> list[dict[str, Any]]:
-    """The steps that come to something, in the fixed words of `--json`."""
     # The client library of Exchange takes long to import, and only these commands need it.
-    from sync.kinds import planned
+    from sync.connecting import connect
+    from sync.planning import plan_mailbox
 
-    found = [(each, step) for each in planned(session, current().settings, mailbox) if (step := _step(each))]
-    names = outbox_list.names(session, access.operator(), [(each.entity, each.local_id) for each, _ in found])
-    return [step | {"name": names.get((each.entity, each.local_id), "")} for each, step in found]
-
-
-def _step(planned: Planned) -> dict[str, Any] | None:
-    from sync.outbound import Create, Nothing, Remove
-
-    step = planned.step
-    if isinstance(step, Nothing):
-        return None
-    act = "create" if isinstance(step, Create) else "remove" if isinstance(step, Remove) else "change"
-    differences = () if isinstance(step, Remove) else step.differences
-    return {
-        "direction": INTO_OUTLOOK,
-        "act": act,
-        "entity": planned.entity,
-        "id": planned.local_id,
-        "rule": step.why,
-        "reason": planned.reason,
-        "fields": [{"field": each.field, "old": each.old, "new": each.new} for each in differences],
-    }
-
-
-def _say(step: dict[str, Any]) -> None:
-    name = f" ({step['name']})" if step["name"] else ""
-    typer.echo(f"  {step['act']} {step['entity']} {step['id']}{name}: {step['rule'].replace('_', ' ')}")
-    for each in step["fields"]:
-        typer.echo(f"    {each['field']:<16} {_line(each['old'])} -> {_line(each['new'])}")
+    invocation = current()
+    invocation.start_log()
+    sessions = db.session_factory(invocation.engine)
+    kind = kind_named(stream)
+    with sessions() as session:
+        box = mailboxes.get(session, mailbox)
+        chosen = [each.id for each in _streams(box, kind)]
+        mailbox_id, only = box.id, chosen[0] if kind else None
+    with _progress() as show:
+        steps = plan_mailbox(invocation.settings, sessions, connect, mailbox_id, [kind] if kind else None, show)
+    with sessions.begin() as session:
+        begin_write(session)
+        items = links.count_live(session, chosen)
+        plan_id = plans.store(session, mailbox_id, only, plans.COMMAND, steps, items).id
+    with sessions() as session:
+        made = plan_list.get(session, access.operator(), plan_id)
+        if not as_json:
+            amount = plan_words.amount(made) if steps else "nothing is to be done, both sides agree"
+            typer.echo(f"Plan {plan_id}: {plan_words.about(made)}: {amount}")
+        found = plan_list.every_step(session, access.operator(), plan_id)
+        for line in plan_words.steps(made, found, as_json=as_json):
+            typer.echo(line)
+    if steps and not as_json:
+        typer.echo(f"Nothing of it was done: terracrm sync run --plan {plan_id} does just these steps.")
 
 
-def _line(value: str) -> str:
-    """A value in one line."""
-    found = " / ".join(line.strip() for line in value.splitlines() if line.strip())
-    return (found if len(found) <= MAX_SHOWN else f"{found[:MAX_SHOWN]}…") or "empty"
+def run_planned(plan_id: int, say: Callable[[Summary, bool], None], *, as_json: bool) -> None:
+    """Do just the steps of a plan, and tell what has moved since; exit code 3 when something has."""
+    from sync.connecting import connect
+    from sync.planning import run_plan
+
+    invocation = current()
+    invocation.start_log()
+    sessions = db.session_factory(invocation.engine)
+    with _progress() as show:
+        outcome = run_plan(invocation.settings, sessions, connect, plan_id, show)
+    for summary in outcome.summaries:
+        say(summary, as_json)
+    for kind in outcome.busy:
+        typer.echo(f"Warning: {kind} is run by another worker just now; nothing of its steps was done", err=True)
+    failed = sum(bool(summary.error) for summary in outcome.summaries) + len(outcome.busy)
+    with sessions.begin() as session:
+        begin_write(session)
+        if not failed:
+            plans.finish(session, access.operator(), plan_id)
+        made = plan_list.get(session, access.operator(), plan_id)
+    with sessions() as session:
+        for line in _moved(session, outcome.moved, made, as_json=as_json):
+            typer.echo(line)
+    if failed and failed == len(outcome.summaries) + len(outcome.busy):
+        raise typer.Exit(FAILED)
+    if failed or outcome.moved:
+        raise typer.Exit(PARTLY)
+
+
+def _streams(box: Mailbox, kind: str | None) -> list[Stream]:
+    """The streams of a mailbox that are looked at; raises InvalidInput where there are none."""
+    if mailboxes.is_disconnected(box):
+        raise InvalidInput(f"{box.address} is disconnected: terracrm mailbox reconnect {box.address} opens it again")
+    found = [each for each in box.streams if each.is_enabled and kind in (None, each.kind)]
+    if not found:
+        raise InvalidInput(f"{box.address} keeps no {kind or 'stream'}: terracrm mailbox list shows what it keeps")
+    return found
+
+
+def _moved(session: Session, moved: Moved, plan: PlanRow, *, as_json: bool) -> Iterator[str]:
+    """The lines that say what is no longer as it was planned; nothing of that was done."""
+    if moved and not as_json:
+        yield f"Since plan {plan.id} was made, this has moved, and was left as it is:"
+    now = tuple(step for _, step in moved.changed)
+    for how, steps in (("gone", moved.gone), ("new", moved.new), ("changed", now)):
+        for start in range(0, len(steps), AT_ONCE):
+            for step in plan_list.told(session, access.operator(), plan.mailbox_id, steps[start : start + AT_ONCE]):
+                if as_json:
+                    yield plan_words.step_json(step, plan=plan.id, mailbox=plan.mailbox, moved=how)
+                else:
+                    first, *fields = plan_words.step_lines(step)
+                    yield f"{first} ({MOVED[how]})"
+                    yield from fields
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """What is being read, on standard error."""
+    with bars() as shown:
+        task = shown.add_task("", total=None)
+
+        def show(path: str, items: int, expected: int | None) -> None:
+            shown.update(task, description=path, completed=items, total=expected)
+
+        yield show

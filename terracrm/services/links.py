@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, and_, delete, exists, select, text, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, select, text, update
 from sqlalchemy.orm import Session
 
 from terracrm.models import Link, MirrorFolder, Stream, utcnow
@@ -54,6 +54,13 @@ def of(session: Session, entity: str, local_id: int, mailbox_id: int | None = No
 def in_stream(stream: Stream) -> ColumnElement[bool]:
     """The links to items of one stream: few beside those of the mailbox's mail, and told by an index."""
     return Link.folder_id.in_(select(MirrorFolder.id).where(MirrorFolder.stream_id == stream.id))
+
+
+def count_live(session: Session, stream_ids: Collection[int]) -> int:
+    """How many items of these streams are there."""
+    folders = select(MirrorFolder.id).where(MirrorFolder.stream_id.in_(stream_ids))
+    there = select(func.count()).select_from(Link).where(Link.folder_id.in_(folders), Link.gone_at.is_(None))
+    return session.scalar(there) or 0
 
 
 def live(
