@@ -86,7 +86,8 @@ class Watch(Protocol):
     def subscribe(self, account: Account, folder_ids: Collection[str]) -> None:
         """Be told of these folders of a mailbox, and of new ones below the top, from the next `listen` on.
 
-        Raises AuthFailed, Unsupported or ItemGone for this mailbox alone; SignInRefused for all.
+        Raises AuthFailed, Unsupported or ItemGone for this mailbox alone; SignInRefused for all; Forgotten when the
+        server cannot keep this one with the others.
         """
 
     def unsubscribe(self, address: str) -> None:

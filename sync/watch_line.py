@@ -157,6 +157,12 @@ class Line:
                 failed.append((target, error))
                 if len(failed) >= IN_A_ROW:
                     break
+            except Forgotten as error:
+                if self._subscribed:
+                    self._leave_out([target.mailbox_id])
+                    self._moved([target.mailbox_id])
+                else:
+                    self._reject(target, Temporary(str(error)))
             except ConnectorError as error:
                 self._reject(target, error)
             else:

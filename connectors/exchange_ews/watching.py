@@ -66,7 +66,12 @@ class WatchEWS:
         """One Subscribe request, over the session that all share."""
         opened = connect(account)
         opened.protocol = self._anchor.protocol
-        identifier = Subscribe(account=opened, anchor=account_address(self._anchor)).call(folder_ids)
+        try:
+            identifier = Subscribe(account=opened, anchor=account_address(self._anchor)).call(folder_ids)
+        except ConnectorError as error:
+            if isinstance(error.__cause__, FORGOTTEN):
+                raise Forgotten(str(error), frozenset([account.address])) from error
+            raise
         self._mailboxes[account.address] = (opened, identifier)
 
     def unsubscribe(self, address: str) -> None:

@@ -88,6 +88,7 @@ class ScriptedServer:
 
     def __init__(self) -> None:
         self.requests: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self.invalid: list[str] = []
         self.challenge = Reply(status=401, headers={"WWW-Authenticate": 'Basic realm="exchange"'})
         self._answers: dict[str, Answer] = {}
@@ -144,6 +145,7 @@ class ScriptedServer:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 reply = script._reply(body, "Authorization" in self.headers)
+                script.headers.append(dict(self.headers.items()))
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
