@@ -38,6 +38,11 @@ class StreamHealth:
     broken_off: int
 
     @property
+    def is_gaps_alone(self) -> bool:
+        """Whether nothing went wrong, and its error only says that a count has found gaps (S14)."""
+        return bool(self.stream.gaps) and not self.stream.failures and self.stream.state == StreamState.DEGRADED
+
+    @property
     def troubles(self) -> list[str]:
         """What a person is to be told of its state: the state, or what has made it degraded."""
         if self.stream.state != StreamState.DEGRADED:
