@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from connectors.simulator.simulator import Simulator
-from sync import daemon
+from sync import daemon, watch_process
 from terracrm.config import load
 from terracrm.models import Stream, utcnow
 from terracrm.services import mailboxes, stats
+from tests.sync import watch_child
 
 ADDRESS = "anna@example.test"
 
@@ -44,7 +45,7 @@ def simulator() -> Iterator[Simulator]:
         yield running
 
 
-def test_the_daemon_mirrors_what_is_due_survives_a_killed_worker_and_stops(
+def test_the_daemon_mirrors_what_is_due_or_told_survives_a_killed_worker_and_stops(
     simulator: Simulator, engine: Engine, sessions: sessionmaker[Session], database_url: str, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.toml"
@@ -66,18 +67,61 @@ def test_the_daemon_mirrors_what_is_due_survives_a_killed_worker_and_stops(
         with sessions.begin() as session:
             session.execute(update(Stream).values(due_at=utcnow()))
 
+    def is_at_rest() -> bool:
+        with sessions() as session:
+            return all(stream.due_at > utcnow() and not stream.claim for stream in session.scalars(select(Stream)))
+
     stopped = threading.Event()
     running = threading.Thread(target=daemon.run, args=(load(config), config, stopped))
     running.start()
     try:
         wait_for(lambda: messages() == 1)
         for worker in multiprocessing.active_children():
-            os.kill(worker.pid or 0, signal.SIGKILL)
+            if worker.name != "watch":
+                os.kill(worker.pid or 0, signal.SIGKILL)
         simulator.deliver(letter(2), [ADDRESS])
         make_due()
         wait_for(lambda: messages() == 2)
+        wait_for(lambda: "GetStreamingEvents" in simulator.requests)
+        time.sleep(0.5)  # until what that made due is read
+        wait_for(is_at_rest)
+        simulator.deliver(letter(3), [ADDRESS])
+        wait_for(lambda: messages() == 3)
     finally:
         stopped.set()
         running.join(30)
     assert not running.is_alive()
+    wait_for(lambda: not multiprocessing.active_children())
+
+
+def test_nobody_listens_where_the_settings_say_so(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(daemon.WatchProcess, "start", lambda process: made.append(process))
+    monkeypatch.setattr(daemon.WatchProcess, "close", lambda process: made.append(process))
+    config = tmp_path / "config.toml"
+    stopped = threading.Event()
+    stopped.set()
+    for watch, count in (("false", 0), ("true", 2)):
+        config.write_text(
+            f'[database]\nurl = "{database_url}"\n[paths]\ndata_dir = "{tmp_path / "data"}"\n[sync]\nwatch = {watch}\n'
+        )
+        daemon.run(load(config), config, stopped)
+        assert len(made) == count
+
+
+def test_the_process_that_listens_is_started_anew_and_ends_with_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_process, "run", watch_child.run)
+    monkeypatch.setattr(watch_process, "RESTART_SECONDS", 0.01)
+    woken: list[float] = []
+    watch = watch_process.WatchProcess(None, lambda: woken.append(time.monotonic()))
+    watch.start()
+    try:
+        wait_for(lambda: len(woken) == 1)
+        [process] = multiprocessing.active_children()
+        process.kill()
+        wait_for(lambda: len(woken) == 2)
+    finally:
+        watch.close()
     wait_for(lambda: not multiprocessing.active_children())
