@@ -19,7 +19,7 @@ from terracrm.cli.packages import foreign_packages
 from terracrm.cli.servers import certificate_problem, clock_problem, look_round
 from terracrm.config import ensure_data_dir
 from terracrm.errors import TerraCRMError
-from terracrm.models import STOPPED, Mailbox, utcnow
+from terracrm.models import STOPPED, Mailbox, StreamState, utcnow
 from terracrm.secrets import decrypt
 from terracrm.services import mailboxes, users
 
@@ -114,7 +114,9 @@ def _schedules(session: Session) -> Iterator[str]:
     for mailbox in mailboxes.every(session):
         for stream in mailbox.streams if mailbox.is_enabled else ():
             name, error = f"{mailbox.address} {stream.kind}", stream.last_error.rstrip(".")
-            if stream.state in STOPPED:
+            if stream.state == StreamState.APPROVAL:
+                yield f"{name}: {error}"  # it names the plan, and the commands that decide about it
+            elif stream.state in STOPPED:
                 yield f"{name}: {error or 'stopped'}. Mend it, then run terracrm mailbox enable {mailbox.address}"
             elif error and not stream.failures:
                 yield f"{name}: {error}"

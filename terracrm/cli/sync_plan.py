@@ -15,7 +15,7 @@ from terracrm.cli.invocation import current
 from terracrm.cli.streams import bars, kind_named
 from terracrm.db import begin_write
 from terracrm.errors import InvalidInput
-from terracrm.models import Mailbox, Stream
+from terracrm.models import Mailbox, Stream, utcnow
 from terracrm.services import access, links, mailboxes, plan_list, plans
 from terracrm.services.plan_list import AT_ONCE, PlanRow
 from terracrm.services.plans import Moved
@@ -52,12 +52,13 @@ def plan(
         box = mailboxes.get(session, mailbox)
         chosen = [each.id for each in _streams(box, kind)]
         mailbox_id, only = box.id, chosen[0] if kind else None
+    began = utcnow()
     with _progress() as show:
         steps = plan_mailbox(invocation.settings, sessions, connect, mailbox_id, [kind] if kind else None, show)
     with sessions.begin() as session:
         begin_write(session)
         items = links.count_live(session, chosen)
-        plan_id = plans.store(session, mailbox_id, only, plans.COMMAND, steps, items).id
+        plan_id = plans.store(session, mailbox_id, only, plans.COMMAND, steps, items, read_since=began).id
     with sessions() as session:
         made = plan_list.get(session, access.operator(), plan_id)
         if not as_json:

@@ -12,6 +12,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from typing import Final
@@ -19,8 +20,19 @@ from typing import Final
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from terracrm.domain.capture import PRIVATE
 from terracrm.errors import Forbidden, InvalidInput, NotFound
-from terracrm.models import Mailbox, Plan, PlanStep, Stream, StreamState, utcnow
+from terracrm.models import (
+    Link,
+    Mailbox,
+    MirrorFolder,
+    Plan,
+    PlanStep,
+    SkippedItem,
+    Stream,
+    StreamState,
+    utcnow,
+)
 from terracrm.services import access, audit, streams
 from terracrm.services.access import OPERATOR, Viewer
 from terracrm.services.matching import chunks
@@ -110,12 +122,13 @@ def store(
     steps: Iterable[Step],
     items: int = 0,
     run_id: int | None = None,
+    read_since: datetime | None = None,
 ) -> Plan:
     """Keep a plan; it takes the place of those of the same cause about the same streams that are open.
 
     Also of those of the brake that are approved and were not done: what is left of them is in this one. `items` is how
     many the streams have. A stream that waits for the plan is stopped in the same commit, so that none can be approved
-    before.
+    before. With `read_since`, when a mailbox that others go on reading was read, what they withdrew since is left out.
     """
     left = PENDING if cause == BRAKE else (OPEN,)
     same = Plan.stream_id == stream_id if stream_id is not None else Plan.stream_id.is_(None)
@@ -130,6 +143,8 @@ def store(
         session.execute(insert(PlanStep), [_row(plan.id, step) for step in batch])
     plan.creations, plan.changes, plan.removals = counts[CREATE], counts[CHANGE], counts[REMOVE]
     session.flush()
+    if read_since is not None:
+        _forget_withdrawn(session, plan, read_since)
     return plan
 
 
@@ -297,6 +312,18 @@ def _supersede(session: Session, *which: ColumnElement[bool]) -> None:
     if ids:
         _delete_steps(session, PlanStep.plan_id.in_(ids))
         session.execute(update(Plan).where(Plan.id.in_(ids), *which).values(state=SUPERSEDED))
+
+
+def _forget_withdrawn(session: Session, plan: Plan, since: datetime) -> None:
+    """Of items that became private since, or whose link has gone, nothing is kept (S4)."""
+    mine = PlanStep.plan_id == plan.id, PlanStep.direction == IN
+    of_mailbox = (
+        select(SkippedItem.remote_id).join(MirrorFolder).join(Stream).where(Stream.mailbox_id == plan.mailbox_id)
+    )
+    private = of_mailbox.where(SkippedItem.rule == PRIVATE, SkippedItem.skipped_at >= since)
+    _delete_steps(session, *mine, PlanStep.remote_id.in_(private))
+    linked = select(Link.remote_id).where(Link.mailbox_id == plan.mailbox_id)
+    _delete_steps(session, *mine, PlanStep.act != CREATE, PlanStep.remote_id.not_in(linked))
 
 
 def _delete_steps(session: Session, *which: ColumnElement[bool]) -> None:

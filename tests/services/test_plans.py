@@ -384,3 +384,20 @@ def test_what_nobody_waits_for_ages(office: Office, viewer: Viewers, held: Held)
     assert list(session.scalars(select(Plan.id).order_by(Plan.id))) == [plan.id for plan in stays]
     [now] = [each for each in retention.aged(Settings(), utcnow()) if each.kind == "plans"]
     assert retention.count(session, now) == 0
+
+
+def test_what_others_withdrew_while_a_mailbox_was_read_is_not_kept(office: Office) -> None:
+    session, stream = office.session, mail(office)
+    folder_id, began = stream.folders[0].id, utcnow()
+    there = session.scalars(select(Link).where(Link.mailbox_id == stream.mailbox_id, Link.entity == "message")).first()
+    assert there
+    skips = [skipped.Skip(folder_id, name, rule) for name, rule in (("secret", PRIVATE), ("draft", "draft"))]
+    skipped.note(session, None, skips)
+    new = [Step(stream.id, "in", "create", "contact", remote_id=name) for name in ("secret", "draft", "fresh")]
+    made = [*new, gone(stream, there.local_id, remote_id=there.remote_id), gone(stream, 7, remote_id="unlinked")]
+    for since, left in (
+        (began, ["draft", "fresh", there.remote_id]),
+        (utcnow(), [*("secret", "draft", "fresh"), there.remote_id]),
+    ):
+        plan = plans.store(session, stream.mailbox_id, None, plans.COMMAND, made, read_since=since)
+        assert [step.remote_id for step in plans.steps(session, plan.id)] == left
