@@ -22,7 +22,7 @@ from terracrm.db import begin_write
 from terracrm.domain.records import Folder, StreamKind
 from terracrm.errors import ConfigError, ConnectorError, ItemRejected, SignInRefused, Temporary
 from terracrm.logs import about
-from terracrm.models import Mailbox, Stream, SyncRun, utcnow
+from terracrm.models import STOPPED, Mailbox, Stream, SyncRun, utcnow
 from terracrm.secrets import decrypt
 from terracrm.services import mirror_attachments, mirror_folders, outbox, plans
 from terracrm.services.mailboxes import password_of
@@ -258,6 +258,10 @@ def _finish(run: Run, error: Exception | None) -> None:
             if is_ours and error is None and _is_more_wanted(run, session, stream.mailbox):
                 stream.due_at = utcnow()
             run.summary.state, run.summary.error = stream.state, row.error
+            waits = stream.state in STOPPED
+            next_try = "waits for a person" if waits else stream.due_at.isoformat(timespec="seconds")
+        if is_ours and (row.error or waits):
+            log.warning("the run failed", state=stream.state, reason=stream.last_error, next_try=next_try)
     except OperationalError as failure:
         run.summary.state, run.summary.error = "backoff", outcomes.explain(failure)
         log.error("the outcome could not be written", error=run.summary.error)

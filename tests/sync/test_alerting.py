@@ -28,9 +28,12 @@ from connectors.simulator import delivery
 from connectors.simulator.simulator import Simulator
 from sync import alerting, webhook
 from sync.alerting import Alerting
+from sync.engine import run_stream
+from sync.outcomes import UNEXPECTED as UNEXPECTED_RUN
 from terracrm import db
 from terracrm.config import Settings
-from terracrm.errors import ConnectorError, Temporary, Unsupported
+from terracrm.domain.records import Folder
+from terracrm.errors import AuthFailed, ConnectorError, Temporary, Unsupported
 from terracrm.models import Alert, AlertMessage, Heartbeat, Stream, StreamState, utcnow
 from terracrm.services import mailboxes
 from tests.sync.conftest import DOMAIN
@@ -361,6 +364,42 @@ def test_alerts_of_a_mailbox_that_is_purged_go_with_it(world: World) -> None:
     world.look()
     with world.sessions() as session:
         assert session.scalars(select(Alert.rule).where(Alert.raised_at.is_not(None))).all() == []
+
+
+STATES = [
+    (AuthFailed("Refused."), "credentials", "Refused.", False),
+    (Unsupported("No EWS."), "paused", "No EWS.", False),
+    (Temporary("Busy.", 7200), "backoff", "Busy.", True),
+    (ValueError("a secret"), "degraded", UNEXPECTED_RUN, True),
+]
+
+
+@pytest.mark.parametrize(("error", "state", "reason", "is_tried_again"), STATES)
+def test_the_log_says_of_a_run_that_failed_its_state_its_reason_and_the_next_try(
+    world: World, error: Exception, state: str, reason: str, is_tried_again: bool
+) -> None:
+    class Failing(MemoryConnector):
+        def folders(self) -> list[Folder]:
+            raise error
+
+    with world.sessions() as session:
+        stream = mailboxes.get(session, ANNA).streams[0].id
+    with capture_logs() as logged:
+        run_stream(world.settings, world.sessions, stream, lambda account: Failing(account, world.server))
+    (told,) = (event for event in logged if event["event"] == "the run failed")
+    assert (told["state"], told["reason"]) == (state, reason)
+    with world.sessions() as session:
+        due = session.get_one(Stream, stream).due_at.isoformat(timespec="seconds")
+    assert told["next_try"] == (due if is_tried_again else "waits for a person")
+
+
+def test_a_run_notes_the_skew_of_the_servers_clock(world: World) -> None:
+    world.server.skew = timedelta(minutes=-15)
+    with world.sessions() as session:
+        stream = mailboxes.get(session, ANNA).streams[0].id
+    run_stream(world.settings, world.sessions, stream, lambda account: MemoryConnector(account, world.server))
+    with world.sessions() as session:
+        assert session.get_one(Stream, stream).clock_skew == -900
 
 
 def _host(world: World) -> str:
