@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from terracrm.models import Mailbox, utcnow
-from terracrm.services import capture_rules, mailbox_health, outlook_rules, plan_list, reconciliations
+from terracrm.services import capture_rules, mailbox_health, outlook_rules, plan_list, reconciliations, watches
 from web.configured import settings
 from web.database import session
 from web.signed_in import viewer
@@ -36,6 +36,7 @@ def show(mailbox_id: int) -> str:
         outlook=outlook_of(page.health.mailbox),
         plans=plan_list.of_streams(session(), stream_ids),
         counts=reconciliations.latest(session(), stream_ids),
+        listening=watches.of(session(), mailbox_id, utcnow()),
     )
 
 

@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from pydantic import SecretStr
 
+from terracrm.domain.alert_rules import Rule
 from terracrm.models import StreamState, utcnow
 from terracrm.services import metrics
 from terracrm.services.metrics import Numbers
@@ -38,9 +39,21 @@ class NumbersCollector(Collector):
         for address, count in self._numbers.conflicts.items():
             conflicts.add_metric([address], count)
         yield conflicts
+        told = _gauge("mailbox_told_at_once", "Whether the mailbox tells of its changes by itself.", ("mailbox",))
+        for address, is_told in self._numbers.told_at_once.items():
+            told.add_metric([address], is_told)
+        yield told
         size = _gauge("database_size_bytes", "The size of the database.")
         size.add_metric([], self._numbers.database_bytes)
         yield size
+        daemon = _gauge("daemon_seen_age_seconds", "The time since a daemon was seen at work.")
+        if self._numbers.daemon_age is not None:
+            daemon.add_metric([], self._numbers.daemon_age)
+        yield daemon
+        alerts = _gauge("alerts_open", "Alerts that were told and last, by rule.", ("rule",))
+        for rule in Rule:
+            alerts.add_metric([rule], self._numbers.alerts.get(rule, 0))
+        yield alerts
 
     def _streams(self) -> Iterator[GaugeMetricFamily]:
         state = _gauge("stream_state", "1 for the state the stream is in, 0 for the others.", (*OF_STREAM, "state"))

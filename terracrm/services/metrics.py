@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from terracrm.models import (
     STOPPED,
+    Alert,
     Conflict,
     Mailbox,
     MirrorFolder,
@@ -19,6 +20,8 @@ from terracrm.models import (
     Stream,
     SyncRun,
 )
+from terracrm.services import watches
+from terracrm.services import heartbeats
 from terracrm.services.conflicts import OPEN
 from terracrm.services.outbox import GIVEN_UP, OWED
 
@@ -71,23 +74,30 @@ class RunNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """All of it. `conflicts` are the open ones by the address of the mailbox, "" for none."""
+    """All of it. `conflicts` are the open ones by the address of the mailbox, "" for none.
+
+    `told_at_once`: whether a mailbox tells of its changes by itself, of those that are mirrored.
+    """
 
     streams: list[StreamNumbers]
     outbox: list[OutboxNumbers]
     runs: list[RunNumbers]
     conflicts: dict[str, int]
+    told_at_once: dict[str, bool]
     database_bytes: int
 
 
 def read(session: Session, now: datetime) -> Numbers:
-    """The numbers as they are now, by seven queries however many mailboxes there are."""
+    """The numbers as they are now, by eight queries however many mailboxes there are."""
     return Numbers(
         streams=_streams(session, now),
         outbox=_outbox(session, now),
         runs=_runs(session, now),
         conflicts=_conflicts(session),
+        told_at_once=watches.told_at_once(session, now),
         database_bytes=_size(session),
+        daemon_age=_daemon_age(session, now),
+        alerts=_alerts(session),
     )
 
 
@@ -172,6 +182,16 @@ def _conflicts(session: Session) -> dict[str, int]:
         .group_by(Mailbox.address)
     )
     return dict(rows.all())
+
+
+def _daemon_age(session: Session, now: datetime) -> float | None:
+    seen = heartbeats.last(session, heartbeats.DAEMON)
+    return max((now - seen).total_seconds(), 0.0) if seen else None
+
+
+def _alerts(session: Session) -> dict[str, int]:
+    is_open = Alert.raised_at.is_not(None), Alert.over_at.is_(None), Alert.cleared_at.is_(None)
+    return dict(session.execute(select(Alert.rule, func.count()).where(*is_open).group_by(Alert.rule)).all())
 
 
 def _size(session: Session) -> int:

@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import Engine, event
 
 from terracrm.models import (
+    Alert,
     Conflict,
+    Heartbeat,
     MirrorFolder,
     OutboxItem,
     QuarantinedItem,
@@ -123,7 +125,15 @@ def test_open_conflicts_count_and_those_of_no_mailbox_too(office: Office) -> Non
     assert metrics.read(office.session, NOW).conflicts == {ANNA: 1, "": 1}
 
 
-def test_a_scrape_asks_the_database_seven_times(office: Office, engine: Engine) -> None:
+def test_the_daemon_and_open_alerts_are_told(office: Office) -> None:
+    assert (metrics.read(office.session, NOW).daemon_age, metrics.read(office.session, NOW).alerts) == (None, {})
+    told = {"rule": "gaps", "raised_at": NOW}
+    office.add(Heartbeat(name="daemon", at=NOW - MINUTE), Alert(rule="gaps"), Alert(**told), Alert(**told, over_at=NOW))
+    found = metrics.read(office.session, NOW)
+    assert (found.daemon_age, found.alerts) == (60.0, {"gaps": 1})
+
+
+def test_a_scrape_asks_the_database_eight_times(office: Office, engine: Engine) -> None:
     asked: list[str] = []
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -131,4 +141,4 @@ def test_a_scrape_asks_the_database_seven_times(office: Office, engine: Engine) 
         asked.append(statement)
 
     assert metrics.read(office.session, NOW).database_bytes > 0
-    assert len(asked) == 7
+    assert len(asked) == 8

@@ -19,7 +19,7 @@ SAID_BY = [
     ROOT / "connectors/outlook_limits.py",
     *(
         ROOT / "sync" / f"{name}.py"
-        for name in ("attachments", "clients", "folders", "places", "posts", "push", "tasks")
+        for name in ("attachments", "clients", "folders", "places", "posts", "push", "tasks", "watch_line")
     ),
 ]
 ERRORS = {"Temporary", "AuthFailed", "SignInRefused", "CursorExpired", "VersionConflict", "ItemGone", "ItemRejected",
