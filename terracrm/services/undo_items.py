@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, exists, select
 from sqlalchemy.orm import Session
@@ -28,6 +29,15 @@ from terracrm.services import attachments, kept_out, mirror_attachments, mirror_
 from terracrm.services.matching import chunks
 from terracrm.services.sources import Source
 from terracrm.services.undo_act import BY_HAND, MAIL, MEETING, Act, Thing
+
+
+class _Item(NamedTuple):
+    """What is to be known of a link: rows, because all Links that a session holds are looked at with each deletion."""
+
+    id: int
+    folder_id: int
+    remote_id: str
+    run_id: int | None
 
 
 def take_out_mail(act: Act) -> None:
@@ -53,15 +63,17 @@ def take_out_mail(act: Act) -> None:
     }
     going = sorted(brought - touched, reverse=True)
     said_by = _speakers(session, going)
+    act.leave_out(
+        (item.folder_id, item.remote_id, kept_out.of_mail(rows[id_].message_id, rows[id_].message_key))
+        for id_ in going
+        for item in by_mail[id_]
+    )
     for id_ in going:
-        row, links = rows[id_], by_mail[id_]
-        identity = kept_out.of_mail(row.message_id, row.message_key)
-        act.leave_out((link.folder_id, link.remote_id, identity) for link in links)
-        _withdraw(act, links, mirror_mail.withdraw)
+        _withdraw(act, by_mail[id_], mirror_mail.withdraw)
         if id_ in elsewhere:
             act.effect.copies += 1
         else:
-            act.effect.gone.append(Thing(MAIL, id_, at=row.occurred_at))
+            act.effect.gone.append(Thing(MAIL, id_, at=rows[id_].occurred_at))
     for id_ in sorted(touched):
         act.keep(Thing(MAIL, id_, at=rows[id_].occurred_at), BY_HAND)
     for address in sorted(said_by):
@@ -103,13 +115,14 @@ def _uids(which: ColumnElement[bool]) -> Select[str]:
     return select(Meeting.uid).where(which).distinct()
 
 
-def _links(act: Act, entity: str, local_ids: Iterable[int]) -> dict[int, list[Link]]:
-    """The links of the mailbox to these things, those of items that left included, the oldest first."""
-    found: dict[int, list[Link]] = defaultdict(list)
-    mine = select(Link).where(Link.mailbox_id == act.mailbox.id, Link.entity == entity)
+def _links(act: Act, entity: str, local_ids: Iterable[int]) -> dict[int, list[_Item]]:
+    """The items of the mailbox that are these things, those that left included, the oldest first."""
+    found: dict[int, list[_Item]] = defaultdict(list)
+    columns = select(Link.local_id, *(getattr(Link, name) for name in _Item._fields))
+    mine = columns.where(Link.mailbox_id == act.mailbox.id, Link.entity == entity)
     for ids in chunks(sorted(set(local_ids))):
-        for link in act.session.scalars(mine.where(Link.local_id.in_(ids)).order_by(Link.id)):
-            found[link.local_id].append(link)
+        for local_id, *link in act.session.execute(mine.where(Link.local_id.in_(ids)).order_by(Link.id)):
+            found[local_id].append(_Item(*link))
     return found
 
 
@@ -162,9 +175,9 @@ def _speakers(session: Session, activity_ids: Collection[int]) -> set[str]:
     }
 
 
-def _withdraw(act: Act, links: Iterable[Link], withdraw: Callable[[Session, Source, Link], None]) -> None:
-    for link_id, folder_id in [(link.id, link.folder_id) for link in links]:
-        link = act.session.get(Link, link_id, populate_existing=True)
+def _withdraw(act: Act, items: Iterable[_Item], withdraw: Callable[[Session, Source, Link], None]) -> None:
+    for item in items:
+        link = act.session.get(Link, item.id, populate_existing=True)
         if link is not None:  # what a move left behind goes with the item itself
-            withdraw(act.session, act.source(folder_id), link)
+            withdraw(act.session, act.source(item.folder_id), link)
             act.session.flush()
