@@ -18,7 +18,7 @@ from connectors.base import Connector
 from sync import looking, writer
 from sync.planner import Action, LinkState, MarkGone, Return, Store, TakeCard, TakeTask, Untrack, Update
 from terracrm.config import Settings
-from terracrm.domain.records import ChangeKind, Folder, MessageRecord
+from terracrm.domain.records import Folder, MessageRecord
 from terracrm.errors import Temporary, TerraCRMError
 from terracrm.models import Link, MirrorFolder, Stream
 from terracrm.services import plans
@@ -160,7 +160,8 @@ class Brake:
     def ask(self, connector: Connector, folder_id: int, folder: Folder, remote_ids: Sequence[str]) -> None:
         """Raise Temporary where the server still has one of these items, of which it said that they are gone."""
         sample = remote_ids[:: max(1, len(remote_ids) // SAMPLE)][:SAMPLE]
-        if any(change.kind is not ChangeKind.DELETED for change in connector.get(folder, sample)):
+        # An id that means nothing to the server is an error, too: so after a mailbox was moved.
+        if any(change.record is not None for change in connector.get(folder, sample)):
             raise Temporary(f"the server shows {folder.path} without items that it has: nothing was removed here")
         self._sure.add(folder_id)
 

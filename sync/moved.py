@@ -20,7 +20,7 @@ from sync.run import Run
 from terracrm.domain.records import Folder, StreamKind
 from terracrm.models import Link, MirrorFolder, Stream, utcnow
 from terracrm.services import outbox
-from terracrm.services.mirror_folders import forget
+from terracrm.services.mirror_folders import read_anew
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ def follow(session: Session, stream: Stream, found: Collection[Folder]) -> None:
         if row.stream.kind == StreamKind.POSTS:
             row.cursor = MOVED
         else:
-            forget(session, row)
+            read_anew(session, row)
     session.flush()
 
 

@@ -21,6 +21,7 @@ from terracrm.services import access, mailboxes, plans
 from tests.sync.clients_office import stream_of
 from tests.sync.conftest import Office
 from tests.sync.items import contact, mail, meeting
+from tests.sync.test_moved import moved
 
 ITEMS = 12
 
@@ -552,3 +553,19 @@ def test_another_stream_of_the_mailbox_goes_on(world: World) -> None:
         assert {s.kind: s.state for s in session.scalars(select(Stream).where(Stream.state == "approval"))} == {
             "contacts": "approval"
         }
+
+
+@pytest.mark.parametrize(("lost", "trips"), [(0, False), (2, False), (5, True), (ITEMS, True)])
+def test_a_mailbox_that_was_moved_and_came_without_much_of_what_it_had_waits(
+    world: World, lost: int, trips: bool
+) -> None:
+    world.fill()
+    world.delete(lost)
+    world.server = world.office.server = moved(world.server)
+    summary = world.run()
+    if trips:
+        braked(world, summary, removals=lost)
+        assert world.live() == ITEMS + ITEMS - lost  # each is there as it was, and as it is there now
+        world.decide(plans.approve)
+        summary = world.run()
+    assert (summary.state, world.live(), world.changed()) == ("ok", ITEMS - lost, ITEMS)
