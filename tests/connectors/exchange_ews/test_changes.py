@@ -188,8 +188,9 @@ def test_an_error_of_one_item_is_its_own(server: ScriptedServer, inbox: Folder, 
 
 @pytest.mark.parametrize("code", SICK[:5])
 @pytest.mark.parametrize("whole", ["fault", "every item"])
+@pytest.mark.parametrize("way", ["reading", "reading back"])
 def test_a_batch_refused_for_one_item_is_halved_until_it_is_alone(
-    server: ScriptedServer, inbox: Folder, code: str, whole: str
+    server: ScriptedServer, inbox: Folder, code: str, whole: str, way: str
 ) -> None:
     names = [f"item{number}" for number in range(60)]
 
@@ -202,9 +203,9 @@ def test_a_batch_refused_for_one_item_is_halved_until_it_is_alone(
 
     server.on("SyncFolderItems", synced(*(created(name) for name in names)))
     server.on("GetItem", reply)
-    (page,) = read(server, inbox)
-    assert subjects(page) == [name for name in names if name != "item41"]
-    (sick,) = [change for change in page.changes if change.error]
+    changes = read(server, inbox)[0].changes if way == "reading" else server.connector().get(inbox, names)
+    assert subjects(Page(tuple(changes), "")) == [name for name in names if name != "item41"]
+    (sick,) = [change for change in changes if change.error]
     assert sick.remote_id == "item41"
     assert server.requests.count("GetItem") < 15
 
