@@ -5,7 +5,15 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from terracrm.models import Mailbox, utcnow
-from terracrm.services import capture_rules, mailbox_health, outlook_rules, plan_list, reconciliations, watches
+from terracrm.services import (
+    capture_rules,
+    mailbox_health,
+    outlook_rules,
+    plan_list,
+    reconciliations,
+    run_list,
+    watches,
+)
 from web.configured import settings
 from web.database import session
 from web.signed_in import viewer
@@ -37,6 +45,7 @@ def show(mailbox_id: int) -> str:
         plans=plan_list.of_streams(session(), stream_ids),
         counts=reconciliations.latest(session(), stream_ids),
         listening=watches.of(session(), mailbox_id, utcnow()),
+        changing=run_list.that_changed(session(), settings(), viewer(), utcnow(), mailbox_id),
     )
 
 

@@ -63,6 +63,18 @@ def last(
     return [row(session, settings, run, now) for run in runs]
 
 
+def that_changed(
+    session: Session, settings: Settings, viewer: Viewer, now: datetime, mailbox_id: int, limit: int = 20
+) -> list[RunRow]:
+    """The newest runs of a mailbox that changed something in the CRM, for who may undo them; none for others."""
+    if not undo.may_undo(viewer):
+        return []
+    changed = SyncRun.created + SyncRun.updated + SyncRun.deleted > 0
+    query = select(SyncRun).join(SyncRun.stream).options(joinedload(SyncRun.stream))
+    query = query.where(Stream.mailbox_id == mailbox_id, changed).order_by(SyncRun.id.desc())
+    return [row(session, settings, run, now) for run in session.scalars(query.limit(limit))]
+
+
 def row(session: Session, settings: Settings, run: SyncRun, now: datetime) -> RunRow:
     """A run as it is shown."""
     user = session.get(User, run.undone_by) if run.undone_by else None

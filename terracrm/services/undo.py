@@ -59,9 +59,14 @@ class UndoRefused(InvalidInput):
         super().__init__(REFUSALS[reason])
 
 
+def may_undo(viewer: Viewer) -> bool:
+    """Whether this role undoes runs."""
+    return viewer.configures or viewer.role == OPERATOR
+
+
 def require_right(viewer: Viewer) -> None:
     """Raise Forbidden for a role that undoes no runs."""
-    if not viewer.configures and viewer.role != OPERATOR:
+    if not may_undo(viewer):
         raise Forbidden("Only an administrator undoes runs.")
 
 
