@@ -42,7 +42,6 @@ def title(language: Language, rule: str, count: int = 0) -> str:
         Rule.FAILING: lambda: pgettext("alert", "fails again and again"),
         Rule.LATE: lambda: pgettext("alert", "is not run in time"),
         Rule.BROKEN_OFF: lambda: pgettext("alert", "its runs break off"),
-        Rule.CLOCK: lambda: pgettext("alert", "its clock is wrong"),
         Rule.DISK: lambda: pgettext("alert", "the disk is almost full"),
         Rule.DATABASE: lambda: pgettext("alert", "the database cannot be used"),
         Rule.CHANNEL: lambda: pgettext("alert", "alerts do not get through"),
@@ -141,6 +140,7 @@ def _counted(language: Language, rule: str, count: int) -> str:
     ngettext = language.ngettext
     words = {
         Rule.QUARANTINE: ngettext("%(num)d item is set aside", "%(num)d items are set aside", count),
+        Rule.CLOCK: ngettext("its clock is wrong by %(num)d second", "its clock is wrong by %(num)d seconds", count),
         Rule.GAPS: ngettext("%(num)d gap between here and there", "%(num)d gaps between here and there", count),
         Rule.GIVEN_UP: ngettext(
             "%(num)d write into Outlook was given up", "%(num)d writes into Outlook were given up", count

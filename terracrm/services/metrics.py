@@ -20,8 +20,7 @@ from terracrm.models import (
     Stream,
     SyncRun,
 )
-from terracrm.services import watches
-from terracrm.services import heartbeats
+from terracrm.services import heartbeats, watches
 from terracrm.services.conflicts import OPEN
 from terracrm.services.outbox import GIVEN_UP, OWED
 
@@ -76,7 +75,8 @@ class RunNumbers:
 class Numbers:
     """All of it. `conflicts` are the open ones by the address of the mailbox, "" for none.
 
-    `told_at_once`: whether a mailbox tells of its changes by itself, of those that are mirrored.
+    `told_at_once`: whether a mailbox tells of its changes by itself, of those that are mirrored. `daemon_age` are the
+    seconds since a daemon was seen, None for never; `alerts` those that were told and last, by rule.
     """
 
     streams: list[StreamNumbers]
@@ -85,10 +85,12 @@ class Numbers:
     conflicts: dict[str, int]
     told_at_once: dict[str, bool]
     database_bytes: int
+    daemon_age: float | None
+    alerts: dict[str, int]
 
 
 def read(session: Session, now: datetime) -> Numbers:
-    """The numbers as they are now, by eight queries however many mailboxes there are."""
+    """The numbers as they are now, by ten queries however many mailboxes there are."""
     return Numbers(
         streams=_streams(session, now),
         outbox=_outbox(session, now),

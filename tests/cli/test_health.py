@@ -170,12 +170,14 @@ def test_alerts_are_listed(terracrm: Terracrm, rows: Rows) -> None:
     wrong = Alert(
         rule="credentials", mailbox_id=1, stream_id=1, message="Refused.", raised_at=utcnow(), told_at=utcnow()
     )
-    over = Alert(rule="clock", about="mail.example", raised_at=utcnow(), over_at=utcnow(), cleared_at=utcnow())
+    over = Alert(
+        rule="clock", about="mail.example", count=900, raised_at=utcnow(), over_at=utcnow(), cleared_at=utcnow()
+    )
     rows(wrong, over, Alert(rule="failing", mailbox_id=1, stream_id=1))
     shown = terracrm("alert", "list")
     assert len(shown.out.splitlines()) == 2
     assert shown.out.startswith(f"{ANNA} mail: cannot sign in, since 20")
     assert "Only the log and the portal are told" in shown.out
-    assert "mail.example: its clock is wrong" in terracrm("alert", "list", "--ended").out
+    assert "mail.example: its clock is wrong by 900 seconds" in terracrm("alert", "list", "--ended").out
     (row,) = map(json.loads, terracrm("alert", "list", "--json").out.splitlines())
     assert (row["rule"], row["mailbox"], row["stream"], row["reason"]) == ("credentials", ANNA, "mail", "Refused.")

@@ -133,7 +133,7 @@ def test_the_daemon_and_open_alerts_are_told(office: Office) -> None:
     assert (found.daemon_age, found.alerts) == (60.0, {"gaps": 1})
 
 
-def test_a_scrape_asks_the_database_eight_times(office: Office, engine: Engine) -> None:
+def test_a_scrape_asks_the_database_ten_times(office: Office, engine: Engine) -> None:
     asked: list[str] = []
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -141,4 +141,4 @@ def test_a_scrape_asks_the_database_eight_times(office: Office, engine: Engine) 
         asked.append(statement)
 
     assert metrics.read(office.session, NOW).database_bytes > 0
-    assert len(asked) == 8
+    assert len(asked) == 10
