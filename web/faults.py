@@ -96,7 +96,7 @@ SENTENCES = (
     N_("the server shows %(path)s without items that it has: nothing was removed here"),
     N_("the server does not list items that it has: its list cannot be believed now"),
     N_("the mailbox changes faster than it can be looked at"),
-    N_("%(count)s items are not the same here and in the mailbox (%(kinds)s): %(command)s lists them"),
+    N_("not the same here and in the mailbox: %(kinds)s; %(command)s lists them"),
     # One item.
     N_("The item or folder is no longer there."),
     N_("The item has changed in the mailbox since it was read."),

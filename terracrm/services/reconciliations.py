@@ -192,7 +192,7 @@ def reason(session: Session, stream: Stream) -> str:
     told = [f"{count} {kind}" for kind in KINDS if row and (count := getattr(row, kind))]
     mended = f", {row.repaired} repaired" if row and row.repaired else ""
     return (
-        f"{stream.gaps} items are not the same here and in the mailbox ({', '.join(told)}{mended}): "
+        f"not the same here and in the mailbox: {', '.join(told)}{mended}; "
         f"terracrm sync reconcile --mailbox {stream.mailbox.address} --stream {stream.kind} lists them"
     )
 

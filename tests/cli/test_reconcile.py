@@ -53,7 +53,7 @@ def test_a_gap_is_told_mended_and_over(terracrm: Terracrm, mirrored: Session) ->
     assert told.code == 3
     assert "3 here, 4 there, 1 missing, 0 extra (degraded" in told.out
     assert f"  missing  Inbox: {lost}" in told.out
-    assert "1 items are not the same here and in the mailbox (1 missing)" in terracrm("mailbox", "list").out
+    assert "not the same here and in the mailbox: 1 missing; terracrm sync reconcile" in terracrm("mailbox", "list").out
     found = facts(terracrm("sync", "reconcile", "--repair", "--json").out)
     assert {"here", "there", "missing", "extra", "stale", "quarantined", "skipped"} <= found.keys()
     assert (found["missing"], found["repaired"], found["state"], found["refused"]) == (1, 1, "ok", "")

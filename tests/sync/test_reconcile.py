@@ -198,7 +198,9 @@ def test_a_gap_is_found_told_and_mended(office: Office, counting: Counting, sess
     assert (row.missing, row.extra, row.stale) == expected
     stream = counting.stream()
     assert (stream.state, stream.gaps) == ("degraded", sum(expected))
-    assert f"{stream.gaps} items are not the same" in stream.last_error
+    kinds = zip(expected, ("missing", "extra", "stale"), strict=True)
+    counts = ", ".join(f"{count} {kind}" for count, kind in kinds if count)
+    assert f"not the same here and in the mailbox: {counts};" in stream.last_error
     assert "terracrm sync reconcile --mailbox anna@office.test --stream mail" in stream.last_error
     assert {gap["kind"]: gap["remote_id"] for gap in row.gaps} == {
         kind: remote_id

@@ -61,7 +61,8 @@ def stream(rows: Session, ids: dict[str, int]) -> Stream:
 def test_the_mailbox_says_what_was_counted(signed_in: SignIn, stream: Stream, ids: dict[str, int]) -> None:
     path = f"/mailboxes/{ids[ANNA]}"
     page = signed_in("anna").get(path).get_data(as_text=True)
-    for word in ("Counted", "<dt>it is private</dt><dd>2</dd>", "2 items are not the same here and there", "in the mailbox"):
+    words = ("Counted", "<dt>it is private</dt><dd>2</dd>", "2 items are not the same here and there", "in the mailbox")
+    for word in words:
         assert word in page, word
     assert f'href="{path}/count/mail"' in page
     assert f'href="/quarantine?mailbox={ids[ANNA]}"' in page
