@@ -25,7 +25,7 @@ from terracrm.db import begin_write
 from terracrm.domain.records import Change, Folder
 from terracrm.errors import CursorExpired, ItemGone, Temporary
 from terracrm.models import Link, MirrorFolder
-from terracrm.services import mirror_folders, plans
+from terracrm.services import mirror_folders, outbox, plans
 from terracrm.services.plans import Step
 from terracrm.services.sources import Source
 
@@ -148,7 +148,8 @@ def _weigh(run: Run, connector: Connector, places: Places, found: Findings) -> s
         gone = [step for step in found.all() if step.act == plans.REMOVE and step.local_id is not None]
         things = {(step.entity, step.local_id) for step in gone if step.local_id is not None} | brake.done.gone
         elsewhere = looking.held(session, brake.mailbox_id, things, {step.remote_id for step in gone}) | found.told
-        moved = {step.fingerprint for step in gone if (step.entity, step.local_id) in elsewhere}
+        ours = outbox.being_removed(session, brake.mailbox_id)
+        moved = {s.fingerprint for s in gone if (s.entity, s.local_id) in elsewhere or s.remote_id in ours}
         steps = {id_: [s for s in steps if s.fingerprint not in moved] for id_, steps in found.steps.items()}
         new = {id_: brake.new(each) for id_, each in steps.items()}
         brake.done.gone -= elsewhere

@@ -176,6 +176,12 @@ def is_being_removed(session: Session, link: Link) -> bool:
     return any(sent.get(REMOVING) == link.remote_id for sent in _tries(session, link))
 
 
+def being_removed(session: Session, mailbox_id: int) -> set[str]:
+    """The items that we are taking out of a mailbox, or were when a run broke off."""
+    begun = select(OutboxItem.sent).where(OutboxItem.mailbox_id == mailbox_id, OutboxItem.sent.is_not(None))
+    return {str(sent[REMOVING]) for sent in session.scalars(begun) if sent and REMOVING in sent}
+
+
 def unfinished(session: Session, link: Link) -> dict[str, object]:
     """What we were setting on this item when we last tried, and do not know whether it got through."""
     found = (sent[WRITING] for sent in _tries(session, link) if sent.get(LINK) == link.id)

@@ -12,9 +12,10 @@ from connectors.memory import MemoryConnector
 from terracrm.models import Contact, Link, Plan, Segment, User, utcnow
 from terracrm.services import access, mailboxes, outbox, plans
 from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
-from tests.sync.conftest import Office
+from tests.sync.conftest import DOMAIN, Office
 
 CARDS = 8
+ACCOUNT = Account(f"anna@{DOMAIN}", "", f"anna@{DOMAIN}", "secret")
 
 
 @pytest.fixture
@@ -194,3 +195,55 @@ def test_what_is_owed_while_it_is_written_is_weighed_too(
     left = len(clients.cards(CLIENTS))
     assert (summary.state, done) == ("approval", [True])
     assert left >= CARDS - 3
+
+
+# What people do with the cards
+
+
+def test_cards_that_were_moved_to_another_folder_are_no_removal(clients: ClientsOffice) -> None:
+    for name in clients.cards():
+        clients.server.move(clients.item(name), clients.folder("Contacts"))
+    assert clients.settled().state == "ok"
+    assert (len(clients.cards("Contacts")), len(clients.cards())) == (CARDS, 0)
+    assert all(link.gone_at is None for link in clients.links())
+
+
+def test_cards_that_were_all_deleted_wait_and_then_stay_out(clients: ClientsOffice) -> None:
+    for name in clients.cards():
+        clients.server.delete(clients.item(name))
+    summary = clients.run()
+    assert (summary.state, summary.counts.written, the_plan(clients)[0].removals) == ("approval", 0, CARDS)
+    assert all(link.gone_at is None for link in clients.links())
+    decide(clients, plans.approve)
+    assert (clients.settled().state, clients.cards()) == ("ok", {})
+
+
+def test_the_folder_of_the_cards_is_not_made_again_while_its_deletion_waits(clients: ClientsOffice) -> None:
+    clients.server.remove_folder(clients.folder())
+    summary = clients.run()
+    assert (summary.state, summary.counts.written, the_plan(clients)[0].removals) == ("approval", 0, CARDS)
+    decide(clients, plans.approve)
+    assert (clients.settled().state, len(clients.links())) == ("ok", CARDS)
+    assert all(folder.path != CLIENTS for folder in clients.office.connect(ACCOUNT).folders())
+
+
+def test_what_we_removed_ourselves_before_a_crash_is_no_removal_of_people(
+    clients: ClientsOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients.office.settings.sync.brake_items = 0
+    archived(clients)
+
+    class Killed(BaseException):
+        """Stands for a process that ends at once."""
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sync.push.Push._note", die)
+        with pytest.raises(Killed):
+            clients.run()
+    with clients.crm() as session:
+        stream_of(session).claim = ""
+    clients.office.settings.sync.brake_items = 3
+    assert (clients.settled().state, clients.cards(), clients.links()) == ("ok", {}, [])
