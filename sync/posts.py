@@ -45,7 +45,7 @@ class Posts:
         """The folder that those of the companies lie in, unless a person has deleted it."""
         if role_folders.is_deleted(target.stream, posts.RULE):
             return []
-        return [Place(posts.RULE, self.kind, ROOT, (posts.top_name(target.settings),))]
+        return [Place(posts.RULE, self.kind, ROOT, (posts.top_name(target.settings, target.mailbox),))]
 
     def settle(self, session: Session, target: Target) -> None:
         """Owe the posts that are missing or superfluous."""

@@ -280,9 +280,9 @@ class Outlook(Section):
         examples=[10],
     )
     posts_folder: Annotated[str, Field(max_length=255)] = Field(
-        default="TerraCRM History",
+        default="",
         description="The folder of a shared mailbox that gets the history as posts, in a folder for each company, "
-        "where a mailbox is told to keep posts.",
+        "where a mailbox is told to keep posts. When not set: TerraCRM History, in the language of the office.",
         examples=["Client history"],
     )
 

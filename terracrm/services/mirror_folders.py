@@ -9,13 +9,20 @@ from sqlalchemy.orm import Session
 
 from terracrm.config import Settings
 from terracrm.domain import folders
+from terracrm.languages import Language
 from terracrm.models import Link, MirrorFolder, QuarantinedItem, SkippedItem, Stream, utcnow
 from terracrm.services.skipped import UNDONE
 
 
 def left_out_paths(settings: Settings, exclude: Iterable[str]) -> list[str]:
     """The paths that are not mirrored: those of the settings, that of our posts, and what a stream excludes besides."""
-    return [*settings.mirror.excluded_folders, settings.outlook.posts_folder, *exclude]
+    posts = {posts_folder(settings, Language(code)) for code in settings.web.languages}
+    return [*settings.mirror.excluded_folders, *sorted(posts), *exclude]
+
+
+def posts_folder(settings: Settings, language: Language) -> str:
+    """What the folder of all posts is called when it is made: as the settings say, or in a language."""
+    return settings.outlook.posts_folder or language.gettext("TerraCRM History")
 
 
 def excluded_ids(settings: Settings, stream: Stream, include: Iterable[str], exclude: Iterable[str]) -> set[int]:

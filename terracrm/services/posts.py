@@ -35,7 +35,7 @@ from terracrm.models import (
     Task,
     utcnow,
 )
-from terracrm.services import access, merged, outbox, post_texts, role_folders
+from terracrm.services import access, merged, mirror_folders, outbox, post_texts, role_folders
 from terracrm.services.history_lines import Writer
 
 RULE: Final = "posts"
@@ -105,9 +105,9 @@ def role_of(company: Company) -> str:
     return f"p{company.id}"
 
 
-def top_name(settings: Settings) -> str:
-    """What the folder of all posts is called."""
-    return _fit(settings.outlook.posts_folder) or "TerraCRM"
+def top_name(settings: Settings, mailbox: Mailbox) -> str:
+    """What the folder of all posts is called when it is made."""
+    return _fit(mirror_folders.posts_folder(settings, language_of(settings, mailbox.user))) or "TerraCRM"
 
 
 def folder_names(session: Session, stream: Stream, companies: Collection[Company]) -> dict[int, str]:

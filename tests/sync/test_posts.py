@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from connectors.memory_items import Item
 from sync.run import Summary
 from terracrm.domain.records import Participant, PostRecord, Role, StreamKind
+from terracrm.languages import Language
 from terracrm.models import (
     Activity,
     Company,
@@ -27,7 +28,7 @@ from terracrm.models import (
     Stream,
     utcnow,
 )
-from terracrm.services import mailboxes, posts, touches, users
+from terracrm.services import mailboxes, mirror_folders, posts, touches, users
 from tests.sync.conftest import DOMAIN, Office
 from tests.sync.items import NOON, contact, mail, meeting
 
@@ -330,6 +331,18 @@ class TestInOutlook:
         crm.touch(1)
         crm.run()
         assert crm.server.writes == before
+
+    def test_the_folder_is_called_in_the_language_of_the_office(
+        self, crm: History, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And what lies in it is read as mail in no language."""
+        monkeypatch.setattr(Language, "gettext", lambda self, text: f"{text} ({self.code})")
+        settings = crm.office.settings
+        settings.web.default_language = "ru"
+        crm.mail("Договор")
+        crm.settled()
+        assert crm.posts(f"{TOP} (ru)/ООО «Лавка»")
+        assert {f"{TOP} (ru)", f"{TOP} (en)"} <= set(mirror_folders.left_out_paths(settings, ()))
 
     def test_a_company_keeps_its_folder_when_either_is_renamed(self, crm: History) -> None:
         crm.mail("Первое")
