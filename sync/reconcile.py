@@ -24,7 +24,7 @@ from sync.planner import Action, Ignore, Keep, Quarantine, Skip
 from sync.run import Progress, Run
 from terracrm.db import is_about_data
 from terracrm.domain.records import Change, ChangeKind, Folder, StreamKind
-from terracrm.errors import ItemGone, Temporary
+from terracrm.errors import ItemGone, ItemRejected, Temporary, Unsupported
 from terracrm.models import MirrorFolder, Stream
 from terracrm.services import reconciliations
 from terracrm.services.reconciliations import EXTRA, MISSING, STALE, Counted, Known, Spot
@@ -49,8 +49,8 @@ OTHER_KIND, EXCLUDED = "other_kind", "folder_left_out"
 def when_due(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]], progress: Progress | None) -> None:
     """Count a stream whose folders were just read, where its time has come or somebody asks for it.
 
-    Not in a run that does a plan and nothing else (Y1). A count by the clock that the server does not let come to an end is tried again with the next run: it is a second
-    opinion, and no reason not to read.
+    Not in a run that does a plan and nothing else (Y1). A count by the clock that the server does not let come to an
+    end is tried again with the next run: it is a second opinion, and no reason not to read.
     """
     with run.sessions() as session:
         stream = session.get_one(Stream, run.stream_id)
@@ -66,6 +66,10 @@ def when_due(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folde
         if run.order is not None or error.retry_after:
             raise
         log.warning("the stream could not be counted", reason=str(error))
+    except (Unsupported, ItemRejected) as error:
+        log.warning("the stream could not be counted", reason=str(error))
+        if run.order is not None:
+            run.order.refused = str(error)
 
 
 @dataclass

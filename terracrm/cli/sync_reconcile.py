@@ -70,7 +70,7 @@ def reconcile(
             shown.remove_task(task)
             if summary is None or summary.error or not order.count_id:
                 failed += 1
-                typer.echo(f"Error: {_why(summary)}", err=True)
+                typer.echo(f"Error: {_why(summary, order)}", err=True)
                 continue
             counted += 1
             with sessions() as session:
@@ -79,10 +79,10 @@ def reconcile(
         raise typer.Exit(PARTLY if counted else FAILED)
 
 
-def _why(summary: Summary | None) -> str:
+def _why(summary: Summary | None, order: Order) -> str:
     if summary is None:
         return "a stream is run by another worker just now"
-    reason = summary.error or "it was not counted: its direction is off"
+    reason = summary.error or f"it was not counted: {order.refused or 'its direction is off'}"
     return f"{summary.mailbox} {summary.stream}: {reason}"
 
 

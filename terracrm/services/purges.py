@@ -38,6 +38,7 @@ from terracrm.models import (
     Plan,
     PlanStep,
     QuarantinedItem,
+    Reconciliation,
     SkippedItem,
     Stream,
     StreamState,
@@ -152,9 +153,11 @@ class _Purge:
         """Nothing is left but the mailbox as it was added."""
         _let_others_tell(session, mailbox.id)
         session.execute(delete(MirrorFolder).where(MirrorFolder.stream_id.in_(_stream_ids(mailbox.id))))
+        session.execute(delete(Reconciliation).where(Reconciliation.stream_id.in_(_stream_ids(mailbox.id))))
         for stream in mailbox.streams:
             stream.direction = "off" if stream.kind in (StreamKind.TASKS, StreamKind.POSTS) else "in"
-            stream.posts_since = stream.last_run_at = stream.last_success_at = None
+            stream.posts_since = stream.last_run_at = stream.last_success_at = stream.reconciled_at = None
+            stream.gaps = 0
             stream.state, stream.failures, stream.last_error, stream.due_at = StreamState.NEW, 0, "", utcnow()
         audit.record(session, self.user_id, "mailbox.purge.done", "mailbox", mailbox.id, mailbox.address)
 

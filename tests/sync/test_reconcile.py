@@ -15,7 +15,7 @@ from connectors.memory import MemoryConnector
 from sync.engine import run_stream
 from sync.run import Order, Summary
 from terracrm.domain.records import ContactRecord, Folder, TaskRecord
-from terracrm.errors import Temporary
+from terracrm.errors import Temporary, Unsupported
 from terracrm.models import (
     Activity,
     Contact,
@@ -391,12 +391,15 @@ class TestTheClock:
         office.run("anna", "mail")
         assert self.counted(session) == 0
 
-    def test_a_server_that_cannot_be_counted_is_read_all_the_same(self, office: Office, session: Session) -> None:
+    @pytest.mark.parametrize("error", [Temporary("It has no end."), Unsupported("What is FindItem?")])
+    def test_a_server_that_cannot_be_counted_is_read_all_the_same(
+        self, office: Office, session: Session, error: Exception
+    ) -> None:
         self.mend(session)
 
         class Endless(MemoryConnector):
             def listing(self, folder: Folder) -> Iterator[Listed]:
-                raise Temporary("The list has no end.")
+                raise error
 
         def connect(account: Account) -> Connector:
             return Endless(account, office.server)
