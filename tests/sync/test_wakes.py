@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import select, update
@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from connectors.base import Account, Connector
 from connectors.memory import MemoryConnector
 from sync import wakes, watched
+from sync.daemon import Dispatcher
+from sync.schedule import due_streams
 from sync.wakes import Wakes
 from sync.watched import Status
 from terracrm.models import Mailbox, MailboxWatch, Stream, StreamState, utcnow
@@ -73,8 +75,8 @@ def test_a_stream_that_is_woken_while_it_runs_is_due_again_behind_the_run(office
 
 
 def test_a_burst_wakes_a_stream_once_and_once_behind_it(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wakes, "SPACING_SECONDS", 0.3)
-    woken: list[float] = []
+    clock, woken = [100.0], []
+    monkeypatch.setattr(wakes, "monotonic", lambda: clock[0])
     office.run("anna", "mail")
     with office.sessions() as session:
         mailbox = mailboxes.get(session, ANNA)
@@ -82,20 +84,20 @@ def test_a_burst_wakes_a_stream_once_and_once_behind_it(office: Office, monkeypa
     set_streams(office.sessions, due_at=LATER)
 
     def awake() -> None:
-        woken.append(time.monotonic())
+        woken.append(clock[0])
         set_streams(office.sessions, due_at=LATER)
 
     collecting = Wakes(office.sessions, awake)
-    collecting.start()
-    try:
-        for number in range(100):
-            collecting.tell(mailbox.id, [folders[number % len(folders)]])
-            time.sleep(0.001)
-        time.sleep(0.8)
-    finally:
-        collecting.stop()
-    assert len(woken) == 2
-    assert woken[1] - woken[0] >= 0.25
+    for number in range(20):
+        collecting.tell(mailbox.id, [folders[number % len(folders)]])
+        collecting._write({mailbox.id: collecting._told.pop(mailbox.id)}, {})
+        clock[0] += 0.04
+    assert woken == [100.0]
+    assert collecting._until_next() == pytest.approx(0.2)
+    for clock[0] in (100.9, 101.1, 103.0):
+        collecting._write({}, {})
+    assert woken == [100.0, 101.1]
+    assert collecting._until_next() is None
 
 
 def test_a_mailbox_is_held_by_one_until_it_is_given_back(office: Office) -> None:
@@ -114,3 +116,33 @@ def test_a_mailbox_is_held_by_one_until_it_is_given_back(office: Office) -> None
         session.execute(update(MailboxWatch).values(claimed_until=utcnow()))  # the first one is gone without a word
         watched.hold(session, "there|1|2|b", dict.fromkeys(ids, Status(error="mine")))
         assert watched.held(session, "there|1|2|b") == ids
+
+
+def test_before_the_tick_only_what_was_woken_since_its_last_run_is_started(office: Office) -> None:
+    for kind in ("mail", "contacts"):
+        office.run("anna", kind)
+    with office.sessions.begin() as session:
+        session.execute(update(Stream).values(due_at=utcnow()))  # the two, and those that never ran
+        wakes.wake(session, [stream_of(session, kind="mail").id], utcnow())
+    with office.sessions() as session:
+        assert due_streams(session, office.settings, only_woken=True) == [stream_of(session, kind="mail").id]
+        assert len(due_streams(session, office.settings)) > 3
+    office.run("anna", "mail")
+    set_streams(office.sessions, due_at=utcnow())
+    with office.sessions() as session:
+        assert due_streams(session, office.settings, only_woken=True) == []
+
+
+def test_the_daemon_is_asked_once_for_many_wakes(office: Office) -> None:
+    asked: list[Callable[[], None]] = []
+    dispatcher = Dispatcher(office.settings, None, office.sessions, asked.append)
+    try:
+        set_streams(office.sessions, due_at=LATER)
+        for _ in range(5):
+            dispatcher.hurry()
+        assert len(asked) == 1
+        asked[0]()
+        dispatcher.hurry()
+        assert len(asked) == 2
+    finally:
+        dispatcher.close()
