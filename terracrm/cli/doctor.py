@@ -18,13 +18,13 @@ from terracrm.cli.invocation import current
 from terracrm.cli.packages import foreign_packages
 from terracrm.cli.servers import certificate_problem, clock_problem, look_round
 from terracrm.config import ensure_data_dir
+from terracrm.domain.alert_rules import LOW_DISK_BYTES
 from terracrm.errors import TerraCRMError
 from terracrm.models import STOPPED, Mailbox, StreamState, utcnow
 from terracrm.secrets import decrypt
-from terracrm.services import mailboxes, users
+from terracrm.services import alert_messages, alerts, mailboxes, users
 
 LATE = timedelta(hours=1)
-LOW_DISK_BYTES = 500 * 2**20
 OWN_MACHINE = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -41,7 +41,7 @@ def doctor(
     sound = _report("installation", _installation) & _report("data folder", _data_folder)
     readable = _report("database", _database)
     if readable:
-        checks = {"people": _people, "mailboxes": _mailboxes, "schedules": _schedules}
+        checks = {"people": _people, "mailboxes": _mailboxes, "schedules": _schedules, "alerts": _alerts}
         for name, check in checks.items():
             sound &= _report(name, partial(_within, check))
         if not offline:
@@ -124,6 +124,21 @@ def _schedules(session: Session) -> Iterator[str]:
                 yield f"{name}: {error}. It is tried again at {stream.due_at:%Y-%m-%d %H:%M} UTC"
             elif stream.is_enabled and stream.due_at < late:
                 yield f"{name}: was due at {stream.due_at:%Y-%m-%d %H:%M} UTC: is terracrm daemon running?"
+
+
+def _alerts(session: Session) -> Iterator[str]:
+    """Whether the channels can be used; what a trial says, `terracrm alert test` does."""
+    settings = current().settings
+    if settings.alerts.mail_to:
+        try:
+            alert_messages.sender(session, settings, by_hand=True)
+        except TerraCRMError as error:
+            yield str(error)
+    for state in alert_messages.channels(session, settings):
+        if state.is_broken:
+            yield f"alerts do not get through by {state.channel}: {state.error}"
+    if alerts.daemon(session, utcnow())[1]:
+        yield "no daemon has been seen, and mailboxes wait for it: start terracrm daemon"
 
 
 def _servers() -> Iterator[str]:

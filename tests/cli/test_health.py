@@ -181,3 +181,10 @@ def test_alerts_are_listed(terracrm: Terracrm, rows: Rows) -> None:
     assert "mail.example: its clock is wrong by 900 seconds" in terracrm("alert", "list", "--ended").out
     (row,) = map(json.loads, terracrm("alert", "list", "--json").out.splitlines())
     assert (row["rule"], row["mailbox"], row["stream"], row["reason"]) == ("credentials", ANNA, "mail", "Refused.")
+
+
+def test_the_doctor_looks_at_the_channels(terracrm: Terracrm, rows: Rows, folder: Path) -> None:
+    (folder / "config.toml").write_text('[alerts]\nmail_to = ["a@b.example"]\nmail_from = "nobody@romashka.example"\n')
+    rows()
+    found = terracrm("doctor", "--offline").out
+    assert "alerts:\n  - alerts.mail_from: there is no mailbox nobody@romashka.example" in found

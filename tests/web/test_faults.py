@@ -17,13 +17,14 @@ ROOT = Path(__file__).parents[2]
 SAID_BY = [
     *sorted(ROOT.glob("connectors/exchange_ews/*.py")),
     ROOT / "connectors/outlook_limits.py",
+    ROOT / "terracrm/services/alert_messages.py",
     *(
         ROOT / "sync" / f"{name}.py"
-        for name in ("attachments", "clients", "folders", "places", "posts", "push", "tasks", "watch_line")
+        for name in ("attachments", "clients", "folders", "places", "posts", "push", "tasks", "watch_line", "webhook")
     ),
 ]
 ERRORS = {"Temporary", "AuthFailed", "SignInRefused", "CursorExpired", "VersionConflict", "ItemGone", "ItemRejected",
-          "Unsupported"}  # fmt: skip
+          "Unsupported", "ChannelUnusable"}  # fmt: skip
 CODED = (errors.DENIED, errors.UNSUPPORTED, errors.PLAIN, errors.SICK_ITEM, errors.REFUSED)
 
 
