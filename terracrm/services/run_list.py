@@ -14,7 +14,7 @@ from terracrm.services import access, undo
 from terracrm.services.access import Viewer
 from terracrm.services.undo_act import COMPANY, CONTACT, MEETING, Kept, Thing
 
-MOST_AT_ONCE = 1_000
+MOST_AT_ONCE = 300
 """Items that a page may wait for; more take a command."""
 COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched", "written")
 

@@ -103,7 +103,7 @@ def _put_back_contact(act: Act, contact: Contact, rows: Rows, homeless: list[Con
 
 def _put_back_company(act: Act, company: Company, rows: Rows) -> None:
     session, thing = act.session, thing_of(company)
-    lost = _given_way(rows)
+    lost, told = _given_way(rows), _told_by_who_stays(act, company)
     freed: set[str] = set()
     taken: set[str] = set()
     with field_history.recording(session, act.origin, company) as done:
@@ -112,6 +112,8 @@ def _put_back_company(act: Act, company: Company, rows: Rows) -> None:
                 continue  # it says what another company was called that became this one
             if row.field == DOMAINS:
                 _put_back_domains(act, company, row, freed, taken)
+            elif row.new in told:
+                act.keep(thing, PEOPLE, row.field)
             elif not _put_back_value(act, company, row):
                 act.keep(thing, CHANGED, row.field)
         company.name_key = company_key(company.name)
@@ -122,6 +124,17 @@ def _put_back_company(act: Act, company: Company, rows: Rows) -> None:
     for domain in sorted(taken):
         history.link_domain(session, domain)
     company_records.index(session, company)
+
+
+def _told_by_who_stays(act: Act, company: Company) -> set[str]:
+    """What contacts say of their company that the run made and that stay with all that it said of them."""
+    stay = [each.thing.id for each in act.effect.kept if each.thing.entity == CONTACT and not each.field]
+    people = select(Contact).where(Contact.company_id == company.id, Contact.id.in_(stay))
+    told: set[str] = set()
+    for person in act.session.scalars(people):
+        told |= {person.company_name.strip(), person.website}
+        told |= {entry.city for entry in person.postal_addresses} | {entry.number for entry in person.phones}
+    return told - {""}
 
 
 def _tell(act: Act, thing: Thing, done: Iterable[FieldChange]) -> None:

@@ -390,6 +390,21 @@ def test_what_a_run_told_of_companies_is_taken_back(office: Office) -> None:
     stays_so(office, "contacts", "mail")
 
 
+def test_a_company_is_called_as_those_say_who_stay(office: Office) -> None:
+    put(office, "Sent Items", mail("Прайс", "anna@office.test", OLGA))
+    office.run("anna", "mail")
+    put(office, "Contacts", contact("Иван", "ivan@lavka.example", job_title=TITLE))
+    put(office, "Contacts", contact("Пётр", "petr@lavka.example"))
+    office.run("anna", "contacts")
+    run_id = last_run(office)
+    put(office, "Inbox", mail("От Ивана", "ivan@lavka.example"))
+    office.run("anna", "mail")
+    effect = undone(office, run_id)
+    assert gone(effect) == [("contact", "Пётр")]
+    assert kept(effect) == [("company", "name", "people"), ("contact", "", "history")]
+    assert [company.name for company in rows(office, Company)] == ["ООО «Лавка»"]
+
+
 def test_a_company_that_became_another_one_is_made_anew(office: Office) -> None:
     put(office, "Contacts", contact("Пётр", "", company_name="ООО «Лавка»"), "boris")
     office.run("boris", "contacts")
