@@ -217,8 +217,8 @@ class _Count:
         for spot, change in asked:
             if spot.kind != EXTRA:
                 continue
-            if change.kind is ChangeKind.DELETED:
-                self.gaps.append(spot)
+            if change.kind is ChangeKind.DELETED or change.error:
+                self.gaps.append(spot)  # what is neither listed nor handed out is told, and is not marked gone
                 continue
             self.there, self.here, self._contradictions = self.there + 1, self.here + 1, self._contradictions + 1
             if self._contradictions > BATCH:

@@ -272,6 +272,20 @@ def test_a_list_that_leaves_items_out_is_not_believed(office: Office, counting: 
     assert office.stats()["copies"] == 130
 
 
+def test_what_is_neither_listed_nor_handed_out_is_told_and_not_marked_gone(office: Office, counting: Counting) -> None:
+    item = office.server.put(office.folder("anna", "Inbox"), mail())
+    office.run("anna", "mail")
+    office.server.break_item(item)
+
+    class Silent(MemoryConnector):
+        def listing(self, folder: Folder) -> Iterator[Listed]:
+            yield from ()
+
+    row = counting.count(repair=True, connect=lambda account: Silent(account, office.server))
+    assert (row.extra, row.repaired, row.quarantined) == (1, 0, 0)
+    assert office.stats()["copies"] == 1
+
+
 def test_many_that_are_not_there_are_marked_gone_only_when_somebody_insists(
     office: Office, counting: Counting, session: Session
 ) -> None:
