@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 ASSETS := web/static/vendor/.copied
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all kills check format install assets translations docs lock wheel clean
+.PHONY: help demo test test-all kills soak check format install assets translations docs lock wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,10 +24,13 @@ test: install ## Run the tests, in parallel; ARGS=... goes to pytest
 test-all: install ## The same, and on PostgreSQL all that has no SQL of its own
 	@TERRACRM_TEST_ALL=1 $(BIN)/pytest -n auto -q $(ARGS)
 
-kills: install ## Kill the sync process at every commit and every remote call, and compare; ARGS="--stride 10" for some
-	@$(BIN)/python -m tests.torture.kills $(ARGS)
+kills: install ## Kill the sync process at every commit and remote call, meet faults, compare; ARGS="--stride 9"
+	@$(BIN)/python -m tests.torture $(ARGS)
 	@test -z "$$TERRACRM_TEST_DATABASE_URL" || \
-		$(BIN)/python -m tests.torture.kills --database "$$TERRACRM_TEST_DATABASE_URL" $(ARGS)
+		$(BIN)/python -m tests.torture --database "$$TERRACRM_TEST_DATABASE_URL" $(ARGS)
+
+soak: install ## A daemon among faults, edits and kills, then compare; MINUTES=3 MAILBOXES=50 SEED=0
+	@$(BIN)/python -m tests.torture.soak --minutes $(or $(MINUTES),3) --mailboxes $(or $(MAILBOXES),50) --seed $(or $(SEED),0)
 
 check: install ## Check style, types, the direction of imports, and translations
 	@$(BIN)/ruff check --quiet

@@ -38,10 +38,11 @@ _CONTACT = re.compile(r"/(contacts|companies|tasks|activities|mail|meetings|note
 
 @dataclass(frozen=True)
 class RemoteItem:
-    """One item as the canonical dumps name it: `name` has no id in it, `is_current` tells its version."""
+    """One item as the canonical dumps name it: `name` has no id in it; `line` is all that it says."""
 
     name: str
     version: str
+    line: str = ""
 
 
 @dataclass
@@ -236,7 +237,7 @@ class Host:
                     names[name] += 1
                     if names[name] > 1:
                         name = f"{name} #{names[name]}"
-                    found.items[item.ews_id] = RemoteItem(name, item.change_key)
+                    found.items[item.ews_id] = RemoteItem(name, item.change_key, line)
                     found.lines.append(f"{box.address} {paths.get(item.folder)} {line}")
         found.lines.sort()
         return found

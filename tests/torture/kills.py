@@ -1,7 +1,5 @@
 """Kill the sync process at every commit, at every remote call and at random moments; nothing may be lost or doubled.
 
-    python -m tests.torture.kills [--database URL] [--stride N] [--random N] [--only WORDS] [--seed N]
-
 A scenario (`office`) is lived once undisturbed, and its state kept before and after each unit of work. Then, for each
 point of each unit, everything is put back to before it, a child process does the work and is killed with SIGKILL right
 there, another one finishes it, and the database and the mailboxes are compared with the undisturbed end. Every random
@@ -10,21 +8,17 @@ kill is followed by a kill of the process that recovers from it.
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
 
 from terracrm import db
 from tests.torture import office, processes
 from tests.torture.canon import Canon
-from tests.torture.databases import Database, PostgreSQL, SQLite
+from tests.torture.databases import Database
 from tests.torture.exchange import Contents, Exchange
 from tests.torture.office import UNITS, Place, Unit
 
@@ -90,7 +84,7 @@ class Kills:
     def kill_at(self, number: int, point: int) -> None:
         """One kill at a point of a unit, and the comparison."""
         unit = UNITS[number]
-        self._restore(number)
+        self.restore(number)
         child = processes.start(partial(_work, self.place, unit, point))
         if child.result() is not None:
             return  # it went another way, and was done before
@@ -99,12 +93,12 @@ class Kills:
             self.numbers.commits += 1
         else:
             self.numbers.calls += 1
-        self._compare(unit, f"killed at point {point} of {unit.name} ({what})")
+        self.compare(unit, f"killed at point {point} of {unit.name} ({what})")
 
     def kill_at_random(self, number: int) -> None:
         """A kill at any moment, and one of what recovers from it."""
         unit = UNITS[number]
-        self._restore(number)
+        self.restore(number)
         seconds = self.calm[unit.name].seconds
         first, second = (self.random.uniform(0, seconds) for _ in range(2))
         if not processes.start(partial(_work, self.place, unit, 0)).kill_after(first):
@@ -112,9 +106,10 @@ class Kills:
         self.numbers.randoms += 1
         self.exchange.idle()
         self.numbers.doubles += processes.start(partial(_work, self.place, unit, 0)).kill_after(second)
-        self._compare(unit, f"killed after {first:.3f} s and again after {second:.3f} s in {unit.name}")
+        self.compare(unit, f"killed after {first:.3f} s and again after {second:.3f} s in {unit.name}")
 
-    def _compare(self, unit: Unit, what: str) -> None:
+    def compare(self, unit: Unit, what: str) -> None:
+        """Finish a unit and hold it against its undisturbed end; what differs is printed and counted."""
         calm = self.calm[unit.name]
         self.exchange.idle()
         try:
@@ -137,7 +132,8 @@ class Kills:
         self.database.save(f"s{number}")
         self.exchange.save(f"s{number}")
 
-    def _restore(self, number: int) -> None:
+    def restore(self, number: int) -> None:
+        """Put all back to before a unit."""
         self.database.restore(f"s{number}")
         self.exchange.restore(f"s{number}")
 
@@ -176,52 +172,3 @@ def _told(place: Place, contents: Contents) -> list[str]:
         lines = Canon(connection, contents).lines()
     engine.dispose()
     return lines
-
-
-def main() -> int:
-    """Run the kills and print the numbers; 1 when anything was lost, doubled or otherwise."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--database", default="", help="a PostgreSQL server; SQLite when not given")
-    parser.add_argument("--stride", type=int, default=1, help="only every so many points")
-    parser.add_argument("--first", type=int, default=1, help="the first point of each unit")
-    parser.add_argument("--random", type=int, default=100, help="kills at random moments")
-    parser.add_argument("--only", default="", help="units whose name has these words")
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    processes.log_failures()
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory() as name, Exchange() as exchange:
-        folder = Path(name)
-        database: Database = PostgreSQL(asked.database) if asked.database else SQLite(folder)
-        try:
-            kills = Kills(Place(folder, database.url, exchange.url), database, exchange, asked.seed)
-            kills.live()
-            _kill(kills, asked)
-        finally:
-            database.close()
-    kind = "PostgreSQL" if asked.database else "SQLite"
-    print(f"kills on {kind}: {kills.numbers} ({time.monotonic() - started:.0f} s)", flush=True)
-    return bool(kills.numbers.failures)
-
-
-def _kill(kills: Kills, asked: argparse.Namespace) -> None:
-    chosen = [number for number, unit in enumerate(UNITS) if asked.only in unit.name]
-    total = sum(len(kills.calm[UNITS[number].name].points) for number in chosen)
-    print(f"{len(chosen)} units, {total} points", flush=True)
-    met = asked.first - 1
-    for number in chosen:
-        unit = UNITS[number]
-        points = len(kills.calm[unit.name].points)
-        for point in range(1, points + 1):
-            met += 1
-            if met % asked.stride == 0:
-                kills.kill_at(number, point)
-        if asked.stride == 1:
-            print(f"{unit.name}: {points} points, {len(kills.numbers.failures)} failures so far", flush=True)
-    for _ in range(3 * asked.random):  # some are done before their time
-        if kills.numbers.randoms < asked.random:
-            kills.kill_at_random(kills.random.choice(chosen))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

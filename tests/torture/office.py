@@ -241,6 +241,10 @@ def outlook_day(place: Place) -> None:
     boris = place.person("boris")
     visit = boris.calendar.all().get(subject="Visit")
     visit.delete(send_meeting_cancellations="SendToNone")
+    offer = boris.inbox.all().get(subject="Re: Offer")
+    offer.is_read = not offer.is_read
+    offer.save(update_fields=["is_read"])
+    boris.inbox.all().get(subject="Delivery").delete()
     vera = boris.contacts.all().get(display_name="Vera Own")
     vera.sensitivity = "Private"
     vera.save(update_fields=["sensitivity"])
@@ -250,10 +254,10 @@ def outlook_day(place: Place) -> None:
 def switch_on(place: Place) -> None:
     """From now on something is written: Anna's clients and tasks, posts into the shared mailbox."""
     with place.crm() as sessions, sessions.begin() as session:
-        _stream(session, "anna", "contacts").direction = "both"
+        stream_of(session, "anna", "contacts").direction = "both"
         box = mailboxes.get(session, address_of("anna"))
         box.streams.append(Stream(kind="tasks", direction="both"))
-        _stream(session, SHARED, "posts").direction = "out"
+        stream_of(session, SHARED, "posts").direction = "out"
         people = {user.name: user for user in session.scalars(select(User))}
         for contact in session.scalars(select(Contact)):
             contact.owner_id, contact.team_id = people["anna"].id, people["anna"].team_id
@@ -304,7 +308,7 @@ def both_days(place: Place) -> None:
     anna.protocol.close()
 
 
-def _stream(session: Session, name: str, kind: str) -> Stream:
+def stream_of(session: Session, name: str, kind: str) -> Stream:
     box = mailboxes.get(session, address_of(name))
     return next(stream for stream in box.streams if stream.kind == kind)
 
@@ -367,7 +371,7 @@ def make_due(place: Place, streams: Sequence[tuple[str, str]]) -> None:
     with place.crm() as sessions, sessions.begin() as session:
         past = utcnow() - timedelta(seconds=1)
         for name, kind in streams:
-            _stream(session, name, kind).due_at = past
+            stream_of(session, name, kind).due_at = past
         session.execute(update(OutboxItem).where(OutboxItem.state == "owed").values(next_try_at=past))
 
 
@@ -384,7 +388,7 @@ def settle(place: Place, streams: Sequence[tuple[str, str]]) -> None:
 
 def _due(sessions: Any, streams: Sequence[tuple[str, str]]) -> list[int]:
     with sessions() as session:
-        found = [_stream(session, name, kind) for name, kind in streams]
+        found = [stream_of(session, name, kind) for name, kind in streams]
         owed = set(
             session.execute(
                 select(Mailbox.address, OutboxItem.entity)

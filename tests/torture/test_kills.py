@@ -1,4 +1,4 @@
-"""The sync process is killed at some of the points at which it can be; `make kills` kills it at all of them."""
+"""The sync process is killed at some of the points at which it can be, and meets some faults; all with `make kills`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def test_a_killed_sync_loses_and_doubles_nothing(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--stride", "20" if ALL else "160", "--random", "10" if ALL else "2"]
+def test_kills_and_faults_lose_and_double_nothing(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--stride", "20" if ALL else "160", "--random", "10" if ALL else "2", "--faults", "1" if ALL else "9"]
     if kind == "postgresql":
         if not POSTGRES or not ALL:
             pytest.skip("on PostgreSQL with `make test-all` or `make kills`")
         words += ["--database", POSTGRES]
-    command = [sys.executable, "-m", "tests.torture.kills", *words]
+    command = [sys.executable, "-m", "tests.torture", *words]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TERRACRM_")}
     found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, f"{found.stdout}\n{found.stderr}"
     with capsys.disabled():
-        print(f"\n{found.stdout.splitlines()[-1]}")
+        print("\n" + "\n".join(found.stdout.splitlines()[-2:]))
     assert "lost 0, doubled 0, differing 0" in found.stdout
