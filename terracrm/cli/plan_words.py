@@ -24,7 +24,7 @@ def plan_json(plan: PlanRow) -> str:
 def plan_line(plan: PlanRow) -> str:
     """One plan in a line."""
     state = "waits for a decision" if plan.waits else plan.state
-    decided = f" by {plan.who}" if plan.who else ""
+    decided = f" (decided by {plan.who})" if plan.who else ""
     return f"{plan.id:>5}  {about(plan)}: {state}{decided}, {amount(plan)}, made {plan.made_at:%Y-%m-%d %H:%M} UTC"
 
 
@@ -62,7 +62,8 @@ def step_json(step: StepRow, **also: object) -> str:
 def step_lines(step: StepRow) -> list[str]:
     """One step, and below it what becomes of each field."""
     number = "" if step.local_id is None else f" {step.local_id}"
-    name = f" ({step.name})" if step.name else ""
+    when = f"{step.occurred_at:%Y-%m-%d %H:%M}" if step.occurred_at else ""
+    name = f" ({', '.join(each for each in (step.name, when) if each)})" if step.name or when else ""
     rule = f": {step.rule.replace('_', ' ')}" if step.rule else ""
     lines = [f"  {step.act} {step.entity}{number}{name}{rule}"]
     for each in step.fields:

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, and_, case, func, select
 from sqlalchemy.orm import Session, aliased, contains_eager, joinedload
 
-from terracrm.models import Company, Mailbox, Meeting, MirrorFolder, OutboxItem, Plan, PlanStep, Stream
+from terracrm.models import Activity, Company, Mailbox, Meeting, MirrorFolder, OutboxItem, Plan, PlanStep, Stream
 from terracrm.services import access, outbox_list, plans
 from terracrm.services.access import Viewer
 from terracrm.services.listing import PAGE_SIZE, Listing
@@ -62,7 +62,7 @@ class StepRow:
     """One step of the run of a stream of the kind `stream`.
 
     `name` is what it is about, "" where the viewer may not read that: then `fields` is empty, too. `reason` is what
-    made a write into Outlook owed, where that is known.
+    made a write into Outlook owed, where that is known; `occurred_at` when what is in the history happened.
 
     `local_id` is None for what is not here yet, `shown_id` the contact, company or activity whose page shows it, None
     where there is none; `folder` is "" for those who do not look into the mailbox.
@@ -75,6 +75,7 @@ class StepRow:
     local_id: int | None
     shown_id: int | None
     name: str
+    occurred_at: datetime | None
     folder: str
     rule: str
     reason: str
@@ -149,7 +150,7 @@ def told(session: Session, viewer: Viewer, mailbox_id: int, found: Sequence[Step
     paths: dict[int | None, str] = dict(session.execute(folders).all())
     kinds = dict(session.execute(select(Stream.id, Stream.kind).where(Stream.mailbox_id == mailbox_id)).all())
     reasons, pages = _reasons(session, mailbox_id, found), _pages(session, found)
-    names = _names(session, viewer, pages)
+    names, times = _names(session, viewer, pages), _times(session, viewer, pages)
     rows = []
     for step in found:
         thing = step.entity, step.local_id or 0
@@ -171,6 +172,7 @@ def told(session: Session, viewer: Viewer, mailbox_id: int, found: Sequence[Step
                 local_id=step.local_id,
                 shown_id=page if is_read else None,
                 name=name if is_read else "",
+                occurred_at=None if step.entity in CLIENTS else times.get(page or 0),
                 folder=paths.get(step.folder_id, ""),
                 rule=step.rule,
                 reason=reasons.get(thing, "") if step.direction == plans.OUT else "",
@@ -236,6 +238,13 @@ def _pages(session: Session, found: Sequence[Step]) -> dict[tuple[str, int], int
     return {
         (entity, local_id): activity_ids.get(local_id) if entity == MEETING else local_id for entity, local_id in things
     }
+
+
+def _times(session: Session, viewer: Viewer, pages: Mapping[tuple[str, int], int | None]) -> dict[int, datetime]:
+    """When what the viewer sees of the history happened, by activity."""
+    wanted = {page for (entity, _), page in pages.items() if page is not None and entity not in CLIENTS}
+    seen = select(Activity.id, Activity.occurred_at).where(Activity.id.in_(wanted), access.activities(viewer))
+    return dict(session.execute(seen).all())
 
 
 def _names(session: Session, viewer: Viewer, pages: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], str]:

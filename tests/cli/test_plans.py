@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_a_plan_is_shown_step_by_step(terracrm: Terracrm) -> None:
     lines = terracrm("plan", "show", 1).out.splitlines()
     assert lines[0].startswith(f"1  {ANNA} mail: waits")
     assert lines[1] == "mail from Outlook:"
-    assert lines[2].endswith("(Договор поставки сметаны): left folder")
+    assert re.search(r"\(Договор поставки сметаны, 20\d\d-\d\d-\d\d \d\d:\d\d\): left folder$", lines[2])
     assert lines[62] == "mail into Outlook:"
     assert lines[63].endswith("(Мария Иванова): in scope")
     assert lines[64:] == ["    job_title        Закупщик -> Директор", "    history          changes"]

@@ -153,6 +153,14 @@ def test_a_run_that_was_stopped_goes_on_when_it_is_approved(
     assert terracrm("plan", "list").out.startswith(f"    1  {ANNA} mail: done")
 
 
+@pytest.mark.usefixtures("mailbox")
+def test_a_purge_leaves_no_plan_of_the_mailbox(terracrm: Terracrm, simulator: Simulator) -> None:
+    simulator.deliver(letter("second@market.example", "More milk"), [ANNA])
+    assert len(steps(terracrm)) == 1
+    assert terracrm("mailbox", "purge", ANNA, "--apply").code == 0
+    assert terracrm("plan", "list").out == ""
+
+
 def test_what_cannot_be_planned_is_said(terracrm: Terracrm, password_file: Path) -> None:
     who = ("--server", "http://127.0.0.1:9/EWS/Exchange.asmx", "--username", "x", "--password-file", password_file)
     terracrm("mailbox", "add", ANNA, *who)

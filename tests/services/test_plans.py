@@ -284,8 +284,9 @@ def test_a_meeting_is_called_by_its_subject(office: Office, viewer: Viewers, hel
     plan = held(gone(stream, row.id, entity="meeting"), gone(stream, series.id, entity="meeting"), change)
     shown = ("Tasting of new cheeses", office.activities["tasting"].id)
     for who, said in (("anna", [shown, shown, ("b", None)]), ("admin", [("", None)] * 3)):
-        rows = plan_list.every_step(office.session, viewer(who), plan.id)
+        rows = list(plan_list.every_step(office.session, viewer(who), plan.id))
         assert [(row.name, row.shown_id) for row in rows] == said
+        assert rows[0].occurred_at == office.activities["tasting"].occurred_at
 
 
 def test_long_plans_are_stored_and_read_in_parts(office: Office, viewer: Viewers, held: Held) -> None:
