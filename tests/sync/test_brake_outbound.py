@@ -14,6 +14,8 @@ from terracrm.services import access, mailboxes, outbox, plans
 from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
 from tests.sync.conftest import DOMAIN, Office
 
+SQLITE_FIRST = True
+
 CARDS = 8
 ACCOUNT = Account(f"anna@{DOMAIN}", "", f"anna@{DOMAIN}", "secret")
 
