@@ -20,6 +20,20 @@ from .conftest import PASSWORD, Terracrm, letter
 ANNA = "anna@romashka.example"
 
 
+SICK: dict[str, dict[str, Any]] = {
+    "ErrorContentConversionFailed": {"kind": "conversion_failed", "item": "Sick"},  # the whole batch
+    "ErrorItemCorrupt": {"kind": "corrupt_item", "item": "Sick"},
+    "ErrorItemPropertyRequestFailed": {
+        "kind": "error",
+        "operation": "GetItem",
+        "code": "ErrorItemPropertyRequestFailed",
+        "per_item": True,
+        "position": 0,
+        "count": 2,  # in its batch, and alone
+    },
+}
+
+
 @pytest.fixture
 def mirrored(terracrm: Terracrm, simulator: Simulator, password_file: Path, folder: Path) -> Iterator[Session]:
     """Anna's mailbox with four mails, mirrored, and the database of the commands."""
@@ -77,6 +91,24 @@ def test_the_server_is_asked_little_and_an_empty_answer_is_not_believed(
     found = facts(terracrm("sync", "reconcile", "--repair", "--json").out)
     assert (found["here"], found["there"], found["extra"]) == (4, 4, 0)
     assert mirrored.scalar(select(func.count()).select_from(Link).where(Link.gone_at.is_not(None))) == 0
+
+
+@pytest.mark.usefixtures("mirrored")
+def test_a_sick_item_stops_none_of_the_others(terracrm: Terracrm, simulator: Simulator) -> None:
+    for code, fault in SICK.items():
+        simulator.fault(**fault)
+        for number in range(9):
+            simulator.deliver(letter(f"{code}{number}@market.example", f"Well {number}"), [ANNA])
+        simulator.deliver(letter(f"{code}@market.example", "Sick letter"), [ANNA])
+        simulator.requests.clear()
+        [run] = [json.loads(line) for line in terracrm("sync", "run", "--json").out.splitlines()]
+        assert (run["created"], run["quarantined"], run["state"]) == (9, 1, "degraded"), code
+        assert simulator.requests.count("GetItem") <= 9
+        assert code in facts(terracrm("quarantine", "list", "--json").out)["error"]
+        simulator.faults.clear()
+        terracrm("quarantine", "retry", "--all")
+        [run] = [json.loads(line) for line in terracrm("sync", "run", "--json").out.splitlines()]
+        assert (run["created"], run["state"]) == (1, "ok"), code
 
 
 def test_a_sick_item_is_listed_and_tried_again_when_asked_for(
