@@ -152,7 +152,7 @@ def _servers() -> Iterator[str]:
         if verify_tls and (problem := certificate_problem(server)):
             yield f"{host}: {problem}"
         try:
-            problem = clock_problem(look_round(address).server_time)
+            problem = clock_problem(look_round(address, by_hand=False).server_time)
         except TerraCRMError as error:
             problem = f"opening {address}: {error}"
         if problem:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from terracrm import db, logs
 from terracrm.config import Settings, ensure_data_dir, load
+from terracrm.errors import SignInRefused
 
 COMMAND_LOG = "commands.log"
 
@@ -25,6 +26,8 @@ class Invocation:
     def __init__(self, config: Path | None = None, *, debug: bool = False) -> None:
         self.config = config
         self.debug = debug
+        # Accounts that a server has refused in this call, with what it said: each further try could lock them.
+        self.refused: dict[tuple[str, str, str], SignInRefused] = {}
 
     @cached_property
     def settings(self) -> Settings:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from connectors.base import Capabilities
 from terracrm.cli.invocation import current
+from terracrm.errors import SignInRefused
 from terracrm.services import mailboxes
 
 CLOCK_SKEW = timedelta(minutes=2)
@@ -17,18 +18,28 @@ CERTIFICATE_DAYS = 21
 CONNECT_SECONDS = 10
 
 
-def look_round(address: str) -> Capabilities:
-    """Sign in to a mailbox and list its folders, changing nothing; raises what the connector raises."""
+def look_round(address: str, *, by_hand: bool = True) -> Capabilities:
+    """Sign in to a mailbox and list its folders, changing nothing; raises what the connector raises.
+
+    An account that is refused is tried once in a call, for however many mailboxes; and unless it is done `by_hand` not
+    at all when it was refused before.
+    """
     # The client library of Exchange takes long to import, and only these commands speak to a server.
     from sync.connecting import connect
     from sync.engine import account_of
 
     current().start_log()
     with current().transaction() as session:
-        account = account_of(current().settings, mailboxes.get(session, address), by_hand=True)
+        account = account_of(current().settings, mailboxes.get(session, address), by_hand=by_hand)
+    key = (account.server, account.username, account.password)
+    if key in current().refused:
+        raise current().refused[key]
     connector = connect(account)
     try:
         return connector.test()
+    except SignInRefused as error:
+        current().refused[key] = error
+        raise
     finally:
         connector.close()
 
