@@ -63,7 +63,8 @@ def add(session: Session, channel: str, events: Sequence[tuple[int, What]], now:
     is_free = or_(AlertMessage.claimed_until.is_(None), AlertMessage.claimed_until <= now)
     message = session.scalars(_unsent(channel).where(is_free).order_by(AlertMessage.id.desc()).limit(1)).first()
     if message is None:
-        sent_at = _last_sent(session, channel)
+        # A trial says nothing that would have to wait.
+        sent_at = next((row.sent_at for row in _sent(session, channel, 10) if row.events), None)
         message = AlertMessage(channel=channel, events=[], next_try_at=max(now, sent_at + GATHER) if sent_at else now)
         session.add(message)
     message.events = [*message.events, *({"alert": alert_id, "what": str(what)} for alert_id, what in events)]
@@ -153,9 +154,10 @@ def _unsent(channel: str) -> Select[AlertMessage]:
     )
 
 
-def _last_sent(session: Session, channel: str) -> datetime | None:
-    query = select(AlertMessage.sent_at).where(AlertMessage.channel == channel, AlertMessage.sent_at.is_not(None))
-    return session.scalars(query.order_by(AlertMessage.sent_at.desc()).limit(1)).first()
+def _sent(session: Session, channel: str, limit: int) -> list[AlertMessage]:
+    """The last messages that got through, the latest first."""
+    query = select(AlertMessage).where(AlertMessage.channel == channel, AlertMessage.sent_at.is_not(None))
+    return list(session.scalars(query.order_by(AlertMessage.sent_at.desc(), AlertMessage.id.desc()).limit(limit)))
 
 
 def _last_given_up(session: Session, channel: str) -> AlertMessage | None:
@@ -164,7 +166,7 @@ def _last_given_up(session: Session, channel: str) -> AlertMessage | None:
 
 
 def _state(session: Session, channel: str) -> ChannelState:
-    sent_at = _last_sent(session, channel)
+    sent_at = next((row.sent_at for row in _sent(session, channel, 1)), None)
     last = _last_given_up(session, channel)
     waiting = list(session.scalars(_unsent(channel).order_by(AlertMessage.id)))
     is_broken = last is not None and last.given_up_at is not None and (sent_at is None or sent_at < last.given_up_at)

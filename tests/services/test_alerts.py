@@ -235,6 +235,13 @@ def test_messages_of_a_channel_keep_their_distance(office: Office, mail: Stream)
     assert send(office, 5) == [("webhook", ["raised paused", "raised paused"])]
 
 
+def test_a_trial_keeps_no_alert_waiting(office: Office, mail: Stream) -> None:
+    alert_messages.tried(office.session, "webhook")
+    mail.state = StreamState.CREDENTIALS
+    look(office, 0, settings("webhook"))
+    assert send(office, 0) == [("webhook", ["raised credentials"])]
+
+
 def test_a_message_is_sent_by_one_and_again_when_that_one_dies(office: Office, mail: Stream) -> None:
     mail.state = StreamState.CREDENTIALS
     look(office, 0, settings("webhook"))
