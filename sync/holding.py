@@ -25,7 +25,7 @@ from terracrm.db import begin_write
 from terracrm.domain.records import Change, Folder
 from terracrm.errors import CursorExpired, ItemGone, Temporary
 from terracrm.models import Link, MirrorFolder
-from terracrm.services import mirror_folders, outbox, plans
+from terracrm.services import links, mirror_folders, outbox, plans
 from terracrm.services.plans import Step
 from terracrm.services.sources import Source
 
@@ -72,8 +72,8 @@ def leave(run: Run, session: Session, leaving: dict[int, Folder | None]) -> None
         run.brake.vanished |= leaving
         return
     for row in rows:
-        links = session.scalars(select(Link).where(Link.folder_id == row.id, Link.gone_at.is_(None)))
-        run.brake.count(looking.of_links(session, run.stream_id, links, looking.FOLDER_LEFT))
+        lost = session.scalars(select(Link).where(Link.folder_id == row.id, Link.gone_at.is_(None)))
+        run.brake.count(looking.of_links(session, run.stream_id, lost, looking.FOLDER_LEFT))
         _go(session, row, leaving[row.id])
 
 
@@ -134,10 +134,10 @@ def _look(run: Run, places: Places, unmet: dict[int, list[str]], reading: Readin
             steps = looking.of_links(session, run.stream_id, session.scalars(there), looking.FOLDER_LEFT)
             found.steps[folder_id] = steps
         for folder_id, remote_ids in unmet.items():
-            mine = Link.mailbox_id == run.brake.mailbox_id, Link.folder_id == folder_id, Link.is_unmet
-            links = session.scalars(select(Link).where(*mine, Link.gone_at.is_(None)).order_by(Link.id))
-            there_too = [link for link in links if link.remote_id in set(remote_ids)]
-            found.steps[folder_id] = looking.of_links(session, run.stream_id, there_too, looking.LEFT)
+            mine = Link.mailbox_id == run.brake.mailbox_id, Link.folder_id == folder_id, links.IS_UNMET
+            wanted, there = set(remote_ids), select(Link).where(*mine, Link.gone_at.is_(None)).order_by(Link.id)
+            missing = [link for link in session.scalars(there) if link.remote_id in wanted]
+            found.steps[folder_id] = looking.of_links(session, run.stream_id, missing, looking.LEFT)
     return found
 
 
@@ -190,7 +190,7 @@ def _unmet(run: Run, folder_ids: Sequence[int]) -> dict[int, list[str]]:
     """The items that were linked when their folder began to be read anew, and were not met; by folder."""
     found: dict[int, list[str]] = {}
     with run.sessions() as session:
-        mine = Link.folder_id.in_(folder_ids), Link.is_unmet, Link.gone_at.is_(None)
+        mine = Link.folder_id.in_(folder_ids), links.IS_UNMET, Link.gone_at.is_(None)
         for folder_id, remote_id in session.execute(select(Link.folder_id, Link.remote_id).where(*mine)):
             found.setdefault(folder_id, []).append(remote_id)
     return found

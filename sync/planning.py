@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, TextClause, exists, select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
@@ -26,7 +26,7 @@ from terracrm.db import begin_write
 from terracrm.domain.records import Change, ChangeKind, Folder, StreamKind
 from terracrm.errors import CursorExpired, InvalidInput, ItemGone
 from terracrm.models import STOPPED, Link, Mailbox, MirrorFolder, Stream, SyncRun
-from terracrm.services import mirror_folders, plans
+from terracrm.services import links, mirror_folders, plans
 from terracrm.services.plans import Moved, Step
 
 
@@ -194,7 +194,7 @@ class _StreamPlan:
         with self._trial() as (_, session, __):
             row = self._row(session, folder)
             cursor, waiting = row.cursor, reading.waiting(session, row.id)
-            unmet = self._linked(session, row, Link.is_unmet.is_(True))
+            unmet = self._linked(session, row, links.IS_UNMET)
         steps = self._page(folder, self.connector.get(folder, waiting)) if waiting else []
         try:
             steps += self._pages(folder, cursor, unmet)
@@ -238,7 +238,7 @@ class _StreamPlan:
         mine = MirrorFolder.stream_id == self.stream_id, MirrorFolder.remote_id == folder.remote_id
         return session.scalars(select(MirrorFolder).where(*mine)).one()
 
-    def _linked(self, session: Session, row: MirrorFolder, which: ColumnElement[bool]) -> dict[str, int]:
+    def _linked(self, session: Session, row: MirrorFolder, which: ColumnElement[bool] | TextClause) -> dict[str, int]:
         """The live links of a folder by the ids of their items."""
         mine = Link.folder_id == row.id, Link.gone_at.is_(None), which
         rows = session.execute(select(Link.remote_id, Link.id).where(*mine))

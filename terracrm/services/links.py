@@ -15,6 +15,8 @@ from terracrm.services.sources import Source
 
 HAS_KEY = text("links.key <> ''")
 """Beside the condition for a key, so that SQLite, too, finds the index of the few links that have one."""
+IS_UNMET = text("links.is_unmet")
+"""Said so that SQLite, too, finds the index of the few links that are."""
 WRITTEN = "written"
 """Link.match_method of what we created; an item that a person made says how it was matched."""
 
