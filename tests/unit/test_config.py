@@ -252,6 +252,40 @@ def test_what_is_no_domain_is_refused(value: str) -> None:
         mail_domain(value)
 
 
+def test_alerts_have_the_channels_that_are_set(folder: Path) -> None:
+    assert load().alerts.channels == []
+    path = write(
+        folder,
+        """
+        [alerts]
+        mail_to = ["Admin@Romashka.example", "duty@Пример.рф"]
+        mail_from = "CRM@romashka.example"
+        webhook_url = "https://chat.example/hooks/kept-secret"
+        """,
+    )
+    found = load(path).alerts
+    assert found.channels == ["mail", "webhook"]
+    assert found.mail_to == ["admin@romashka.example", "duty@xn--e1afmkfd.xn--p1ai"]
+    assert found.mail_from == "crm@romashka.example"
+    assert "kept-secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("lines", "mistake"),
+    [
+        ('mail_to = ["admin"]\nmail_from = "a@b.example"', "alerts.mail_to.1: is not an e-mail address"),
+        ('mail_to = ["a, b@c.example"]\nmail_from = "a@b.example"', "alerts.mail_to.1: is not an e-mail address"),
+        ('mail_to = ["a@b.example"]', "alerts.mail_from: is needed with mail_to"),
+        ('webhook_url = "chat.example/kept-secret"', "alerts.webhook_url: must start with http:// or https://"),
+        ('webhook_url = "https://u:kept-secret@chat.example"', "alerts.webhook_url: must start with http://"),
+    ],
+)
+def test_alerts_that_could_not_be_sent_are_a_mistake(folder: Path, lines: str, mistake: str) -> None:
+    [line] = problems(write(folder, f"[alerts]\n{lines}"))
+    assert line.startswith(mistake)
+    assert "kept-secret" not in line
+
+
 def test_the_address_of_the_portal_follows_base_url_host_and_port(folder: Path) -> None:
     assert load().web.address == "http://127.0.0.1:8000"
     assert load(write(folder, '[web]\nhost = "::1"\nport = 80\n')).web.address == "http://[::1]:80"
