@@ -216,6 +216,7 @@ def _folders(
     with run.transaction() as session:
         stream = session.get_one(Stream, run.stream_id)
         accounts.let_in(session, run.settings, stream.mailbox)
+        run.is_moved = moved.has_moved(stream, found)
         leaving = folders.refresh(session, stream, found, mirror_folders.left_out_paths(run.settings, ()))
         holding.leave(run, session, leaving)
     if run.kind is StreamKind.POSTS:

@@ -32,6 +32,11 @@ Found = dict[str, tuple[int, str, str]]
 """Our number of the folder, the id and the version of an item, by its key."""
 
 
+def has_moved(stream: Stream, found: Collection[Folder]) -> bool:
+    """Whether the folders of a stream, which are found again, have other ids than they had."""
+    return bool(_pairs(stream, found))
+
+
 def follow(session: Session, stream: Stream, found: Collection[Folder]) -> None:
     """Find the folders of a stream again where all of them have other ids; nothing is done where one has not.
 

@@ -60,7 +60,8 @@ def read(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]],
     elif run.kind is StreamKind.CONTACTS:
         if _settled(run, lambda session, stream, _: gone_cards.look_for_moved(session, stream)):
             _read_all_due(run, connector, mirrored)
-        _settled(run, lambda session, stream, source: gone_cards.settle(session, run.settings, stream, source))
+        may_archive = not run.is_moved
+        _settled(run, lambda s, stream, source: gone_cards.settle(s, run.settings, stream, source, may_archive))
 
 
 def _as_reading(run: Run, connector: Connector, progress: Progress | None) -> holding.Reading:

@@ -41,8 +41,10 @@ def look_for_moved(session: Session, stream: Stream) -> bool:
     return found
 
 
-def settle(session: Session, settings: Settings, stream: Stream, source: Source) -> int:
+def settle(session: Session, settings: Settings, stream: Stream, source: Source, may_archive: bool = True) -> int:
     """Say of each card that is gone what that means; how many clients left Outlook or the CRM by it.
+
+    Nobody is archived for what a mailbox lacks that was just moved to another server: it may still be on its way.
 
     What a person put among the cards becomes a card where its contact has come into the mailbox's scope.
     """
@@ -50,7 +52,7 @@ def settle(session: Session, settings: Settings, stream: Stream, source: Source)
     if session.scalar(select(_unsettled(stream).exists())):
         lock_directory(session, for_writing=True)
         gone = session.scalars(_unsettled(stream).order_by(Link.id)).all()
-        archives = _archives(settings, stream) and len(gone) <= MOST_ARCHIVED
+        archives = may_archive and _archives(settings, stream) and len(gone) <= MOST_ARCHIVED
         settled = sum(_settle(session, settings, stream, source, link, archives) for link in gone)
         session.flush()
     if stream.direction == "both" and outbox.may_write(stream):

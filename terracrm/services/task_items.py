@@ -127,6 +127,7 @@ def _settle_gone(session: Session, settings: Settings, mailbox: Mailbox, link: L
     if task.done_at is None and to_write(now.mine, Frame.of(link.sent or {}), link.sent or {}):
         session.delete(link)  # edit beats delete: without the link it is lacking
         return
+    link.version = ""  # what is put there again, under whatever id, is the item
     links.untrack(session, link)
 
 

@@ -24,6 +24,7 @@ from terracrm.models import (
     OutboxItem,
     SkippedItem,
     Stream,
+    User,
 )
 from terracrm.services import mailboxes
 from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
@@ -122,6 +123,37 @@ def test_cards_are_linked_by_their_keys_and_none_is_doubled_removed_or_archived(
     crm.client("New Last")
     crm.settled()
     assert "New Last" in crm.cards()
+
+
+def test_what_is_still_on_its_way_is_found_when_it_comes(
+    office: Office,
+    desk: Desk,  # noqa: F811
+    session: Session,
+) -> None:
+    with office.sessions.begin() as writing:
+        stream = stream_of(writing)
+        stream.direction, stream.on_delete = "both", "archive"
+        for number in range(4):
+            owner = writing.scalars(select(User.id).where(User.name == "anna")).one()
+            writing.add(Contact(display_name=f"Client{number}", name_key=f"client{number}", owner_id=owner))
+    for _ in range(2):
+        desk.add()
+    for kind in ("contacts", "tasks", "contacts", "tasks"):
+        office.run("anna", kind)
+    before = [live(session, "contact"), live(session, "task")]
+    office.server = desk.server = moved(office.server)
+    boxes = [office.server._box(office.folder("anna", path)) for path in (CLIENTS, "Tasks")]
+    late = [(box, box.items.pop(key)) for box in boxes for key in list(box.items)[1:]]
+    for kind in ("contacts", "tasks", "contacts", "tasks"):
+        assert office.run("anna", kind).state == "ok"
+    assert [live(session, "contact"), live(session, "task")] == [1, 1]
+    for box, item in late:
+        office.server.put(box.folder, item.record, item.key)
+    for kind in ("contacts", "tasks", "contacts", "tasks"):
+        assert office.run("anna", kind).state == "ok"
+    assert [live(session, "contact"), live(session, "task")] == before == [4, 2]
+    assert office.server.writes == 0
+    assert not session.scalars(select(Contact).where(Contact.archived_at.is_not(None))).all()
 
 
 def test_tasks_are_linked_by_their_keys(office: Office, desk: Desk, session: Session) -> None:  # noqa: F811
