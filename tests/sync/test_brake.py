@@ -470,6 +470,16 @@ def test_more_removals_than_were_approved_wait_again(world: World) -> None:
     assert (world.run().state, world.live()) == ("ok", 20 - 11)
 
 
+def test_what_was_approved_does_not_count_beside_what_has_come_since(world: World) -> None:
+    world.fill(20)
+    world.office.settings.mirror.page_size = 2
+    world.delete(5)
+    assert (world.run().state, world.live(), world.plan().removals) == ("approval", 18, 3)
+    world.decide(plans.approve)
+    world.delete(3)
+    assert (world.run().state, world.live(), world.states()) == ("ok", 12, ["done"])
+
+
 def test_what_was_rejected_rests_until_somebody_enables_it_and_is_looked_at_anew(world: World) -> None:
     world.fill().delete(5)
     braked(world, world.run(), removals=5)
