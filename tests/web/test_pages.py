@@ -132,7 +132,7 @@ def test_mailboxes_show_state_errors_and_runs(signed_in: SignIn, rows: Session, 
     rows.commit()
     admin = signed_in("admin")
     page = admin.get(f"/mailboxes/{stream.mailbox_id}").text
-    for fact in ("cannot sign in", "the server refused the password of anna", "not planned", ">12<", "done"):
+    for fact in ("cannot sign in", "the server refused the password of anna", "when somebody has mended it", ">12<", "done"):
         assert fact in page
     assert "look here" in admin.get("/").text
     assert "https://mail.romashka.example" in page
