@@ -31,6 +31,7 @@ from terracrm.services import (
     merged,
     mirror_contacts,
     outbox,
+    returning,
     scopes,
     skipped,
 )
@@ -192,6 +193,8 @@ def _take_from_person(
         return "direction"
     is_new = link is None
     told = mirror_contacts.match(session, source, record) if link is None else None
+    if told is not None:
+        returning.take_back(session, source, told)
     if link is None and told is None:
         contact = mirror_contacts.add(session, source, CLIENTS)
         link = links.add(session, source, CONTACT, contact.id, change.remote_id, CLIENTS, NEW)

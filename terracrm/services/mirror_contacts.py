@@ -48,6 +48,7 @@ from terracrm.services import (
     merge_privacy,
     merged,
     plans,
+    returning,
     search,
     untold,
 )
@@ -84,6 +85,8 @@ def store(session: Session, source: Source, remote_id: str, version: str, record
     link = links.find(session, source.mailbox_id, remote_id)
     if link is None:
         contact, method = _same_person(session, source, record, digest)
+        if contact is not None:
+            returning.take_back(session, source, contact)
         link = links.add(session, source, ENTITY, contact.id if contact else 0, remote_id, FROM_FOLDER, method)
     else:
         contact = merged.survivor(session, session.get(Contact, link.local_id))
@@ -334,7 +337,10 @@ def _same_person(session: Session, source: Source, record: ContactRecord, digest
     if person is not None:
         return person, "address"
     moved = links.by_content(session, source.mailbox_id, ENTITY, digest)
-    return (session.get(Contact, moved[0].local_id), "content") if moved else (None, "")
+    if moved:
+        return session.get(Contact, moved[0].local_id), "content"
+    back = returning.find(session, source, addresses)
+    return back, "address" if back else ""
 
 
 def _written_name(name: str) -> str:

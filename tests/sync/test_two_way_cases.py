@@ -201,3 +201,22 @@ def test_a_private_card_is_left_alone_when_its_client_is_merged_with_another_of_
     day.world.merge(*(day.contacts[name] for name in names))
     day.world.settle()
     assert day.world.outlook.entries("anna") == [private]
+
+
+@pytest.mark.parametrize("into_clients", [True, False])
+def test_who_takes_a_card_out_of_the_trash_takes_its_client_out_of_the_archive(day: Day, into_clients: bool) -> None:
+    """Where deleting a card archives its client; nobody is known twice for it."""
+    outlook = day.world.outlook
+    day.world.choose("anna", on_delete="archive")
+    item = outlook.delete(day.card("anna", "olga"))
+    day.world.settle()
+    assert contact(day, "olga").archived_at is not None
+    target = day.world.clients_folder("anna") if into_clients else day.contacts_folder("anna")
+    assert target is not None
+    item = outlook.move("anna", item, target)
+    day.world.settle()
+    assert contact(day, "olga").archived_at is None
+    assert day.world.contact_ids() == sorted(day.contacts.values())
+    assert (day.card("anna", "olga").remote_id == item) == into_clients
+    assert len(outlook.entries("anna")) == (1 if into_clients else 2)
+    assert conflicts(day) == []
