@@ -40,8 +40,8 @@ LEFT_OUT = {
     "outbox.key": "random",
     "sync_run_items": "the notes of runs, compared as a set but for _NOTICED; what became of the item its link says",
 }
-# Who noticed that an item left: the run that removed it, or after a kill the next reading.
-_NOTICED = ("outcome:removed", "outcome:deleted")
+# Who noticed that an item left, the run that removed it or after a kill the next reading; and who was sick for a time.
+_NOTICED = ("outcome:removed", "outcome:deleted", "outcome:quarantined")
 # Times of the world, compared to the second; of all others only whether they are set.
 TIMES = {
     "activities.occurred_at", "contact_timeline.occurred_at", "company_timeline.occurred_at", "messages.sent_at",

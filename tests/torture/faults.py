@@ -44,7 +44,8 @@ BACKOFF, OK, CREDENTIALS, PAUSED, DEGRADED = {"backoff"}, {"ok"}, {"credentials"
 class Fault:
     """A fault of the simulator, and the states that the stream may be in afterwards.
 
-    `operation` where it does not strike that of the phase; `wait` is the least number of seconds until the next try.
+    `operation` where it does not strike that of the phase; `wait` is the least number of seconds until the next try;
+    `but` names units in which it is not struck.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Fault:
     wait: int = 0
     operation: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    phases: str = ""
+    but: str = "no unit"
 
 
 FAULTS = (
@@ -69,7 +70,8 @@ FAULTS = (
     Fault("forgotten sync state", "invalid_sync_state", OK, operation="SyncFolderItems", settings={"count": 1}),
     Fault("sick batch", "conversion_failed", DEGRADED | OK, operation="GetItem", settings={"item": "Delivery"}),
     Fault("sick item", "corrupt_item", DEGRADED | OK, operation="GetItem", settings={"item": "Delivery"}),
-    Fault("empty folder", "empty_folder", BACKOFF | OK, operation="SyncFolderItems"),
+    # In that unit one item has really left, and one that is said to have is no more than people delete.
+    Fault("empty folder", "empty_folder", BACKOFF | OK, operation="SyncFolderItems", but="incremental"),
     Fault("second change", "second_change", OK),
     Fault("moved mailbox", "error", BACKOFF, "being moved", 20, settings={"code": "ErrorMailboxMoveInProgress"}),
     Fault("passing trouble", "error", BACKOFF, "", 20, settings={"code": "ErrorInternalServerTransientError"}),
