@@ -166,6 +166,8 @@ def translate(error: Exception, server: str) -> ConnectorError:
         return SignInRefused(f"{server} refused the user name or the password.")
     if isinstance(error, ews.ResponseMessageError):
         return _response_code(error)
+    if isinstance(error, ews.TransportError) and isinstance(error.__context__, ews.ResponseMessageError):
+        return _response_code(error.__context__)  # to the first request of all, which finds out the version
     if isinstance(error, ews.TransportError | etree.LxmlError):
         return Temporary(f"{server} answered something that is not a complete EWS answer: {_short(error)}")
     if isinstance(error, requests.exceptions.InvalidURL):

@@ -76,7 +76,7 @@ FAULTS = (
     Fault("moved mailbox", "error", BACKOFF, "being moved", 20, settings={"code": "ErrorMailboxMoveInProgress"}),
     Fault("passing trouble", "error", BACKOFF, "", 20, settings={"code": "ErrorInternalServerTransientError"}),
     Fault("timeout", "error", BACKOFF, "in time", 20, settings={"code": "ErrorTimeoutExpired"}),
-    Fault("no right", "error", CREDENTIALS | OK, settings={"code": "ErrorAccessDenied"}),
+    Fault("no right", "error", CREDENTIALS | DEGRADED | OK, settings={"code": "ErrorAccessDenied"}),
     Fault("expired password", "error", CREDENTIALS, "expired", settings={"code": "ErrorPasswordExpired"}, operation=""),
     Fault("unknown code", "error", BACKOFF, "", 20, settings={"code": "ErrorContentIndexingNotEnabled"}),
     Fault("not understood", "error", PAUSED, "does not understand", settings={"code": "ErrorSchemaValidation"}),

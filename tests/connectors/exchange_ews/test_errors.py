@@ -13,7 +13,7 @@ from connectors.exchange_ews import ExchangeEWS
 from connectors.exchange_ews.protocol import MailboxProtocol
 from connectors.simulator.simulator import Simulator
 from terracrm.domain.records import Folder
-from terracrm.errors import AuthFailed, ConnectorError, CursorExpired, ItemGone, Temporary, Unsupported
+from terracrm.errors import AuthFailed, ConnectorError, CursorExpired, ItemGone, SignInRefused, Temporary, Unsupported
 from tests.connectors.exchange_ews.script import Reply, ScriptedServer, answered, envelope, failure, fault, success
 
 BACK_OFF = (
@@ -215,3 +215,13 @@ class TestCursor:
         server.on("SyncFolderItems", answered("SyncFolderItems", success("SyncFolderItems", "<m:Changes/>")))
         with pytest.raises(Temporary):
             list(server.connector().changes(inbox, None, 10))
+
+
+def test_a_refusal_of_the_first_request_of_all_is_one_whatever_exchangelib_makes_of_it() -> None:
+    with Simulator() as simulator:
+        simulator.add_mailbox("anna@example.test")
+        simulator.fault("error", code="ErrorPasswordExpired")
+        connector = ExchangeEWS(Account("anna@example.test", simulator.url, "anna@example.test", simulator.password))
+        with pytest.raises(SignInRefused, match="expired"):
+            connector.folders()
+        connector.close()
