@@ -72,8 +72,8 @@ class Reconciliation(Base):
     """The count of a stream's items here and there, once (S14).
 
     `there` are the items of the mailbox's folders of that kind, `here` those of them that are linked; `missing` are
-    there and neither linked nor skipped nor quarantined, `extra` are linked and not there, `stale` are linked in another
-    version, which says something else. `skipped` counts by rule. `gaps` lists the first of the gaps, each with "kind",
+    there and neither linked nor skipped nor quarantined, `extra` are linked and not there, `stale` are linked in
+    another version, which says something else. `skipped` counts by rule. `gaps` lists the first of the gaps, each with "kind",
     "folder_id" and "remote_id"; `repaired` of all were mended, as far as they could be.
     """
 

@@ -132,7 +132,8 @@ def test_mailboxes_show_state_errors_and_runs(signed_in: SignIn, rows: Session, 
     rows.commit()
     admin = signed_in("admin")
     page = admin.get(f"/mailboxes/{stream.mailbox_id}").text
-    for fact in ("cannot sign in", "the server refused the password of anna", "when somebody has mended it", ">12<", "done"):
+    facts = ("cannot sign in", "the server refused the password of anna", "when somebody has mended it", ">12<", "done")
+    for fact in facts:
         assert fact in page
     assert "look here" in admin.get("/").text
     assert "https://mail.romashka.example" in page
