@@ -35,7 +35,7 @@ def main() -> int:
         database: Database = PostgreSQL(asked.database) if asked.database else SQLite(folder)
         try:
             kills = Kills(Place(folder, database.url, exchange.url), database, exchange, asked.seed)
-            kills.live()
+            kills.live(max(number for number, unit in enumerate(UNITS) if asked.only in unit.name))
             print(f"the scenario took {time.monotonic() - started:.0f} s undisturbed", flush=True)
             _kill(kills, asked)
             struck, problems = _strike(kills, asked) if asked.faults else (0, 0)

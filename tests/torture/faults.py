@@ -39,6 +39,8 @@ PHASES = {
 }
 BACKOFF, OK, CREDENTIALS, PAUSED, DEGRADED = {"backoff"}, {"ok"}, {"credentials"}, {"paused"}, {"degraded"}
 
+UNWRITTEN = "the outcome could not be written"
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -114,8 +116,9 @@ def strike_here(kills: Kills, name: str, trouble: Callable[[Place], Any], unit_n
     number, unit = _unit(unit_name)
     kills.restore(number)
     seen: Seen = processes.done(partial(_run, kills.place, unit, None, trouble))
-    if not seen.broken and seen.state not in BACKOFF:
-        return f"{name} in {unit_name}: the stream is {seen.state}: {seen.reason}"
+    is_told = seen.broken or seen.state in BACKOFF or any(UNWRITTEN in line for line in seen.log)
+    if not is_told and trouble is not disk_full:  # what fits into free pages needs no disk
+        return f"the stream is {seen.state} ({seen.reason}), and the log says nothing"
     problem = _log_problem(seen)
     return problem or _healed(kills, unit, f"{name} in {unit_name}")
 

@@ -65,11 +65,11 @@ class Kills:
         self.numbers = Numbers()
         self.calm: dict[str, Calm] = {}
 
-    def live(self) -> None:
-        """The whole scenario undisturbed, each unit's beginning kept."""
+    def live(self, last: int) -> None:
+        """The scenario undisturbed up to a unit, each unit's beginning kept."""
         office.fill(self.exchange, self.place.folder)
         processes.done(partial(office.install, self.place))
-        for number, unit in enumerate(UNITS):
+        for number, unit in enumerate(UNITS[: last + 1]):
             if unit.before:
                 processes.done(partial(unit.before, self.place))
             processes.done(partial(office.make_due, self.place, unit.streams))
