@@ -73,8 +73,8 @@ class Reconciliation(Base):
 
     `there` are the items of the mailbox's folders of that kind, `here` those of them that are linked; `missing` are
     there and neither linked nor skipped nor quarantined, `extra` are linked and not there, `stale` are linked in
-    another version, which says something else. `skipped` counts by rule. `gaps` lists the first of the gaps, each with "kind",
-    "folder_id" and "remote_id"; `repaired` of all were mended, as far as they could be.
+    another version, which says something else. `skipped` counts by rule. `gaps` lists the first of the gaps, each with
+    "kind", "folder_id" and "remote_id"; `repaired` of all were mended, as far as they could be.
     """
 
     __tablename__ = "reconciliations"
