@@ -16,7 +16,7 @@ from sync.engine import account_of
 from sync.watch_line import Target
 from terracrm.config import Settings
 from terracrm.domain.records import StreamKind
-from terracrm.errors import ConfigError
+from terracrm.errors import ConfigError, SignInRefused
 from terracrm.models import STOPPED, Mailbox, MailboxWatch, MirrorFolder, Stream, utcnow
 
 LEASE_SECONDS = 60
@@ -71,7 +71,7 @@ class Targets:
             kept = self._folders[mailbox.id] = ((count, total), frozenset(session.scalars(query)))
         try:
             account: Account = account_of(self._settings, mailbox)
-        except ConfigError as error:
+        except (ConfigError, SignInRefused) as error:  # another stream was refused while this one runs
             return Found(None, read_at, str(error))
         return Found(Target(mailbox.id, account, kept[1]), read_at)
 

@@ -242,3 +242,14 @@ def test_an_unreadable_password_file_is_said_and_stops_nobody_else(office: Offic
     with office.sessions.begin() as session:
         mailboxes.get(session, ANNA).password_file = "/nowhere"
     listening.until(lambda: listening.listens(BORIS) and "cannot be read" in listening.errors().get(ANNA, ""))
+
+
+def test_a_mailbox_of_which_one_stream_was_refused_while_another_runs_keeps_nobody_from_listening(
+    office: Office, listening: Watching
+) -> None:
+    with office.sessions.begin() as session:
+        box = mailboxes.get(session, ANNA)
+        refused = next(stream for stream in box.streams if stream.kind == "mail")
+        refused.state, refused.last_error, refused.is_refused = "credentials", "The password is wrong.", True
+    listening.until(lambda: listening.listens(BORIS))
+    assert listening.errors() == {ANNA: "The password is wrong."}
