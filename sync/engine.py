@@ -216,8 +216,8 @@ def _folders(
     with run.transaction() as session:
         stream = session.get_one(Stream, run.stream_id)
         accounts.let_in(session, run.settings, stream.mailbox)
-        run.is_moved = moved.has_moved(stream, found)
         leaving = folders.refresh(session, stream, found, mirror_folders.left_out_paths(run.settings, ()))
+        run.is_moved = stream.moved_at is not None
         holding.leave(run, session, leaving)
     if run.kind is StreamKind.POSTS:
         moved.look_up_posts(run, connector)
@@ -254,6 +254,7 @@ def _finish(run: Run, error: Exception | None) -> None:
             outcomes.settle(run.settings, session, stream, row, error, is_ours=is_ours)
             if is_ours and error is None and not run.brake.is_exact:
                 plans.settle(session, stream.id)
+                stream.moved_at = None
             if run.clock_skew is not None:
                 stream.clock_skew = round(run.clock_skew.total_seconds())
             if is_ours and error is None and _is_more_wanted(run, session, stream.mailbox):

@@ -32,22 +32,19 @@ Found = dict[str, tuple[int, str, str]]
 """Our number of the folder, the id and the version of an item, by its key."""
 
 
-def has_moved(stream: Stream, found: Collection[Folder]) -> bool:
-    """Whether the folders of a stream, which are found again, have other ids than they had."""
-    return bool(_pairs(stream, found))
-
-
 def follow(session: Session, stream: Stream, found: Collection[Folder]) -> None:
     """Find the folders of a stream again where all of them have other ids; nothing is done where one has not.
 
     A person may delete any folder, but never all that a mailbox has of a kind. The folders of posts come along with
     those of mail, among which they lie: they must not be taken for such. What is in them is for `look_up_posts`.
+
+    That it has moved is kept with the stream until a run got through: the one that finds it may break off.
     """
     pairs = _pairs(stream, found)
     others = [other for other in stream.mailbox.streams if other is not stream and other.kind == StreamKind.POSTS]
     for row, folder in [*pairs, *(pair for other in others if pairs for pair in _pairs(other, found))]:
         log.warning("the folder has another id: the mailbox was moved", folder=row.path)
-        row.remote_id = folder.remote_id
+        row.remote_id, row.stream.moved_at = folder.remote_id, utcnow()
         if row.stream.kind == StreamKind.POSTS:
             row.cursor = MOVED
         else:

@@ -90,7 +90,7 @@ class Stream(Base):
 
     `woken_at` is when it was last woken, because its mailbox told of a change or may have missed to; `reconciled_at`
     when the items here and there were last counted, and `gaps` how many were then found on one side only, and not
-    mended (S14).
+    mended (S14). `moved_at` is set from when the mailbox was met on another server until a run got through.
     `clock_skew` is by how many seconds the server's clock was ahead of ours in the last run, None where it told none.
     """
 
@@ -123,6 +123,7 @@ class Stream(Base):
     woken_at: Mapped[datetime | None]
     reconciled_at: Mapped[datetime | None]
     gaps: Mapped[int] = mapped_column(default=0, server_default="0")
+    moved_at: Mapped[datetime | None]
     clock_skew: Mapped[int | None]
     claim: Mapped[str] = mapped_column(default="")
     claimed_until: Mapped[datetime | None]

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from connectors.memory import MemoryServer
+from connectors.memory import MemoryConnector, MemoryServer
 from terracrm.domain.records import PostRecord, TaskRecord
+from terracrm.errors import Temporary
 from terracrm.models import (
     Activity,
     AuditEntry,
@@ -51,6 +52,10 @@ def moved(server: MemoryServer, first: str = "", to: str = "") -> MemoryServer:
             for item in box.present():
                 made.put(folder, item.record, item.key)
     return made
+
+
+def _busy(*_: object) -> None:
+    raise Temporary("The server is busy.")
 
 
 def counts(session: Session) -> list[int]:
@@ -154,6 +159,32 @@ def test_what_is_still_on_its_way_is_found_when_it_comes(
     assert [live(session, "contact"), live(session, "task")] == before == [4, 2]
     assert office.server.writes == 0
     assert not session.scalars(select(Contact).where(Contact.archived_at.is_not(None))).all()
+
+
+def test_that_a_mailbox_has_moved_is_known_also_when_the_run_that_found_it_broke_off(
+    office: Office, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crm = ClientsOffice(office)
+    with crm.crm() as writing:
+        stream_of(writing).on_delete = "archive"
+    for number in range(4):
+        crm.client(f"Client{number} Last")
+    crm.settled()
+    crm.server = office.server = moved(office.server)
+    box = office.server._box(office.folder("anna", CLIENTS))
+    late = [box.items.pop(key) for key in list(box.items)[1:]]
+    with monkeypatch.context() as busy:
+        busy.setattr(MemoryConnector, "changes", _busy)
+        assert crm.run().state == "backoff"
+    crm.later()
+    assert crm.run().state == "ok"
+    assert not session.scalars(select(Contact).where(Contact.archived_at.is_not(None))).all()
+    for item in late:
+        office.server.put(box.folder, item.record, item.key)
+    crm.settled()
+    assert sorted(crm.cards()) == [f"Client{number} Last" for number in range(4)]
+    session.rollback()
+    assert stream_of(session).moved_at is None
 
 
 def test_tasks_are_linked_by_their_keys(office: Office, desk: Desk, session: Session) -> None:  # noqa: F811
