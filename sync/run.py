@@ -67,8 +67,8 @@ class Order:
 class Run:
     """A claimed stream and its SyncRun. `is_on`: its direction is not off.
 
-    `is_moved`: the mailbox was found on another server, and no run has got through since. `brake` says what it may still
-    remove and change. `clock_skew` is by how much the server's clock was ahead of ours, as far as it said.
+    `is_moved`: the mailbox was found on another server, and no run has got through since. `brake` says what it may
+    still remove and change. `clock_skew` is by how much the server's clock was ahead of ours, as far as it said.
     """
 
     settings: Settings
