@@ -11,7 +11,7 @@ from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.orm import Session
 
 from terracrm import db
-from terracrm.models import Link, MirrorFolder, Role
+from terracrm.models import Link, Mailbox, MirrorFolder, Role, Stream, StreamState
 
 
 def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
@@ -65,6 +65,21 @@ def test_calendars_of_before_copies_were_kept_are_read_anew(tmp_path: Path) -> N
     with Session(engine) as session:
         assert session.execute(select(MirrorFolder.id, MirrorFolder.cursor)).all() == [(1, None), (2, "here")]
         assert [link.entity for link in session.scalars(select(Link).where(Link.gone_at.is_not(None)))] == ["meeting"]
+
+
+def test_what_waits_for_approval_rests_in_a_version_without_approvals(tmp_path: Path) -> None:
+    engine = db.make_engine(f"sqlite:///{tmp_path / 'back.db'}")
+    db.upgrade(engine)
+    with Session(engine) as session:
+        box = Mailbox(address="a@b.example", server="https://b.example", username="a")
+        box.streams = [Stream(kind="mail", state=StreamState.APPROVAL), Stream(kind="calendar", state=StreamState.OK)]
+        session.add(box)
+        session.commit()
+    with engine.connect() as connection:
+        command.downgrade(db._alembic(connection), "0003")
+        connection.commit()
+        states = connection.execute(text("SELECT kind, state FROM streams ORDER BY kind")).all()
+    assert states == [("calendar", "ok"), ("mail", "paused")]
 
 
 def test_the_roles_are_there_from_the_start(session: Session) -> None:

@@ -177,6 +177,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # What waits for a decision would be run by a version that knows of none.
+    op.execute("UPDATE streams SET state = 'paused' WHERE state = 'approval'")
     op.drop_index(
         "ix_skipped_items_due",
         table_name="skipped_items",
