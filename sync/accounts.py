@@ -37,7 +37,11 @@ def must_wait(session: Session, stream: Stream) -> bool:
         return False
     shared = _same_user(session, stream.mailbox)
     tries = [
-        other for mailbox in shared if not _is_known(mailbox) for other in mailbox.streams if not claims.is_free(other)
+        other
+        for mailbox in shared
+        if not _is_known(mailbox)
+        for other in mailbox.streams
+        if not claims.is_free(other) and _is_finding_out(other, mailbox)
     ]
     if not any(other is not stream for other in tries):
         return False
@@ -70,6 +74,12 @@ def refused(session: Session, settings: Settings, mailbox: Mailbox, reason: str)
 
 def _is_known(mailbox: Mailbox) -> bool:
     return mailbox.let_in_at is not None and mailbox.let_in_at > utcnow() - KNOWN_FOR
+
+
+def _is_finding_out(running: Stream, mailbox: Mailbox) -> bool:
+    """Whether a run has not been let in yet: a first mirror goes on for hours after it was, and nobody waits for it."""
+    began, let_in_at = running.last_run_at, mailbox.let_in_at
+    return began is None or let_in_at is None or let_in_at < began - KNOWN_FOR / 2
 
 
 def _same_user(session: Session, mailbox: Mailbox) -> list[Mailbox]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -12,6 +13,7 @@ from connectors.memory import MemoryConnector
 from connectors.memory_items import Box
 from sync.engine import account_of, run_stream
 from sync.schedule import chosen_streams, due_streams
+from terracrm.domain.records import Folder, Page
 from terracrm.errors import SignInRefused
 from terracrm.models import Mailbox, Stream, utcnow
 from terracrm.services import mailboxes
@@ -134,6 +136,25 @@ class TestOneTry:
             return MemoryConnector(account, shared.server)
 
         assert run_stream(shared.settings, shared.sessions, first, connect) is not None
+
+    def test_nobody_waits_for_a_long_run_that_was_let_in_when_it_began(self, shared: Office) -> None:
+        with shared.sessions() as session:
+            query = select(Stream.id).join(Mailbox).where(Mailbox.username == SERVICE)
+            first, second, *_ = session.scalars(query.order_by(Stream.id))
+        ran = []
+
+        class Long(MemoryConnector):
+            def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
+                with shared.sessions.begin() as session:
+                    for row in session.scalars(select(Mailbox).where(Mailbox.let_in_at.is_not(None))):
+                        row.let_in_at = row.let_in_at and row.let_in_at - timedelta(hours=2)
+                    for stream in session.scalars(select(Stream).where(Stream.last_run_at.is_not(None))):
+                        stream.last_run_at = stream.last_run_at and stream.last_run_at - timedelta(hours=2)
+                ran.append(run_stream(shared.settings, shared.sessions, second, shared.connect))
+                yield from super().changes(folder, cursor, page_size)
+
+        run_stream(shared.settings, shared.sessions, first, lambda account: Long(account, shared.server))
+        assert ran[0] is not None
 
     def test_what_asks_without_a_run_does_not_ask_again(self, shared: Office) -> None:
         change_password(shared, SERVICE, "another")
