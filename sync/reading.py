@@ -68,7 +68,7 @@ def _as_reading(run: Run, connector: Connector, progress: Progress | None) -> ho
     return holding.Reading(
         pages=lambda folder_id, folder: _pages(run, connector, folder_id, folder),
         planned=planned,
-        withdraw=lambda folder_id, changes: _withdraw(run, folder_id, changes),
+        withdraw=lambda folder_id, changes: withdraw(run, folder_id, changes),
         again=lambda folder_id, folder: _read_folder(run, connector, folder_id, folder, progress),
         remove=lambda folder_id, remote_ids: remove(run, folder_id, remote_ids),
     )
@@ -219,7 +219,7 @@ def write_page(
     try:
         return _write_page(run, folder_id, changes, cursor, is_checked=is_checked)
     except Held:
-        _withdraw(run, folder_id, changes)
+        withdraw(run, folder_id, changes)
         raise
 
 
@@ -248,8 +248,8 @@ def _write_page(
     return write(_one_by_one)
 
 
-def _withdraw(run: Run, folder_id: int, changes: Sequence[Change]) -> None:
-    """Do of a page that is held only what may not wait: what became private is not kept until somebody decides (S4)."""
+def withdraw(run: Run, folder_id: int, changes: Sequence[Change]) -> None:
+    """Do of these changes only what may not wait: what became private is not kept until somebody decides (S4)."""
 
     def work(session: Session, folder: MirrorFolder) -> None:
         source, actions = planned(run, session, folder, changes)

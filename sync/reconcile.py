@@ -244,7 +244,9 @@ class _Count:
             reading.write_page(self.run, row_id, noted, None)
 
     def _judge_stale(self, row_id: int, asked: Sequence[tuple[Spot, Change]]) -> None:
-        """What says the same as ever in another version is noted with that, and is no gap."""
+        """What says the same as ever in another version is noted with that, and is no gap; what became private goes."""
+        if asked:
+            reading.withdraw(self.run, row_id, [change for _, change in asked])
         with self.run.transaction() as session:
             folder = session.get_one(MirrorFolder, row_id)
             known = reconciliations.known(session, self._mailbox_id(session), row_id, [s.remote_id for s, _ in asked])
@@ -252,6 +254,9 @@ class _Count:
                 now = known.get(spot.remote_id)
                 if change.kind is ChangeKind.DELETED or now is None:
                     self.here, self.there = self.here - 1, self.there - 1  # the next reading tells
+                elif now.link_id is None:
+                    self.here -= 1
+                    self._account(now)
                 elif now.is_stale(change.version) and not self._says_the_same(session, folder, change):
                     self.gaps.append(spot)
 
