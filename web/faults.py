@@ -97,6 +97,24 @@ SENTENCES = (
     N_("the server does not list items that it has: its list cannot be believed now"),
     N_("the mailbox changes faster than it can be looked at"),
     N_("not the same here and in the mailbox: %(kinds)s; %(command)s lists them"),
+    # The brake.
+    N_(
+        "%(error)s: terracrm plan show %(number)s lists it, terracrm plan approve %(approve)s lets it be done, "
+        "terracrm plan reject %(reject)s leaves all as it is"
+    ),
+    N_("of %(items)s items this would have %(count)s removed here, which is more than the brake lets through"),
+    N_("of %(items)s items this would have %(count)s changed here, which is more than the brake lets through"),
+    N_("of %(items)s items this would have %(count)s removed in Outlook, which is more than the brake lets through"),
+    N_("of %(items)s items this would have %(count)s changed in Outlook, which is more than the brake lets through"),
+    N_(
+        "of %(items)s items this would have %(count)s removed here and %(changed)s changed here, which is more than the "
+        "brake lets through"
+    ),
+    N_(
+        "of %(items)s items this would have %(count)s removed in Outlook and %(changed)s changed in Outlook, which is "
+        "more than the brake lets through"
+    ),
+    N_("plan %(number)s was rejected: nothing of it was done"),
     # One item.
     N_("The item or folder is no longer there."),
     N_("The item has changed in the mailbox since it was read."),

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from connectors.exchange_ews import errors
+from sync.brake import Braked
 from sync.outcomes import UNEXPECTED
+from terracrm.services.plans import Step
 from web import faults
 
 ROOT = Path(__file__).parents[2]
@@ -87,3 +89,11 @@ def test_a_stored_error_is_told_in_the_reader_s_language(
 def test_what_went_wrong_unexpectedly_is_known() -> None:
     assert faults.is_known(UNEXPECTED)
     assert faults.is_known("the database could not be used: disk I/O error")
+
+
+@pytest.mark.parametrize("acts", [("remove",), ("change",), ("remove", "change")])
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_what_the_brake_says_is_known(acts: tuple[str, ...], direction: str) -> None:
+    steps = [Step(1, direction, act, "contact", number) for number, act in enumerate(acts)]
+    assert faults.is_known(Braked(steps, 100).of_plan(7))
+    assert faults.is_known(str(Braked(steps, 100)))
