@@ -107,8 +107,8 @@ SENTENCES = (
     N_("of %(items)s items this would have %(count)s removed in Outlook, which is more than the brake lets through"),
     N_("of %(items)s items this would have %(count)s changed in Outlook, which is more than the brake lets through"),
     N_(
-        "of %(items)s items this would have %(count)s removed here and %(changed)s changed here, which is more than the "
-        "brake lets through"
+        "of %(items)s items this would have %(count)s removed here and %(changed)s changed here, which is more than "
+        "the brake lets through"
     ),
     N_(
         "of %(items)s items this would have %(count)s removed in Outlook and %(changed)s changed in Outlook, which is "
