@@ -189,9 +189,16 @@ def password_of(mailbox: Mailbox, decrypt: Callable[[str], str]) -> str:
 
 
 def _require_url(server: str) -> None:
-    parts = urlsplit(server)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(server)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_usable = False
+    if not is_usable:
         raise InvalidInput(f"{server!r} is no server URL; an example: https://mail.example.com/EWS/Exchange.asmx")
+    if "@" in parts.netloc:
+        # It is told in pages, logs and alerts.
+        raise InvalidInput("the server URL names a user or a password: leave them out, they have options of their own")
 
 
 def _kinds(streams: Iterable[str]) -> list[StreamKind]:

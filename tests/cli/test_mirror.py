@@ -121,6 +121,8 @@ def test_an_unreachable_server_is_told_in_plain_words(terracrm: Terracrm, add: A
     [
         (("add", "no address", "--server", "https://x.example/", "--username", "u"), "is no e-mail address"),
         (("add", "a@b.example", "--server", "x", "--username", "u"), "is no server URL"),
+        (("add", "a@b.example", "--server", "https://[", "--username", "u"), "is no server URL"),
+        (("add", "a@b.example", "--server", "https://u:p@b.example", "--username", "u"), "names a user or a password"),
         (("add", "a@b.example", "--server", "https://x.example/", "--username", "u", "--streams", "fax"), "not fax"),
         (("add", "a@b.example", "--server", "https://x.example/", "--username", "u", "--user", "eve"), "no user eve"),
         (("password", "nobody@b.example"), "there is no mailbox nobody@b.example"),
