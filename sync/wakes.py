@@ -128,6 +128,7 @@ class Wakes:
                     self._catch_up = catch_up | self._catch_up
             except Exception:
                 log.exception("a wake-up could not be written")
+                time.sleep(RETRY_SECONDS)  # what still waits is due at once
 
     def _is_up(self) -> bool:
         return bool(self._told or self._catch_up or self._is_stopping)
