@@ -103,14 +103,24 @@ def still_told(session: Session, source: Source, actions: Iterable[Action]) -> s
 def held(session: Session, mailbox_id: int, things: Collection[Thing], without: Collection[str] = ()) -> set[Thing]:
     """Those of these things that an item of the mailbox is linked to, other than the ones `without`.
 
-    An item that lies elsewhere with the key of one that we wrote is that one, moved, as far as can be told now.
+    An item that lies elsewhere with the key of one that we wrote is that one, moved, as far as can be told now. A card
+    that we wrote is no other place of an entry that a person made, nor the other way round.
     """
     left_out, found = frozenset(without), set()
     for entity in {entity for entity, _ in things}:
         for ids in chunks(sorted(local_id for each, local_id in things if each == entity)):
             mine = Link.mailbox_id == mailbox_id, Link.entity == entity, Link.local_id.in_(ids)
-            rows = session.execute(select(Link.local_id, Link.remote_id, Link.gone_at, Link.key).where(*mine)).all()
-            found |= {(entity, row.local_id) for row in rows if not row.gone_at and row.remote_id not in left_out}
+            is_ours = (Link.match_method == links.WRITTEN).label("is_ours")
+            rows = session.execute(
+                select(Link.local_id, Link.remote_id, Link.gone_at, Link.key, is_ours).where(*mine)
+            ).all()
+            leaving = {(row.local_id, not row.is_ours) for row in rows if row.remote_id in left_out}
+            leaving -= {(row.local_id, row.is_ours) for row in rows if row.remote_id in left_out}
+            found |= {
+                (entity, row.local_id)
+                for row in rows
+                if not row.gone_at and row.remote_id not in left_out and (row.local_id, row.is_ours) not in leaving
+            }
             keys = {hashed(row.key): row.local_id for row in rows if row.key}
             copied = _copied(session, mailbox_id, keys) if keys else ()
             found |= {(entity, keys[key]) for key in copied}

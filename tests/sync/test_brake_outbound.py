@@ -13,6 +13,7 @@ from terracrm.models import Contact, Link, Plan, Segment, User, utcnow
 from terracrm.services import access, mailboxes, outbox, plans
 from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
 from tests.sync.conftest import DOMAIN, Office
+from tests.sync.items import contact
 
 SQLITE_FIRST = True
 
@@ -134,6 +135,22 @@ def test_new_cards_and_their_history_are_never_held_back(clients: ClientsOffice)
     assert clients.run().state == "ok"
 
 
+def test_the_history_on_cards_does_not_wait_for_a_decision_about_others(clients: ClientsOffice) -> None:
+    renamed(clients)
+    mine, *others = ids(clients)
+    clients.change(mine, job_title="")
+    with clients.crm() as session:
+        session.scalars(select(User).where(User.name == "anna")).one().full_name = "Anna Petrova"
+    before = clients.server.writes
+    summary = clients.run()
+    plan, steps = the_plan(clients)
+    assert (summary.state, summary.counts.written, clients.server.writes) == ("approval", 1, before + 1)
+    assert (plan.changes, {step.local_id for step in steps}) == (CARDS - 1, set(others))
+    assert ["Anna Petrova" in clients.cards()[name].notes for name in ("Anna Client", "Bnna Client")] == [True, False]
+    decide(clients, plans.approve)
+    assert clients.settled().counts.written == CARDS - 1
+
+
 def test_within_the_limit_nothing_waits(clients: ClientsOffice) -> None:
     for contact_id in ids(clients)[:3]:
         clients.change(contact_id, archived_at=utcnow())
@@ -249,3 +266,33 @@ def test_what_we_removed_ourselves_before_a_crash_is_no_removal_of_people(
         stream_of(session).claim = ""
     clients.office.settings.sync.brake_items = 3
     assert (clients.settled().state, clients.cards(), clients.links()) == ("ok", {}, [])
+
+
+def entries(clients: ClientsOffice) -> list[str]:
+    """Anna keeps an entry of her own of each client, beside our card; their remote ids."""
+    folder, sync = clients.office.folder("anna", "Contacts"), clients.office.settings.sync
+    made, sync.brake_items = [], 0
+    for number in range(CARDS):
+        name = f"{chr(ord('A') + number)}nna Client"
+        made.append(clients.server.put(folder, contact(name, f"{name.split()[0].lower()}@client.test")))
+    assert clients.settled().state == "ok"
+    sync.brake_items = 3
+    return made
+
+
+def test_a_card_of_ours_is_no_other_place_of_an_entry_that_its_owner_deletes(clients: ClientsOffice) -> None:
+    for remote_id in entries(clients):
+        clients.server.delete(remote_id)
+    assert clients.office.run("anna", "contacts").state == "approval"
+    with clients.crm() as session:
+        assert session.scalars(select(Plan.removals)).one() == CARDS
+
+
+def test_an_entry_of_the_owner_s_is_no_other_place_of_a_card(clients: ClientsOffice) -> None:
+    entries(clients)
+    with clients.crm() as session:
+        ours = list(session.scalars(select(Link.remote_id).where(Link.key != "")))
+    assert len(ours) == CARDS
+    for remote_id in ours:
+        clients.server.delete(remote_id)
+    assert clients.office.run("anna", "contacts").state == "approval"
