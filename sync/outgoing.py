@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sync.outbound import Create, Nothing, Remove
+from sync.outbound import Create, Nothing, Remove, Write
 from sync.outbound import Step as Planned
 from terracrm.models import Link
 from terracrm.services import plans
@@ -50,5 +50,10 @@ def weighs(step: Step) -> bool:
 
 
 def is_urgent(step: Planned) -> bool:
-    """Whether a step is taken even while others wait for a person."""
+    """Whether a step is taken even while others wait for a person.
+
+    Also what changes nothing but our own part of a card, which may be what must not be told there any more (S4).
+    """
+    if isinstance(step, Write):
+        return all(each.field in OUR_OWN for each in step.differences)
     return isinstance(step, Remove) and step.why in AT_ONCE

@@ -135,12 +135,17 @@ class Push:
 
     def _look_ahead(self, item_ids: Sequence[int]) -> None:
         """Plan all that is due at once: it is within the limit, or none of it is done but what cannot wait."""
-        steps, urgent = [], []
+        steps: list[plan_steps.Step] = []
+        urgent: list[int] = []
+        held: list[plan_steps.Step] = []
         for start in range(0, len(item_ids), BATCH):
             for plan in self._plan(item_ids[start : start + BATCH]):
-                steps += self._steps([plan])
-                if plan.decision and outgoing.is_urgent(plan.decision.step):
+                found = self._steps([plan])
+                steps += found
+                if _is_urgent(plan):
                     urgent.append(plan.item_id)
+                else:
+                    held += found
         self.brake.see(steps)
         if self.brake.is_exact:
             return
@@ -150,8 +155,9 @@ class Push:
             items = self.brake.items(session)
         if is_over:
             for start in range(0, len(urgent), BATCH):
-                self._do(self._plan(urgent[start : start + BATCH]), is_last=True)
-            raise Braked([step for step in steps if step.rule not in outgoing.AT_ONCE], items)
+                # It may be something else by now, that is to wait.
+                self._do([plan for plan in self._plan(urgent[start : start + BATCH]) if _is_urgent(plan)], is_last=True)
+            raise Braked(held, items)
         self.brake.allow(new)
         self.brake.written += len(new)
 
@@ -347,6 +353,10 @@ class Push:
                 if attempt == TRIES or not is_race(error):
                     raise
         raise AssertionError  # the last attempt returns or raises
+
+
+def _is_urgent(plan: Plan) -> bool:
+    return plan.decision is not None and outgoing.is_urgent(plan.decision.step)
 
 
 def _decided(session: Session, outbound: Outbound, target: Target, local_ids: Sequence[int]) -> dict[int, Decision]:
