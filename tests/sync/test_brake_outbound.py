@@ -151,22 +151,6 @@ def test_the_history_on_cards_does_not_wait_for_a_decision_about_others(clients:
     assert clients.settled().counts.written == CARDS - 1
 
 
-def test_the_history_on_cards_does_not_wait_for_a_decision_about_others(clients: ClientsOffice) -> None:
-    renamed(clients)
-    mine, *others = ids(clients)
-    clients.change(mine, job_title="")
-    with clients.crm() as session:
-        session.scalars(select(User).where(User.name == "anna")).one().full_name = "Anna Petrova"
-    before = clients.server.writes
-    summary = clients.run()
-    plan, steps = the_plan(clients)
-    assert (summary.state, summary.counts.written, clients.server.writes) == ("approval", 1, before + 1)
-    assert (plan.changes, {step.local_id for step in steps}) == (CARDS - 1, set(others))
-    assert ["Anna Petrova" in clients.cards()[name].notes for name in ("Anna Client", "Bnna Client")] == [True, False]
-    decide(clients, plans.approve)
-    assert clients.settled().counts.written == CARDS - 1
-
-
 def test_within_the_limit_nothing_waits(clients: ClientsOffice) -> None:
     for contact_id in ids(clients)[:3]:
         clients.change(contact_id, archived_at=utcnow())
