@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 from flask_babel import LazyString, lazy_gettext, lazy_pgettext
+from jinja2 import pass_context
+from jinja2.runtime import Context
 
 from terracrm.models import Sharing, StreamState
 
@@ -495,7 +497,13 @@ GROUPS = {
 
 def init(app: Flask) -> None:
     """Give the templates the filter `code|word(group)`."""
-    app.jinja_env.filters["word"] = word
+    app.jinja_env.filters["word"] = _word
+
+
+@pass_context
+def _word(_: Context, code: str | int, group: str) -> str:
+    """`word`, told each time: of what needs no context Jinja would keep the word of whoever read the page first."""
+    return word(code, group)
 
 
 def word(code: str | int, group: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from flask import Flask, g
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -152,3 +153,13 @@ def test_each_state_says_what_comes_next(signed_in: SignIn, rows: Session, stopp
     rows.commit()
     assert "It was done." in text(admin, f"/plans/{made.id}")
     assert "decided by a command" in text(admin, f"/plans/{made.id}")
+
+
+def test_the_state_is_told_in_the_language_of_each_reader(app: Flask) -> None:
+    words = app.jinja_env.from_string('{{ "waits"|word("plan_state") }}')
+    found = []
+    for language in ("en", "ru"):
+        with app.test_request_context():
+            g.language = language
+            found.append(words.render())
+    assert found == ["waits for a decision", "ждёт решения"]
