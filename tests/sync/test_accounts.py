@@ -19,6 +19,8 @@ from terracrm.models import Mailbox, Stream, utcnow
 from terracrm.services import mailboxes
 from tests.sync.conftest import DOMAIN, Office
 
+SQLITE_FIRST = True
+
 SERVICE = "service"
 
 

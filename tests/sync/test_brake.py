@@ -23,6 +23,8 @@ from tests.sync.conftest import Office
 from tests.sync.items import contact, mail, meeting
 from tests.sync.test_moved import moved
 
+SQLITE_FIRST = True
+
 ITEMS = 12
 
 

@@ -34,6 +34,8 @@ from tests.sync.items import contact, mail, meeting
 from tests.sync.test_posts import LAVKA, History
 from tests.sync.test_tasks import Desk, desk  # noqa: F401 - a fixture
 
+SQLITE_FIRST = True
+
 MANY = 30
 """More than a run may remove or change without being asked."""
 WHAT = (Activity, Message, Meeting, Contact, FieldChange, Conflict, AuditEntry)

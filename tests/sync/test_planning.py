@@ -22,6 +22,8 @@ from tests.sync.clients_office import ClientsOffice, stream_of
 from tests.sync.conftest import Office
 from tests.sync.items import contact, mail, meeting
 
+SQLITE_FIRST = True
+
 ANNA = "anna@office.test"
 
 

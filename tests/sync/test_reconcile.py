@@ -36,6 +36,8 @@ from tests.sync.items import contact, mail, meeting
 from tests.sync.test_posts import History
 from tests.sync.test_tasks import Desk, desk  # noqa: F401 - a fixture
 
+SQLITE_FIRST = True
+
 
 class Counting:
     """Runs with a count, and what came of it."""
