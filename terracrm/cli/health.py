@@ -59,8 +59,9 @@ def health(
     with current().transaction() as session:
         lines = list(_lines(session, settings, now))
         problems = list(_problems(session, settings, now))
+    width = max((len(line.mailbox) for line in lines), default=0)
     for line in lines:
-        typer.echo(json.dumps(asdict(line), ensure_ascii=False) if as_json else _words(line))
+        typer.echo(json.dumps(asdict(line), ensure_ascii=False) if as_json else _words(line, width))
     if not lines and not as_json:
         typer.echo("No mailbox is mirrored: terracrm mailbox add")
     for problem in problems:
@@ -126,7 +127,7 @@ def _line(box: MailboxHealth, health: StreamHealth, needs_somebody: bool) -> Lin
     )
 
 
-def _words(line: Line) -> str:
+def _words(line: Line, width: int) -> str:
     parts = [f"last success {_short(line.last_success) or 'never'}"]
     if line.enabled and line.state in STOPPED:
         parts.append("waits for a person")
@@ -147,7 +148,7 @@ def _words(line: Line) -> str:
     mark = "!" if line.needs_somebody else " "
     state = line.state if line.enabled else "off"
     reason = f": {line.reason}" if line.reason else ""
-    return f"{mark} {line.mailbox} {line.stream:<8} {state:<11} {', '.join(parts)}{reason}"
+    return f"{mark} {line.mailbox:<{width}} {line.stream:<8} {state:<11} {', '.join(parts)}{reason}"
 
 
 def _iso(when: datetime | None) -> str | None:
