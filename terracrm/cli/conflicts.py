@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from terracrm.cli import lists
 from terracrm.cli.invocation import current
+from terracrm.cli.lists import every_row
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.services import access, conflicts
 from terracrm.services.conflicts import ConflictRow, Kind
-from terracrm.services.listing import LAST_PAGE
 
 app = typer.Typer(help="Fields that were changed here and in Outlook.", no_args_is_help=True)
 
@@ -39,12 +39,8 @@ def show(
     """
     kind: Kind = "decided" if decided else "open"
     with current().transaction() as session:
-        number, pages = 1, 1
-        while number <= min(pages, LAST_PAGE):
-            found = conflicts.listing(session, access.operator(), kind, number)
-            for row in found.rows:
-                typer.echo(_json(row) if as_json else _words(row))
-            number, pages = number + 1, found.pages
+        for row in every_row(lambda number: conflicts.listing(session, access.operator(), kind, number)):
+            typer.echo(_json(row) if as_json else _words(row))
 
 
 @app.command()
@@ -84,7 +80,7 @@ def keep(number: Number) -> None:
 
 def _json(row: ConflictRow) -> str:
     told = {name: value for name, value in asdict(row).items() if name != "seal"}
-    return json.dumps(told, default=lambda when: when.isoformat(timespec="seconds"), ensure_ascii=False)
+    return lists.as_json(told)
 
 
 def _words(row: ConflictRow) -> str:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from sqlalchemy.orm import Session
 
+from terracrm.cli import lists
 from terracrm.cli.invocation import current
-from terracrm.errors import InvalidInput
-from terracrm.services import access, mailboxes, outbox_list
-from terracrm.services.listing import LAST_PAGE
+from terracrm.cli.lists import OnlyMailbox, check_choice, every_row, mailbox_id
+from terracrm.services import access, outbox_list
 from terracrm.services.outbox_list import OutboxRow
 
 app = typer.Typer(help="What is still to be written into Outlook.", no_args_is_help=True)
-
-OnlyMailbox = Annotated[str | None, typer.Option("--mailbox", metavar="ADDRESS", help="Only this mailbox.")]
 
 
 @app.command(name="list")
@@ -30,12 +26,9 @@ def show(
     Example: terracrm outbox list --mailbox anna@romashka.example
     """
     with current().transaction() as session:
-        chosen, number, pages = _chosen(session, mailbox), 1, 1
-        while number <= min(pages, LAST_PAGE):
-            found = outbox_list.listing(session, access.operator(), chosen, number)
-            for row in found.rows:
-                typer.echo(_json(row) if as_json else _line(row))
-            number, pages = number + 1, found.pages
+        chosen = mailbox_id(session, mailbox)
+        for row in every_row(lambda number: outbox_list.listing(session, access.operator(), chosen, number)):
+            typer.echo(lists.as_json(asdict(row)) if as_json else _line(row))
 
 
 @app.command()
@@ -50,24 +43,15 @@ def retry(
 
     Example: terracrm outbox retry 12
     """
-    if sum((number is not None, mailbox is not None, everything)) != 1:
-        raise InvalidInput("say one of ID, --mailbox ADDRESS and --all")
+    check_choice(number, mailbox, everything)
     with current().transaction() as session:
         if number is not None:
             outbox_list.retry(session, access.operator(), number)
             count = 1
         else:
-            count = outbox_list.retry_all(session, access.operator(), _chosen(session, mailbox))
+            count = outbox_list.retry_all(session, access.operator(), mailbox_id(session, mailbox))
     writes = "1 write is" if count == 1 else f"{count} writes are"
     typer.echo(f"{writes} tried again." if count else "Nothing has failed.")
-
-
-def _chosen(session: Session, mailbox: str | None) -> int | None:
-    return mailboxes.get(session, mailbox).id if mailbox is not None else None
-
-
-def _json(row: OutboxRow) -> str:
-    return json.dumps(asdict(row), default=lambda when: when.isoformat(timespec="seconds"), ensure_ascii=False)
 
 
 def _line(row: OutboxRow) -> str:

@@ -8,9 +8,9 @@ import typer
 
 from terracrm.cli import plan_words
 from terracrm.cli.invocation import current
+from terracrm.cli.lists import every_row, mailbox_id
 from terracrm.errors import InvalidInput
 from terracrm.services import access, mailboxes, plan_list, plans
-from terracrm.services.listing import LAST_PAGE
 
 app = typer.Typer(help="What runs would do, and what waits for approval.", no_args_is_help=True)
 
@@ -27,13 +27,9 @@ def listing(
     Example: terracrm plan list
     """
     with current().transaction() as session:
-        chosen = mailboxes.get(session, mailbox).id if mailbox is not None else None
-        number, pages = 1, 1
-        while number <= min(pages, LAST_PAGE):
-            found = plan_list.listing(session, access.operator(), chosen, number)
-            for plan in found.rows:
-                typer.echo(plan_words.plan_json(plan) if as_json else plan_words.plan_line(plan))
-            number, pages = number + 1, found.pages
+        chosen = mailbox_id(session, mailbox)
+        for plan in every_row(lambda number: plan_list.listing(session, access.operator(), chosen, number)):
+            typer.echo(plan_words.plan_json(plan) if as_json else plan_words.plan_line(plan))
 
 
 @app.command()

@@ -7,17 +7,15 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from sqlalchemy.orm import Session
 
+from terracrm.cli import lists
 from terracrm.cli.invocation import current
-from terracrm.errors import InvalidInput
-from terracrm.services import access, mailboxes, quarantine
-from terracrm.services.listing import LAST_PAGE
+from terracrm.cli.lists import OnlyMailbox, check_choice, every_row, mailbox_id
+from terracrm.services import access, quarantine
 from terracrm.services.quarantine import SickRow
 
 app = typer.Typer(help="The items that could not be read or stored.", no_args_is_help=True)
 
-OnlyMailbox = Annotated[str | None, typer.Option("--mailbox", metavar="ADDRESS", help="Only this mailbox.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on each line.")]
 
 
@@ -28,12 +26,9 @@ def show(mailbox: OnlyMailbox = None, as_json: AsJson = False) -> None:
     Example: terracrm quarantine list --mailbox anna@romashka.example
     """
     with current().transaction() as session:
-        chosen, number, pages = _chosen(session, mailbox), 1, 1
-        while number <= min(pages, LAST_PAGE):
-            found = quarantine.listing(session, access.operator(), chosen, number)
-            for row in found.rows:
-                typer.echo(_json(row) if as_json else _line(row))
-            number, pages = number + 1, found.pages
+        chosen = mailbox_id(session, mailbox)
+        for row in every_row(lambda number: quarantine.listing(session, access.operator(), chosen, number)):
+            typer.echo(lists.as_json(asdict(row)) if as_json else _line(row))
 
 
 @app.command()
@@ -49,27 +44,18 @@ def retry(
 
     Example: terracrm quarantine retry 12
     """
-    if sum((number is not None, mailbox is not None, everything)) != 1:
-        raise InvalidInput("say one of ID, --mailbox ADDRESS and --all")
+    check_choice(number, mailbox, everything)
     with current().transaction() as session:
         if number is not None:
             quarantine.retry(session, access.operator(), number)
             count = 1
         else:
-            count = quarantine.retry_all(session, access.operator(), _chosen(session, mailbox))
+            count = quarantine.retry_all(session, access.operator(), mailbox_id(session, mailbox))
     if as_json:
         typer.echo(json.dumps({"retried": count}))
         return
     items = "1 item is" if count == 1 else f"{count} items are"
     typer.echo(f"{items} tried again." if count else "Nothing is in quarantine.")
-
-
-def _chosen(session: Session, mailbox: str | None) -> int | None:
-    return mailboxes.get(session, mailbox).id if mailbox is not None else None
-
-
-def _json(row: SickRow) -> str:
-    return json.dumps(asdict(row), default=lambda when: when.isoformat(timespec="seconds"), ensure_ascii=False)
 
 
 def _line(row: SickRow) -> str:

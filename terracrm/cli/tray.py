@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from sqlalchemy.orm import Session
 
 from terracrm.cli.invocation import current
+from terracrm.cli.lists import every_row
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.errors import InvalidInput
 from terracrm.models import utcnow
 from terracrm.services import access, sender_decisions, tray, users
 from terracrm.services.access import Viewer
-from terracrm.services.listing import LAST_PAGE
 from terracrm.services.sender_decisions import Choice, Decided, Ignore, NewContact, ToCompany, ToContact
 
 app = typer.Typer(help="Who wrote and is not known, and the decision about each.", no_args_is_help=True)
@@ -43,12 +43,10 @@ def show(
         raise InvalidInput("--kind is people or bulk")
     with current().transaction() as session:
         since = tray.oldest_arrival(current().settings.mirror.unmatched_days, utcnow())
-        viewer, number, pages = _viewer(session, user), 1, 1
-        while number <= min(pages, LAST_PAGE):
-            found = tray.listing(session, viewer, since, "bulk" if kind == "bulk" else "people", text, number)
-            for entry in found.rows:
-                _print(entry, as_json)
-            number, pages = number + 1, found.pages
+        viewer = _viewer(session, user)
+        which: Literal["people", "bulk"] = "bulk" if kind == "bulk" else "people"
+        for entry in every_row(lambda number: tray.listing(session, viewer, since, which, text, number)):
+            _print(entry, as_json)
 
 
 @app.command()
