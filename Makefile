@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 ASSETS := web/static/vendor/.copied
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all kills soak check format install assets translations docs lock wheel clean
+.PHONY: help demo test test-all kills soak bench check format install assets translations docs lock wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,9 @@ kills: install ## Kill the sync process at every commit and remote call, meet fa
 
 soak: install ## A daemon among faults, edits and kills, then compare; MINUTES=3 MAILBOXES=50 SEED=0
 	@$(BIN)/python -m tests.torture.soak --minutes $(or $(MINUTES),3) --mailboxes $(or $(MAILBOXES),50) --seed $(or $(SEED),0)
+
+bench: install ## Measure speed as ratios, side by side; NAMES="fetching searching", ARGS=--quick
+	@$(BIN)/python -m benchmarks $(NAMES) $(ARGS)
 
 check: install ## Check style, types, the direction of imports, and translations
 	@$(BIN)/ruff check --quiet
@@ -56,7 +59,7 @@ docs: $(INSTALLED) ## Write config.example.toml and docs/configuration.md anew f
 
 lock: $(INSTALLED) ## Choose the versions of requirements.lock and package-lock.json anew
 	@PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL= CUSTOM_COMPILE_COMMAND="make lock" \
-		$(BIN)/pip-compile --quiet --upgrade --extra dev --extra postgres --strip-extras --generate-hashes --allow-unsafe \
+		$(BIN)/pip-compile --quiet --upgrade --extra celery --extra dev --extra postgres --strip-extras --generate-hashes --allow-unsafe \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements.lock setup.cfg
 	@npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
@@ -67,7 +70,7 @@ wheel: install ## Build dist/*.whl
 clean: ## Remove everything that was made, the environment too; not the data
 	@rm -rf $(VENV) node_modules web/static/vendor build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache .import_linter.log $(CATALOGUES:.po=.mo)
-	@find terracrm connectors sync web tests tools -name __pycache__ -prune -exec rm -rf {} +
+	@find terracrm connectors sync web tests tools benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt-get install python3.11 python3.11-venv"; exit 1; }

@@ -21,6 +21,8 @@ from terracrm.config.free_mail import FREE_MAIL_DOMAINS
 from terracrm.config.problems import describe, unknown_environment
 from terracrm.config.values import (
     BaseUrl,
+    BrokerUrl,
+    BrokerUrlFile,
     Category,
     Choice,
     DatabaseUrl,
@@ -290,6 +292,38 @@ class Outlook(Section):
 class Sync(Section):
     """When and how the mailboxes are read."""
 
+    engine: Annotated[Literal["local", "celery"], Choice] = Field(
+        default="local",
+        description="What runs the streams that are due. local: worker processes of the daemon, on its machine. "
+        "celery: the daemon only says which ones are due, and `terracrm worker` runs them on any number of machines; "
+        "it needs PostgreSQL and sync.broker_url.",
+        examples=["celery"],
+    )
+    broker_url: BrokerUrl | None = Field(
+        default=None,
+        description="The message broker of engine celery: RabbitMQ or Redis. It only carries which streams are due.",
+        examples=["amqp://terracrm:password@mq.example:5672/terracrm", "redis://mq.example:6379/0"],
+    )
+    broker_url_file: BrokerUrlFile = Field(
+        default=None,
+        description="A file that holds broker_url, when it carries a password.",
+        examples=["/etc/terracrm/broker_url"],
+    )
+    streams_per_server: int = Field(
+        default=8,
+        ge=1,
+        le=10_000,
+        description="How many streams of one Exchange server are run at a time, by all workers together. Exchange "
+        "takes 27 requests at a time of one account, unless its administrator allows more.",
+        examples=[8],
+    )
+    requests_in_flight: int = Field(
+        default=3,
+        ge=1,
+        le=8,
+        description="How many requests a stream has on their way to the server at a time while it reads.",
+        examples=[3],
+    )
     workers: int = Field(
         default=2,
         ge=1,
@@ -344,6 +378,14 @@ class Sync(Section):
         description="Let Exchange tell at once when something has changed, besides reading each stream on schedule.",
         examples=[True],
     )
+
+    @check_together(mode="after")
+    def _broker(self) -> Sync:
+        self.only_one_of("broker_url")
+        self.broker_url = self.broker_url or self.broker_url_file
+        if self.engine == "celery" and self.broker_url is None:
+            raise PydanticCustomError("broker", "is needed with engine celery", {"name": "broker_url"})
+        return self
 
     @check_together(mode="after")
     def _base_below_max(self) -> Sync:
@@ -586,6 +628,8 @@ class Settings(BaseSettings):
     def _default_database(self) -> Settings:
         if not self.database.url:
             self.database.url = f"sqlite:///{self.paths.data_dir / DATABASE_FILE}"
+        if self.sync.engine == "celery" and self.database.url.startswith("sqlite"):
+            raise PydanticCustomError("engine", "celery needs PostgreSQL: set database.url", {"name": "sync.engine"})
         return self
 
 

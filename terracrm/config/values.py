@@ -129,6 +129,18 @@ def webhook_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def broker_url(value: SecretStr) -> SecretStr:
+    """The address of RabbitMQ (amqp, amqps) or Redis (redis, rediss)."""
+    try:
+        parts = urlsplit(value.get_secret_value())
+        is_usable = parts.scheme in {"amqp", "amqps", "redis", "rediss"} and bool(parts.hostname)
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ValueError("must start with amqp://, amqps://, redis:// or rediss://, and name a host")
+    return value
+
+
 def listen_host(value: str) -> str:
     """An IP address (IPv6 without brackets) or a host name."""
     try:
@@ -166,6 +178,8 @@ ListenHost = Annotated[str, AfterValidator(listen_host)]
 SecretFile = Annotated[SecretStr | None, BeforeValidator(read_secret)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(webhook_url)]
 WebhookUrlFile = Annotated[WebhookUrl | None, BeforeValidator(read_secret)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(broker_url)]
+BrokerUrlFile = Annotated[BrokerUrl | None, BeforeValidator(read_secret)]
 SessionKey = Annotated[SecretStr, AfterValidator(session_key)]
 SessionKeyFile = Annotated[SessionKey | None, BeforeValidator(read_secret)]
 EncryptionKeys = Annotated[list[SecretStr], BeforeValidator(split_commas), AfterValidator(fernet_keys)]

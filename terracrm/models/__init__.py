@@ -10,7 +10,7 @@ from terracrm.models.activities import (
     Participant,
     Sharing,
 )
-from terracrm.models.alerts import Alert, AlertMessage, Heartbeat
+from terracrm.models.alerts import Alert, AlertMessage, Heartbeat, Lease
 from terracrm.models.audit import AuditEntry
 from terracrm.models.base import Base, UTCDateTime, utcnow
 from terracrm.models.companies import Company, CompanyDomain
@@ -69,6 +69,7 @@ __all__ = [
     "ContactTimeline",
     "FieldChange",
     "Heartbeat",
+    "Lease",
     "Link",
     "Mailbox",
     "MailboxWatch",

@@ -67,3 +67,12 @@ class Heartbeat(Base):
     __tablename__ = "heartbeats"
     name: Mapped[str] = mapped_column(String(20), primary_key=True)
     at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class Lease(Base):
+    """Something of which there is exactly one at a time, such as "scheduler": who has it, and until when."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    holder: Mapped[str] = mapped_column(default="")
+    until: Mapped[datetime] = mapped_column(default=utcnow)

@@ -92,6 +92,8 @@ class Stream(Base):
     when the items here and there were last counted, and `gaps` how many were then found on one side only, and not
     mended (S14). `moved_at` is set from when the mailbox was met on another server until a run got through.
     `clock_skew` is by how many seconds the server's clock was ahead of ours in the last run, None where it told none.
+    `queued_until`: it was put on the queue of the distributed engine, and is not put there
+    again before that (`sync.queue`).
     """
 
     __tablename__ = "streams"
@@ -127,6 +129,7 @@ class Stream(Base):
     clock_skew: Mapped[int | None]
     claim: Mapped[str] = mapped_column(default="")
     claimed_until: Mapped[datetime | None]
+    queued_until: Mapped[datetime | None]
     mailbox: Mapped[Mailbox] = relationship(back_populates="streams")
     folders: Mapped[list[MirrorFolder]] = relationship(
         back_populates="stream", order_by="MirrorFolder.path", cascade="all, delete-orphan"

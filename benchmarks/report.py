@@ -1,0 +1,77 @@
+"""What a benchmark tells: one JSON line for each figure, and a table of them all."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": operator.ge, "<": operator.lt}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured figure of the numbered list in docs/performance.md.
+
+    `value` is the product's own, in `unit`; `ratio` what is held against `target` ("<= 1.4", ">= 70 %", "<= 2 s"): for
+    a target in percent it is a share (0.7), for one in seconds or milliseconds it is in that unit. `told` says in a
+    few words what was measured against what.
+    """
+
+    number: int
+    name: str
+    value: float
+    unit: str
+    ratio: float
+    target: str
+    told: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the target was reached."""
+        sign, number, *unit = self.target.split()
+        limit = float(number) / (100 if unit == ["%"] else 1)
+        return _COMPARE[sign](self.ratio, limit)
+
+    def as_json(self) -> str:
+        """One line for machines."""
+        told = {"number": self.number, "name": self.name, "value": round(self.value, 4), "unit": self.unit}
+        return json.dumps(
+            told | {"ratio": round(self.ratio, 4), "target": self.target, "met": self.met, "told": self.told},
+            ensure_ascii=False,
+        )
+
+
+@dataclass
+class Bench:
+    """What the benchmarks of one run share.
+
+    `folder` is theirs alone and empty at first. `postgres` is the URL of a PostgreSQL database that may be emptied, ""
+    where there is none: what needs one is then left out. `quick`: smaller, to see that it works; its ratios say little.
+    """
+
+    folder: Path
+    postgres: str = ""
+    quick: bool = False
+    figures: list[Figure] = field(default_factory=list)
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def tell(self, figure: Figure) -> None:
+        """Print a figure at once and keep it for the table."""
+        self.figures.append(figure)
+        print(figure.as_json(), flush=True)
+
+
+def table(figures: list[Figure]) -> str:
+    """The figures as a table in Markdown, as docs/performance.md shows them."""
+    rows = ["| # | figure | value | ratio | target | met |", "| --- | --- | --- | --- | --- | --- |"]
+    for each in sorted(figures, key=lambda figure: figure.number):
+        value = f"{each.value:,.4g} {each.unit}"
+        ratio = f"{each.ratio:.1%}" if each.target.endswith("%") else f"{each.ratio:.3g}"
+        rows.append(
+            f"| {each.number} | {each.name} | {value} | {ratio} | {each.target} | {'yes' if each.met else 'NO'} |"
+        )
+    return "\n".join(rows)

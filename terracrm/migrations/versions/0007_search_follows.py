@@ -1,0 +1,14 @@
+"""what is still to be made findable on PostgreSQL"""
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
