@@ -6,7 +6,7 @@ never retries by itself: the schedule of retries is in the database.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -20,7 +20,8 @@ class Account:
 
     `address` is the mailbox's SMTP address, `server` the URL of the service, `username` and `password` the
     account that signs in; `impersonate` when that account acts in the name of the mailbox, otherwise it opens
-    its own mailbox or one it was given access to (delegate).
+    its own mailbox or one it was given access to (delegate). `requests_in_flight` may be on their way at a time, once
+    a first one was answered.
     """
 
     address: str
@@ -29,6 +30,7 @@ class Account:
     password: str
     impersonate: bool = False
     verify_tls: bool = True
+    requests_in_flight: int = 1
 
     def __repr__(self) -> str:
         """Leave the password out of every log and error."""
@@ -119,12 +121,13 @@ class Connector(Protocol):
         A folder of posts is one of mail to the system, and listed as such: who knows better asks with kind POSTS.
         """
 
-    def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
+    def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Generator[Page, None, None]:
         """The changes since `cursor`, one page at a time, resumable after each page.
 
-        None reads the folder from the start. At most one page is fetched ahead of what was consumed. An item
-        that cannot be read arrives as a Change with `error`; the rest of its page is not lost. Of a task without a key
-        of ours nothing is read: its record is empty.
+        None reads the folder from the start. With several requests in flight pages are read ahead, in threads: what
+        fails is raised where its page would come, and nothing is under way any more once the generator is closed. With
+        one, nothing is read before it is asked for. An item that cannot be read arrives as a Change with `error`; the
+        rest of its page is not lost. Of a task without a key of ours nothing is read: its record is empty.
         Raises CursorExpired when the server no longer knows the cursor, ItemGone when the folder is gone.
         """
 

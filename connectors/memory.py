@@ -8,7 +8,7 @@ a write is refused when the item has changed since.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -256,8 +256,8 @@ class MemoryConnector:
         counted = [replace(box.folder, item_count=len(box.present())) for box in boxes]
         return sorted(counted, key=lambda folder: folder.path)
 
-    def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
-        """Pages in the order of the last write to each item."""
+    def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Generator[Page, None, None]:
+        """Pages in the order of the last write to each item, each read when it is asked for."""
         is_last = False
         while not is_last:
             box = self._open(folder)

@@ -8,7 +8,7 @@ when the plan is run, it is told as new.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import ColumnElement, TextClause, exists, select
@@ -212,14 +212,15 @@ class _StreamPlan:
         """The steps of all pages; what they tell of is taken out of `unmet`."""
         steps: list[Step] = []
         done = 0
-        for page in self.connector.changes(folder, cursor, self.settings.mirror.page_size):
-            steps += self._page(folder, page.changes)
-            for change in page.changes:
-                if change.kind is not ChangeKind.READ_FLAG:
-                    unmet.pop(change.remote_id, None)
-            done += len(page.changes)
-            if self.progress:
-                self.progress(folder.path, done, page.expected)
+        with closing(self.connector.changes(folder, cursor, self.settings.mirror.page_size)) as pages:
+            for page in pages:
+                steps += self._page(folder, page.changes)
+                for change in page.changes:
+                    if change.kind is not ChangeKind.READ_FLAG:
+                        unmet.pop(change.remote_id, None)
+                done += len(page.changes)
+                if self.progress:
+                    self.progress(folder.path, done, page.expected)
         return steps
 
     def _page(self, folder: Folder, changes: Sequence[Change]) -> list[Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import exchangelib
@@ -12,10 +12,11 @@ from exchangelib.version import EXCHANGE_2013
 from lxml.etree import _Element as Element
 
 from connectors.base import Listed
-from connectors.exchange_ews import contacts, errors, meetings, messages, named, posts, series, tasks
+from connectors.exchange_ews import ahead, contacts, errors, meetings, messages, named, posts, series, tasks
+from connectors.exchange_ews.ahead import Outline
 from connectors.exchange_ews.connect import server_version
 from connectors.exchange_ews.elements import Item
-from connectors.exchange_ews.services import GetItems, ListItems, Shape, SyncItems, field
+from connectors.exchange_ews.services import GetItems, ListItems, Shape, Synced, SyncItems, field
 from terracrm.domain.records import Change, ChangeKind, Folder, Page, Record, StreamKind, TaskRecord
 
 _log = structlog.get_logger(__name__)
@@ -43,24 +44,24 @@ _DATED = contacts.TYPES | tasks.TYPES
 UPSERTS = {"Create": ChangeKind.CREATED, "Update": ChangeKind.UPDATED}
 
 
-def read_changes(account: exchangelib.Account, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
-    """The pages since `cursor`, which is Exchange's SyncState; nothing is fetched ahead of what is consumed.
+def read_changes(
+    account: exchangelib.Account, folder: Folder, cursor: str | None, page_size: int, in_flight: int
+) -> Generator[Page, None, None]:
+    """The pages since `cursor`, which is Exchange's SyncState, with up to `in_flight` requests on their way.
 
     Items that are no contact in a contacts folder (distribution lists), no mail in a mail folder and so on do not
     appear; their deletion may, because Exchange tells only an id.
     """
-    service = SyncItems(account=account)
-    while True:
-        elements = service.call(folder.remote_id, cursor, page_size)
-        cursor = service.state
-        yield Page(
-            changes=_page_changes(account, folder.kind, elements),
-            cursor=cursor,
-            is_last=service.is_last,
-            expected=folder.item_count or None,
-        )
-        if service.is_last:
-            return
+
+    def outline(state: str | None) -> Outline:
+        return _outline(folder.kind, SyncItems(account=account).call(folder.remote_id, state, page_size))
+
+    def fetch(remote_ids: Sequence[str]) -> list[Change]:
+        return read_items(account, folder.kind, remote_ids) if remote_ids else []
+
+    # The first request is answered before any other is sent: a password that is wrong is tried once.
+    for page, fetched in ahead.pages(outline(cursor), outline, fetch, in_flight):
+        yield Page(_completed(page, fetched), page.state, page.is_last, expected=folder.item_count or None)
 
 
 def read_items(account: exchangelib.Account, kind: StreamKind, remote_ids: Sequence[str]) -> list[Change]:
@@ -96,23 +97,17 @@ def _read_items(account: exchangelib.Account, kind: StreamKind, remote_ids: Sequ
     return series.completed(account, found, changes, shape) if kind is StreamKind.CALENDAR else changes
 
 
-def _page_changes(account: exchangelib.Account, kind: StreamKind, elements: Sequence[Element]) -> tuple[Change, ...]:
-    """The changes of a page in the server's order; an element that is not known is none."""
-    wanted = {item.id("ItemId"): None for element in elements if (item := _upserted(element, kind)) is not None}
-    fetched = dict(zip(wanted, read_items(account, kind, list(wanted)), strict=True)) if wanted else {}
-    changes = []
-    for element in elements:
-        change = _change(Item(element), fetched.get(_item_id(element)))
-        if change is not None:
-            changes.append(change)
-    return tuple(changes)
+def _outline(kind: StreamKind, page: Synced) -> Outline:
+    """A page in the server's order; what is not known, or of another kind than the folder, is no change."""
+    changes = tuple(change for element in page.elements if (change := _told(Item(element), kind)) is not None)
+    ids = dict.fromkeys(change.remote_id for change in changes if change.kind in UPSERTS.values())
+    return Outline(changes, tuple(ids), page.state, page.is_last)
 
 
-def _change(element: Item, fetched: Change | None) -> Change | None:
+def _told(element: Item, kind: StreamKind) -> Change | None:
     if element.type in UPSERTS:
-        if fetched is None or fetched.kind is ChangeKind.DELETED:
-            return fetched
-        return replace(fetched, kind=UPSERTS[element.type])
+        wanted = (item for item in element.parts() if item.type in READERS[kind].types)
+        return next((Change(UPSERTS[element.type], item.id("ItemId")) for item in wanted), None)
     if element.type == "Delete":
         return Change(ChangeKind.DELETED, element.id("ItemId"))
     if element.type == "ReadFlagChange":
@@ -121,18 +116,17 @@ def _change(element: Item, fetched: Change | None) -> Change | None:
     return None
 
 
-def _upserted(element: Element, kind: StreamKind) -> Item | None:
-    """The item inside a Create or Update element, if it is of the folder's kind."""
-    change = Item(element)
-    if change.type not in UPSERTS:
-        return None
-    return next((item for item in change.parts() if item.type in READERS[kind].types), None)
+def _completed(page: Outline, fetched: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes of a page with what GetItem says of its items; one may be gone meanwhile."""
+    found = dict(zip(page.ids, fetched, strict=True))
+    return tuple(
+        _with_content(change, found[change.remote_id]) if change.kind in UPSERTS.values() else change
+        for change in page.changes
+    )
 
 
-def _item_id(element: Element) -> str:
-    change = Item(element)
-    inner = next(change.parts(), None) if change.type in UPSERTS else None
-    return "" if inner is None else inner.id("ItemId")
+def _with_content(told: Change, found: Change) -> Change:
+    return found if found.kind is ChangeKind.DELETED else replace(found, kind=told.kind)
 
 
 def _id_and_version(item: Item) -> tuple[str, str]:

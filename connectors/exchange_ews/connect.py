@@ -26,6 +26,7 @@ def connect(account: Account) -> exchangelib.Account:
         credentials=MailboxCredentials(account.username, account.password, account.address),
         service_endpoint=account.server,
         retry_policy=OneAttempt(),
+        max_connections=account.requests_in_flight,
     )
     opened = exchangelib.Account(
         account.address,

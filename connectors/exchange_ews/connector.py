@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from datetime import timedelta
 from typing import cast
 
@@ -25,6 +25,7 @@ class ExchangeEWS:
 
     def __init__(self, account: Account) -> None:
         self._account = connect(account)
+        self._requests_in_flight = account.requests_in_flight
 
     def test(self) -> Capabilities:
         """Sign in, find the version and list the folders."""
@@ -41,9 +42,9 @@ class ExchangeEWS:
         """The folders of mail, contacts, appointments and tasks, sorted by path."""
         return read_folders(self._account)
 
-    def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
+    def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Generator[Page, None, None]:
         """Pages of at most 512 changes, whatever `page_size` asks for."""
-        return read_changes(self._account, folder, cursor, page_size)
+        return read_changes(self._account, folder, cursor, page_size, self._requests_in_flight)
 
     def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
         """These items as they are now."""

@@ -19,7 +19,7 @@ from requests.cookies import RequestsCookieJar
 from urllib3 import BaseHTTPResponse
 
 from connectors.exchange_ews import errors
-from terracrm.errors import Unsupported
+from terracrm.errors import SignInRefused, Unsupported
 
 
 class MailboxCredentials(Credentials):
@@ -42,12 +42,14 @@ class MailboxCredentials(Credentials):
 class OneAttempt(FailFast):
     """No retries: the schedule of retries is in the database, and repeated wrong passwords lock accounts.
 
-    Remembers the server's clock from the last answer that named it, and by how much it was ahead of ours.
+    Remembers the server's clock from the last answer that named it, and by how much it was ahead of ours; and a refused
+    sign-in: requests that were to follow those under way are not sent.
     """
 
     def __init__(self) -> None:
         self.server_time: datetime | None = None
         self.clock_skew: timedelta | None = None
+        self.refusal = ""
 
     def raise_response_errors(self, response: requests.Response) -> None:
         """Raise the ConnectorError that the HTTP status stands for."""
@@ -55,6 +57,8 @@ class OneAttempt(FailFast):
         error = errors.http_error(response)
         if error is None and not is_streaming(response):
             error = errors.incomplete_answer(response)
+        if isinstance(error, SignInRefused):
+            self.refusal = str(error)
         if error is not None:
             raise error
 
@@ -99,7 +103,7 @@ class UnverifiedAdapter(OnePieceAdapter, NoVerifyHTTPAdapter):
 
 
 class MailboxProtocol(Protocol):
-    """exchangelib's protocol of one open mailbox."""
+    """exchangelib's protocol of one open mailbox: each request that is under way has a session of its own."""
 
     HTTP_ADAPTER_CLS = OnePieceAdapter
     USERAGENT = "TerraCRM"
@@ -120,6 +124,12 @@ class MailboxProtocol(Protocol):
         if response.status_code != 401:
             self.retry_policy.raise_response_errors(response)
         return _auth_type(response)
+
+    def get_session(self) -> requests.Session:
+        """A session for one request; none once the account was refused, for each try counts towards its lock-out."""
+        if self.retry_policy.refusal:
+            raise SignInRefused(self.retry_policy.refusal)
+        return super().get_session()
 
     def create_session(self) -> requests.Session:
         """A session whose Basic sign-in is in UTF-8 (RFC 7617): requests knows Latin-1 only, and fails on Cyrillic."""

@@ -70,6 +70,10 @@ class Operation(EWSAccountService):
     def _elem_to_obj(self, elem: Element) -> Element:
         return elem
 
+    def _get_elements(self, payload: Element) -> Iterator[Any]:
+        """One attempt: exchangelib would use fewer sessions from now on where the server is busy, and try again."""
+        yield from self._response_generator(payload=payload)
+
     def _api_versions_to_try(self) -> tuple[str, ...]:
         """The version that was found once; exchangelib would send a refused request again for each older one."""
         return (self._version_hint.api_version,)
@@ -147,6 +151,15 @@ class FindFolders(Operation):
         return [container]
 
 
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """One page of SyncFolderItems: its elements (Create, Update, Delete, ReadFlagChange) and the state after them."""
+
+    elements: Sequence[Element]
+    state: str
+    is_last: bool
+
+
 class SyncItems(Operation):
     """SyncFolderItems: one page of what changed in a folder since a state."""
 
@@ -154,13 +167,8 @@ class SyncItems(Operation):
     element_container_name = f"{M}Changes"
     MAX_CHANGES = 512  # the server's own limit
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.state = ""
-        self.is_last = True
-
-    def call(self, folder_id: str, state: str | None, page_size: int) -> list[Element]:
-        """The Create, Update, Delete and ReadFlagChange elements; `state` and `is_last` then belong to this page."""
+    def call(self, folder_id: str, state: str | None, page_size: int) -> Synced:
+        """What changed since `state`, from the start without one."""
         request = element("m:SyncFolderItems")
         request.append(shape_element("m:ItemShape", Shape()))
         folder = etree.SubElement(request, f"{M}SyncFolderId")
@@ -169,17 +177,21 @@ class SyncItems(Operation):
             etree.SubElement(request, f"{M}SyncState").text = state
         etree.SubElement(request, f"{M}MaxChangesReturned").text = str(min(page_size, self.MAX_CHANGES))
         with errors.translated(self.protocol.server):
-            return list(self._get_elements(payload=request))
+            (page,) = self._get_elements(payload=request)
+        return page
 
-    def _get_element_container(self, message: Element, name: str | None = None) -> Element:
+    def _get_element_container(self, message: Element, name: str | None = None) -> list[Synced]:
         """The response code first: an error carries no state, or an empty one."""
         container = super()._get_element_container(message=message, name=name)
         if isinstance(container, Exception):
             raise container
-        self.state = message.findtext(f"{M}SyncState") or ""
-        self.is_last = message.findtext(f"{M}IncludesLastItemInRange") != "false"
-        if not self.state:
+        state = message.findtext(f"{M}SyncState") or ""
+        if not state:
             raise MalformedResponseError("a page of changes without its SyncState")
+        return [Synced(container, state, message.findtext(f"{M}IncludesLastItemInRange") != "false")]
+
+    @classmethod
+    def _get_elements_in_container(cls, container: list[Synced]) -> list[Synced]:
         return container
 
 

@@ -109,7 +109,7 @@ class ScriptedServer:
             answer = Reply(envelope(answer))
         self._answers[operation] = answer
 
-    def connector(self, **options: bool) -> ExchangeEWS:
+    def connector(self, **options: int) -> ExchangeEWS:
         """A connector to Anna's mailbox."""
         return ExchangeEWS(Account("anna@example.test", self.url, "anna@example.test", "secret", **options))
 
