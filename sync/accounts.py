@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from sync import claims
 from terracrm.config import Settings
 from terracrm.errors import ConfigError
-from terracrm.models import STOPPED, Mailbox, Stream, StreamState, utcnow
+from terracrm.models import UNREAD, Mailbox, Stream, StreamState, utcnow
 from terracrm.secrets import decrypt
 from terracrm.services.mailboxes import password_of
 
@@ -68,7 +68,7 @@ def refused(session: Session, settings: Settings, mailbox: Mailbox, reason: str)
         each.let_in_at = None
         for stream in each.streams:
             # One that is running finds out by itself; waiting for it here could be waiting for each other.
-            if stream.state not in STOPPED and claims.is_free(stream):
+            if stream.state not in UNREAD and claims.is_free(stream):
                 stream.state, stream.last_error, stream.is_refused = StreamState.CREDENTIALS, reason, True
 
 

@@ -6,6 +6,7 @@ database make a second worker, a late call or a crash harmless (design, invarian
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from time import monotonic
 
 import structlog
@@ -13,7 +14,20 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from connectors.base import Account, Connector
-from sync import accounts, attachments, claims, folders, holding, moved, outcomes, push, reading, reconcile, writer
+from sync import (
+    accounts,
+    attachments,
+    claims,
+    folders,
+    holding,
+    moved,
+    outcomes,
+    push,
+    reading,
+    reconcile,
+    waiting,
+    writer,
+)
 from sync.brake import Brake, Braked
 from sync.kinds import outbound_of
 from sync.run import Connect, Fenced, Order, Progress, Run, Sessions, Summary
@@ -22,7 +36,7 @@ from terracrm.db import begin_write
 from terracrm.domain.records import Folder, StreamKind
 from terracrm.errors import ConfigError, ConnectorError, ItemRejected, SignInRefused, Temporary
 from terracrm.logs import about
-from terracrm.models import STOPPED, Mailbox, Stream, SyncRun, utcnow
+from terracrm.models import STOPPED, UNREAD, Mailbox, Stream, StreamState, SyncRun, utcnow
 from terracrm.secrets import decrypt
 from terracrm.services import mirror_attachments, mirror_folders, outbox, plans
 from terracrm.services.mailboxes import password_of
@@ -47,7 +61,7 @@ def run_stream(
     tried (`accounts`).
     Never raises for what a remote system, a mailbox or an item does: that is the outcome of the run.
     """
-    run = _begin(settings, sessions, stream_id)
+    run = _begin(settings, sessions, stream_id, STOPPED if order else UNREAD)
     if not isinstance(run, Run):
         return run
     run.order = order
@@ -67,13 +81,15 @@ def run_stream(
     return run.summary
 
 
-def _begin(settings: Settings, sessions: Sessions, stream_id: int) -> Run | Summary | None:
+def _begin(
+    settings: Settings, sessions: Sessions, stream_id: int, stopped: Collection[StreamState]
+) -> Run | Summary | None:
     with sessions() as session, session.begin():
         begin_write(session)
         stream = session.get(Stream, stream_id)
         if stream is None:
             return None
-        if stream.is_refused:
+        if stream.is_refused or stream.state in stopped:
             return Summary(stream.mailbox.address, stream.kind, state=stream.state, error=stream.last_error)
         claim = claims.new_claim()
         if accounts.must_wait(session, stream):
@@ -88,7 +104,11 @@ def _begin(settings: Settings, sessions: Sessions, stream_id: int) -> Run | Summ
         summary = Summary(stream.mailbox.address, stream.kind)
         brake = Brake.of(settings, session, stream, row.id)
         is_on, kind = stream.direction != "off", StreamKind(stream.kind)
-        return Run(settings, sessions, stream_id, row.id, claim, kind, is_on, summary, brake)
+        run = Run(settings, sessions, stream_id, row.id, claim, kind, is_on, summary, brake)
+        run.is_waiting = stream.state == StreamState.APPROVAL
+        if run.is_waiting:
+            brake.restrict(())
+        return run
 
 
 def _work(run: Run, connect: Connect, progress: Progress | None) -> Exception | None:
@@ -100,6 +120,9 @@ def _work(run: Run, connect: Connect, progress: Progress | None) -> Exception | 
         connector = connect(_account(run))
         pusher = _push(run, connector, progress)
         mirrored, refused = _folders(run, connector, pusher)
+        if run.is_waiting:
+            waiting.withdraw(run, connector, mirrored, progress)
+            return None
         rounds = 1 if run.brake.is_exact else ROUNDS
         for is_last in (False,) * (rounds - 1) + (True,):
             reading.read(run, connector, mirrored, progress)
@@ -138,7 +161,7 @@ def _push(run: Run, connector: Connector, progress: Progress | None) -> push.Pus
     """What writes what is owed to the mailbox; None where nothing may be written."""
     outbound = outbound_of(run.kind)
     with run.sessions() as session:
-        if outbound is None or not outbox.may_write(session.get_one(Stream, run.stream_id)):
+        if outbound is None or run.is_waiting or not outbox.may_write(session.get_one(Stream, run.stream_id)):
             return None
 
     def show(done: int, total: int) -> None:
@@ -251,19 +274,19 @@ def _finish(run: Run, error: Exception | None) -> None:
             stream = session.get_one(Stream, run.stream_id, with_for_update=True)
             row = session.get_one(SyncRun, run.run_id)
             is_ours = stream.claim == run.claim
-            outcomes.settle(run.settings, session, stream, row, error, is_ours=is_ours)
+            outcomes.settle(run.settings, session, stream, row, error, is_ours=is_ours, is_waiting=run.is_waiting)
             if is_ours and error is None and not run.brake.is_exact:
                 plans.settle(session, stream.id)
                 stream.moved_at = None
             if run.clock_skew is not None:
                 stream.clock_skew = round(run.clock_skew.total_seconds())
-            if is_ours and error is None and _is_more_wanted(run, session, stream.mailbox):
+            if is_ours and error is None and not run.is_waiting and _is_more_wanted(run, session, stream.mailbox):
                 stream.due_at = utcnow()
             run.summary.state, run.summary.error = stream.state, row.error
-            waits = stream.state in STOPPED
+            waits = stream.state in (UNREAD if run.is_waiting else STOPPED)
             next_try = "waits for a person" if waits else stream.due_at.isoformat(timespec="seconds")
         if is_ours and (row.error or waits):
-            log.warning("the run failed", state=stream.state, reason=stream.last_error, next_try=next_try)
+            log.warning("the run failed", state=stream.state, reason=row.error or stream.last_error, next_try=next_try)
     except OperationalError as failure:
         run.summary.state, run.summary.error = "backoff", outcomes.explain(failure)
         log.error("the outcome could not be written", error=run.summary.error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import timedelta
 
 from sqlalchemy import exists, select, update
@@ -9,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from sync.brake import Braked
+from sync.writer import Counts
 from terracrm.config import Settings
 from terracrm.errors import AuthFailed, SignInRefused, Temporary, TerraCRMError, Unsupported
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun, utcnow
@@ -23,7 +25,14 @@ UNEXPECTED = "an unexpected error: the log has the details (of `terracrm sync ru
 
 
 def settle(
-    settings: Settings, session: Session, stream: Stream, run: SyncRun, error: Exception | None, is_ours: bool
+    settings: Settings,
+    session: Session,
+    stream: Stream,
+    run: SyncRun,
+    error: Exception | None,
+    *,
+    is_ours: bool,
+    is_waiting: bool = False,
 ) -> None:
     """Write the outcome of a run; when the claim is still ours also the stream's state and when it is due again.
 
@@ -31,7 +40,8 @@ def settle(
     the server locks the account), anything else backs off as degraded. Other streams are not touched.
     After a run that went well it is degraded while items are in quarantine, writes are given up (W5) or a count has
     found gaps that are not mended, of which it says how many (S14). What the brake
-    stopped is kept as a plan in the same commit, and the stream waits for its approval (Y2).
+    stopped is kept as a plan in the same commit, and the stream waits for its approval (Y2). `is_waiting`: it did so
+    when the run began, and goes on.
     """
     now = utcnow()
     run.finished_at = now
@@ -41,6 +51,9 @@ def settle(
         run.outcome = "superseded"
         return
     stream.claim, stream.claimed_until = "", None
+    if is_waiting and not isinstance(error, AuthFailed | Unsupported):
+        _wait_on(settings, session, stream, run, error)
+        return
     stream.is_refused = isinstance(error, SignInRefused)
     stream.last_error = run.error
     if error is None:
@@ -49,9 +62,8 @@ def settle(
         stream.last_error = reconciliations.reason(session, stream)
         has_gaps = stream.gaps or _has_quarantined(session, stream) or outbox.has_given_up(session, stream)
         stream.state = StreamState.DEGRADED if has_gaps else StreamState.OK
-        wait = timedelta(minutes=stream.interval_minutes or settings.sync.interval_minutes)
-        is_woken = stream.woken_at is not None and stream.woken_at > run.started_at
-        stream.due_at = now if is_woken or skipped.has_due(session, stream.id) else now + wait
+        is_due = _is_woken(stream, run) or skipped.has_due(session, stream.id)
+        stream.due_at = now if is_due else now + _interval(settings, stream)
         return
     if isinstance(error, Stopped):
         run.outcome = "stopped"
@@ -61,18 +73,52 @@ def settle(
         plan = plans.store(session, stream.mailbox_id, stream.id, plans.BRAKE, error.steps, error.items, run.id)
         run.outcome, run.error = "braked", error.of_plan(plan.id)
         stream.state, stream.last_error, stream.failures = StreamState.APPROVAL, run.error, 0
+        stream.due_at = now + _interval(settings, stream)
+        session.execute(update(MirrorFolder).where(MirrorFolder.stream_id == stream.id).values(private_cursor=None))
         return
     stream.failures += 1
-    delay = retry_delay(settings, stream.failures)
+    delay = _delay(settings, stream, error)
     if isinstance(error, AuthFailed | Unsupported):
         stream.state = StreamState.CREDENTIALS if isinstance(error, AuthFailed) else StreamState.PAUSED
     elif isinstance(error, Temporary | DBAPIError):
         stream.state = StreamState.BACKOFF
-        asked = timedelta(seconds=getattr(error, "retry_after", None) or 0)
-        delay = max(delay, asked)
     else:
         stream.state = StreamState.DEGRADED
     stream.due_at = now + delay
+
+
+def _wait_on(settings: Settings, session: Session, stream: Stream, run: SyncRun, error: Exception | None) -> None:
+    """A run that only took out what became private is over: the stream waits on, unless somebody has decided meanwhile.
+
+    One that found nothing leaves no trace, so that the run that made the plan stays in sight.
+    """
+    is_failure = error is not None and not isinstance(error, Stopped)
+    run.outcome = "failed" if is_failure else "braked"
+    if not is_failure and not any(getattr(run, count.name) for count in fields(Counts)):
+        session.delete(run)
+    if stream.state != StreamState.APPROVAL:
+        return
+    stream.failures = stream.failures + 1 if is_failure else 0
+    if is_failure:
+        stream.due_at = utcnow() + _delay(settings, stream, error)
+    elif error or _is_woken(stream, run):
+        stream.due_at = utcnow()
+    else:
+        stream.due_at = utcnow() + _interval(settings, stream)
+
+
+def _interval(settings: Settings, stream: Stream) -> timedelta:
+    return timedelta(minutes=stream.interval_minutes or settings.sync.interval_minutes)
+
+
+def _is_woken(stream: Stream, run: SyncRun) -> bool:
+    return stream.woken_at is not None and stream.woken_at > run.started_at
+
+
+def _delay(settings: Settings, stream: Stream, error: Exception | None) -> timedelta:
+    """The wait until the next try, not less than the server asked for."""
+    asked = timedelta(seconds=getattr(error, "retry_after", None) or 0)
+    return max(retry_delay(settings, stream.failures), asked)
 
 
 def retry_delay(settings: Settings, failures: int) -> timedelta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import TypeVar
 
 import structlog
@@ -145,18 +146,19 @@ def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, 
     with run.sessions() as session:
         cursor = session.get_one(MirrorFolder, folder_id).cursor
     done = 0
-    for page in connector.changes(folder, cursor, run.settings.mirror.page_size):
-        if page.changes or page.cursor != cursor:
-            try:
-                counts = write_page(run, folder_id, page.changes, page.cursor)
-            except Unsure as unsure:
-                run.brake.ask(connector, folder_id, folder, unsure.remote_ids)
-                counts = write_page(run, folder_id, page.changes, page.cursor)
-            run.summary.counts.add(counts)
-        cursor = page.cursor
-        done += len(page.changes)
-        if progress:
-            progress(folder.path, done, page.expected)
+    with closing(connector.changes(folder, cursor, run.settings.mirror.page_size)) as pages:
+        for page in pages:
+            if page.changes or page.cursor != cursor:
+                try:
+                    counts = write_page(run, folder_id, page.changes, page.cursor)
+                except Unsure as unsure:
+                    run.brake.ask(connector, folder_id, folder, unsure.remote_ids)
+                    counts = write_page(run, folder_id, page.changes, page.cursor)
+                run.summary.counts.add(counts)
+            cursor = page.cursor
+            done += len(page.changes)
+            if progress:
+                progress(folder.path, done, page.expected)
 
 
 def _pages(run: Run, connector: Connector, folder_id: int, folder: Folder) -> Iterator[Sequence[Change]]:
@@ -166,16 +168,18 @@ def _pages(run: Run, connector: Connector, folder_id: int, folder: Folder) -> It
         cursor = session.get_one(MirrorFolder, folder_id).cursor
     if again:
         yield connector.get(folder, again)
-    for page in connector.changes(folder, cursor, run.settings.mirror.page_size):
-        yield page.changes
+    with closing(connector.changes(folder, cursor, run.settings.mirror.page_size)) as pages:
+        for page in pages:
+            yield page.changes
 
 
 def waiting(session: Session, folder_id: int) -> list[str]:
     """The items of a folder that a run asks for one by one: those in quarantine, and those that may come in now."""
-    return [*_sick(session, folder_id), *skipped.due(session, folder_id, DUE_BATCH)]
+    return [*sick(session, folder_id), *skipped.due(session, folder_id, DUE_BATCH)]
 
 
-def _sick(session: Session, folder_id: int) -> list[str]:
+def sick(session: Session, folder_id: int) -> list[str]:
+    """The items of a folder in quarantine whose next try has come, not more than a batch."""
     due = select(QuarantinedItem.remote_id).where(
         QuarantinedItem.folder_id == folder_id, QuarantinedItem.next_try_at <= utcnow()
     )
@@ -184,7 +188,7 @@ def _sick(session: Session, folder_id: int) -> list[str]:
 
 def _retry_quarantined(run: Run, connector: Connector, folder_id: int, folder: Folder) -> None:
     with run.sessions() as session:
-        remote_ids = _sick(session, folder_id)
+        remote_ids = sick(session, folder_id)
     if remote_ids:
         changes = connector.get(folder, remote_ids)
         try:
@@ -248,16 +252,28 @@ def _write_page(
     return write(_one_by_one)
 
 
-def withdraw(run: Run, folder_id: int, changes: Sequence[Change]) -> None:
-    """Do of these changes only what may not wait: what became private is not kept until somebody decides (S4)."""
+def withdraw(run: Run, folder_id: int, changes: Sequence[Change], private_cursor: str | None = None) -> writer.Counts:
+    """Do of these changes only what may not wait: what became private is not kept until somebody decides (S4).
 
-    def work(session: Session, folder: MirrorFolder) -> None:
+    While the stream waits, what cannot be read is kept, too, to be tried again: `private_cursor` moves past it.
+    """
+
+    def work(session: Session, folder: MirrorFolder) -> writer.Counts:
         source, actions = planned(run, session, folder, changes)
-        private = [action for action in actions if _is_private(action)]
-        if private and not folder.is_excluded:
-            run.count(session, _one_by_one(session, source, private))
+        urgent = [action for action in actions if _is_private(action) or (run.is_waiting and _is_sick(action))]
+        counts = writer.Counts()
+        if urgent and not folder.is_excluded:
+            counts = _one_by_one(session, source, urgent)
+            run.count(session, counts)
+        if private_cursor is not None:
+            folder.private_cursor = private_cursor
+        return counts
 
-    _write(run, folder_id, work)
+    return _write(run, folder_id, work)
+
+
+def _is_sick(action: Action) -> bool:
+    return isinstance(action, Quarantine)
 
 
 def _is_private(action: Action) -> bool:

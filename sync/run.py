@@ -67,6 +67,7 @@ class Order:
 class Run:
     """A claimed stream and its SyncRun. `is_on`: its direction is not off.
 
+    `is_waiting`: its stream waits for the decision about a plan, so that it only takes out what became private.
     `is_moved`: the mailbox was found on another server, and no run has got through since. `brake` says what it may
     still remove and change. `clock_skew` is by how much the server's clock was ahead of ours, as far as it said.
     """
@@ -82,6 +83,7 @@ class Run:
     brake: Brake
     clock_skew: timedelta | None = None
     order: Order | None = None
+    is_waiting: bool = False
     is_moved: bool = False
 
     @contextmanager

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from sync import claims
 from terracrm.config import Settings
-from terracrm.models import STOPPED, Mailbox, Stream, StreamState, utcnow
+from terracrm.models import STOPPED, UNREAD, Mailbox, Stream, StreamState, utcnow
 from terracrm.services import outbox
 
 ORDER = {"contacts": 0, "calendar": 1, "mail": 2, "tasks": 3, "posts": 4}
@@ -21,11 +21,12 @@ def due_streams(session: Session, settings: Settings, *, only_woken: bool = Fals
     """The streams whose time has come, the longest waiting first; claimed ones are left to their living worker.
 
     That of a stream comes, too, when something is owed to Outlook for so long that no more changes are waited for;
-    but not while the stream backs off. `only_woken`: those that were woken since they last ran.
+    but not while the stream backs off or waits for approval. `only_woken`: those that were woken since they last ran.
     """
     now = utcnow()
     owed = outbox.due_mailboxes(session, now - timedelta(seconds=settings.outlook.write_delay_seconds))
-    is_owed = Stream.mailbox_id.in_({mailbox_id for mailbox_id, _ in owed}) & (Stream.failures == 0)
+    may_write = (Stream.failures == 0) & (Stream.state != StreamState.APPROVAL)
+    is_owed = Stream.mailbox_id.in_({mailbox_id for mailbox_id, _ in owed}) & may_write
     found = session.scalars(
         select(Stream)
         .join(Mailbox)
@@ -33,7 +34,7 @@ def due_streams(session: Session, settings: Settings, *, only_woken: bool = Fals
             Mailbox.is_enabled,
             Stream.is_enabled,
             Stream.direction != OFF,
-            Stream.state.not_in(STOPPED),
+            Stream.state.not_in(UNREAD),
             or_(Stream.due_at <= now, is_owed),
             Stream.woken_at > func.coalesce(Stream.last_run_at, LONG_AGO) if only_woken else true(),
         )

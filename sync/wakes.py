@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from sync.run import Sessions
 from terracrm.db import begin_write
 from terracrm.domain.records import StreamKind
-from terracrm.models import STOPPED, Mailbox, MirrorFolder, Stream, utcnow
+from terracrm.models import UNREAD, Mailbox, MirrorFolder, Stream, utcnow
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ def wake(session: Session, stream_ids: Iterable[int], due_at: datetime) -> bool:
             Stream.is_enabled,
             Stream.direction != "off",
             Stream.failures == 0,
-            Stream.state.not_in(STOPPED),
+            Stream.state.not_in(UNREAD),
             Stream.mailbox_id.in_(select(Mailbox.id).where(Mailbox.is_enabled)),
             Stream.due_at > due_at,
         )

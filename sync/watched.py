@@ -17,7 +17,7 @@ from sync.watch_line import Target
 from terracrm.config import Settings
 from terracrm.domain.records import StreamKind
 from terracrm.errors import ConfigError, SignInRefused
-from terracrm.models import STOPPED, Mailbox, MailboxWatch, MirrorFolder, Stream, utcnow
+from terracrm.models import UNREAD, Mailbox, MailboxWatch, MirrorFolder, Stream, utcnow
 
 LEASE_SECONDS = 60
 
@@ -87,7 +87,7 @@ def _readable(query: Any) -> Any:
             Stream.is_enabled,
             Stream.direction != "off",
             Stream.kind != StreamKind.POSTS,
-            Stream.state.not_in(STOPPED),
+            Stream.state.not_in(UNREAD),
             MirrorFolder.gone_at.is_(None),
             MirrorFolder.is_excluded.is_(False),
             or_(Stream.direction != "out", MirrorFolder.role != ""),

@@ -18,6 +18,7 @@ from terracrm.models.contacts import Contact, ContactAddress, ContactPhone, Cont
 from terracrm.models.field_changes import FieldChange
 from terracrm.models.mailboxes import (
     STOPPED,
+    UNREAD,
     Link,
     Mailbox,
     MirrorFolder,
@@ -48,6 +49,7 @@ from terracrm.models.write_back import Conflict, OutboxItem, Segment
 
 __all__ = [
     "STOPPED",
+    "UNREAD",
     "Activity",
     "ActivityKind",
     "ActivityMailbox",

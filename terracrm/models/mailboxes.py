@@ -34,6 +34,8 @@ class StreamState(StrEnum):
 
 # These wait for a person, whatever the clock says.
 STOPPED = (StreamState.CREDENTIALS, StreamState.PAUSED, StreamState.APPROVAL)
+# Of these nothing is read; of a stream that waits for approval still what became private (S4).
+UNREAD = (StreamState.CREDENTIALS, StreamState.PAUSED)
 
 
 class Mailbox(Base):
@@ -140,7 +142,8 @@ class MirrorFolder(Base):
     """A remote folder of a stream with its cursor; `revision` is the fence of the compare-and-set (invariant 1).
 
     `role` is "clients", "tasks" or "posts" for a folder that we write into, whatever it is called now (W1, W3); "p" and
-    the id of a company for that of its posts.
+    the id of a company for that of its posts. `private_cursor`: how far it was read for what became private, while its
+    stream waits for approval (`sync.waiting`).
     """
 
     __tablename__ = "folders"
@@ -154,6 +157,7 @@ class MirrorFolder(Base):
     gone_at: Mapped[datetime | None]
     role: Mapped[str] = mapped_column(String(10), default="", server_default="")
     cursor: Mapped[str | None] = mapped_column(Text)
+    private_cursor: Mapped[str | None] = mapped_column(Text)
     revision: Mapped[int] = mapped_column(default=0)
     stream: Mapped[Stream] = relationship(back_populates="folders")
 

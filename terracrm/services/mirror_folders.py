@@ -52,7 +52,7 @@ def read_anew(session: Session, folder: MirrorFolder) -> None:
 
 
 def _read_from_the_start(session: Session, folder: MirrorFolder) -> None:
-    folder.cursor = None
+    folder.cursor = folder.private_cursor = None
     folder.revision += 1
     session.execute(delete(QuarantinedItem).where(QuarantinedItem.folder_id == folder.id))
     stays = and_(SkippedItem.rule == UNDONE, SkippedItem.is_due.is_(False))  # a person's decision, and no news of it

@@ -37,7 +37,7 @@ STREAMS: dict[str, tuple[dict[str, object], bool]] = {
     "failing in an odd way": ({"state": StreamState.DEGRADED, "failures": 3}, False),
     "with a wrong password": ({"state": StreamState.CREDENTIALS}, False),
     "paused": ({"state": StreamState.PAUSED}, False),
-    "waiting for approval": ({"state": StreamState.APPROVAL}, False),
+    "waiting for approval": ({"state": StreamState.APPROVAL}, True),
     "switched off": ({"is_enabled": False}, False),
     "without a direction": ({"direction": "off"}, False),
 }
