@@ -41,6 +41,8 @@ READERS = {
 _STRANGE_TASK = Reader(tasks.TYPES, tasks.KEY_SHAPE, lambda _: TaskRecord())
 _NEWS = (field("item:UniqueBody"), field("calendar:IsOrganizer"))
 _DATED = contacts.TYPES | tasks.TYPES
+_KEYED = _DATED | posts.TYPES
+_PLACE = Shape((field("item:ParentFolderId"),))
 UPSERTS = {"Create": ChangeKind.CREATED, "Update": ChangeKind.UPDATED}
 
 
@@ -69,6 +71,13 @@ def read_items(account: exchangelib.Account, kind: StreamKind, remote_ids: Seque
     if kind is StreamKind.TASKS:
         return _read_tasks(account, remote_ids)
     return _read_items(account, kind, remote_ids)
+
+
+def read_present(account: exchangelib.Account, folder: Folder, remote_ids: Sequence[str]) -> set[str]:
+    """Which of these items lie in the folder. One that was moved has another id, or lies elsewhere."""
+    answers = zip(remote_ids, GetItems(account=account).call(remote_ids, _PLACE), strict=True)
+    items = [(remote_id, Item(answer)) for remote_id, answer in answers if not isinstance(answer, Exception)]
+    return {remote_id for remote_id, item in items if item.id("ParentFolderId") == folder.remote_id}
 
 
 def read_listing(account: exchangelib.Account, folder: Folder) -> Iterator[Listed]:
@@ -149,7 +158,7 @@ def _read(remote_id: str, answer: Element | Exception, reader: Reader) -> Change
             remote_id,
             version,
             reader.record(item),
-            key=named.key(item),
+            key=named.key(item) if item.type in _KEYED else "",
             changed_at=item.moment("LastModifiedTime") if item.type in _DATED else None,
         )
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

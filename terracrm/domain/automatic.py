@@ -28,6 +28,7 @@ UNLESS_NO = frozenset(
         "x-mail-autoreply", "x-fc-machinegenerated",
     }
 )  # fmt: skip
+TELLING = SIGNS | UNLESS_NO | {"x-auto-response-suppress", "precedence", "x-precedence", "return-path", "content-type"}
 PRECEDENCES = frozenset({"bulk", "list", "junk", "auto_reply"})
 REPORT_TYPES = ("multipart/report", "message/delivery-status", "message/disposition-notification")
 # What Exchange and Outlook write by themselves. A meeting request is a person's; an answer to it is a button.
@@ -49,7 +50,11 @@ def is_automatic(headers: Iterable[tuple[str, str]], item_class: str, sender: st
     return (
         item_class.casefold().startswith(CLASSES)
         or is_no_reply(normalise(sender))
-        or any(_is_sign(name.strip().casefold(), value.strip().casefold()) for name, value in headers)
+        or any(
+            _is_sign(told, value.strip().casefold())
+            for name, value in headers
+            if (told := name.strip().casefold()) in TELLING
+        )
     )
 
 
