@@ -11,11 +11,12 @@ import socket
 import uuid
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
-from terracrm.models import MailboxWatch, Stream, utcnow
+from terracrm.models import CLAIMED, MailboxWatch, Stream, utcnow
 
 
 def new_claim() -> str:
@@ -23,9 +24,9 @@ def new_claim() -> str:
     return f"{socket.gethostname()}|{os.getpid()}|{_started(os.getpid())}|{uuid.uuid4().hex}"
 
 
-def is_free(row: Stream | MailboxWatch) -> bool:
+def is_free(row: Stream | MailboxWatch | Row[*tuple[Any, ...]]) -> bool:
     """Whether nobody alive has the stream or mailbox: no claim, its lease over, or its process on this machine dead."""
-    return not row.claim or not row.claimed_until or row.claimed_until <= utcnow() or _is_dead(row.claim)
+    return not row.claim or not row.claimed_until or row.claimed_until <= utcnow() or is_dead(row.claim)
 
 
 def take(session: Session, stream: Stream, claim: str, lease_seconds: int) -> bool:
@@ -50,7 +51,16 @@ def keep(session: Session, stream_id: int, claim: str, lease_seconds: int) -> bo
     return kept.rowcount == 1
 
 
-def _is_dead(claim: str) -> bool:
+def free_dead(session: Session) -> None:
+    """Give back what dead processes of this machine have claimed, for the other machines. The caller commits."""
+    for row in session.execute(select(Stream.id, Stream.claim).where(CLAIMED)):
+        if is_dead(row.claim):
+            same = Stream.id == row.id, Stream.claim == row.claim
+            session.execute(update(Stream).where(*same).values(claim="", claimed_until=None))
+
+
+def is_dead(claim: str) -> bool:
+    """Whether the process that made the claim was one of this machine and has ended."""
     host, pid, started, *_ = [*claim.split("|"), "", "", ""]
     return host == socket.gethostname() and pid.isdigit() and _started(int(pid)) != started
 

@@ -1,8 +1,8 @@
-"""The daemon: the database says which streams are due, a pool of processes runs them.
+"""The daemon: the database says which streams are due, a pool of processes runs them, or the workers of a queue.
 
 APScheduler keeps the time. The tables are the truth: every tick reads which streams are due, and a stream that
 another daemon has taken meanwhile does nothing here (the claim decides). A mailbox that tells of a change does not wait
-for the tick: see sync.watching.
+for the tick: see sync.watching. With engine celery `sync.scheduler` hands out what is due.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sync.alerting import LOOK_SECONDS, Alerting
 from sync.connecting import connect
+from sync.dispatching import Dispatching
 from sync.engine import run_stream
 from sync.outcomes import Stopped
 from sync.run import Sessions
@@ -51,7 +52,7 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda *_: stopped.set())
     sessions = session_factory(make_engine(settings.database.url))
-    dispatcher = Dispatcher(settings, config, sessions, lambda look: scheduler.add_job(look))
+    dispatcher = _dispatcher(settings, config, sessions, lambda look: scheduler.add_job(look))
     scheduler = BackgroundScheduler(
         executors={name: ThreadPoolExecutor(1) for name in ("default", "tidying", "alerts")},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -59,9 +60,8 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
     )
     scheduler.add_job(dispatcher.tick, "interval", seconds=TICK_SECONDS, id="tick")
     scheduler.add_job(
-        tidy_up,
+        lambda: tidy_up(settings, sessions, stopped) if dispatcher.is_active else None,
         "interval",
-        (settings, sessions, stopped),
         hours=TIDY_HOURS,
         next_run_time=datetime.now(UTC) + TIDY_FIRST_AFTER,
         id="tidy",
@@ -79,7 +79,7 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
     scheduler.start()
     if watch is not None:
         watch.start()
-    log.info("the daemon is running", workers=settings.sync.workers)
+    log.info("the daemon is running", engine=settings.sync.engine, workers=settings.sync.workers)
     try:
         stopped.wait()
     finally:
@@ -90,6 +90,17 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
         dispatcher.close()
 
 
+def _dispatcher(
+    settings: Settings, config: Path | None, sessions: Sessions, soon: Callable[[Callable[[], None]], object]
+) -> Dispatching:
+    if settings.sync.engine == "local":
+        return Dispatcher(settings, config, sessions, soon)
+    # Celery is an extra: who runs all on one machine needs neither the packages nor the time to load them.
+    from sync.scheduler import Scheduler
+
+    return Scheduler(settings, sessions, soon)
+
+
 def tidy_up(settings: Settings, sessions: Sessions, stopped: threading.Event) -> None:
     """Remove what is kept no longer, until the daemon stops; what fails is left for the next day."""
     try:
@@ -98,11 +109,8 @@ def tidy_up(settings: Settings, sessions: Sessions, stopped: threading.Event) ->
         log.error("the database could not be tidied; trying again tomorrow", reason=type(error).__name__)
 
 
-class Dispatcher:
-    """Hands due streams to the worker processes, each stream once at a time.
-
-    `tick` and what is given to `soon`, to be called in the same thread as soon as may be, look for them.
-    """
+class Dispatcher(Dispatching):
+    """Hands due streams to the worker processes, each stream once at a time."""
 
     def __init__(
         self,
@@ -111,22 +119,12 @@ class Dispatcher:
         sessions: Sessions,
         soon: Callable[[Callable[[], None]], object],
     ) -> None:
-        self._settings, self._config, self._sessions, self._soon = settings, config, sessions, soon
-        self._is_hurrying = threading.Event()
+        super().__init__(soon)
+        self._settings, self._config, self._sessions = settings, config, sessions
         self._context = multiprocessing.get_context("spawn")
         self._stopping = self._context.Event()
         self._pool = self._new_pool()
         self._running: dict[int, Future[None]] = {}
-
-    def hurry(self) -> None:
-        """Streams were woken, or a worker is free for them: start them before the next tick. From any thread."""
-        if not self._is_hurrying.is_set():
-            self._is_hurrying.set()
-            self._soon(self._tick_woken)
-
-    def _tick_woken(self) -> None:
-        self._is_hurrying.clear()
-        self.tick(only_woken=True)
 
     def tick(self, *, only_woken: bool = False) -> None:
         """Start what is due. A database that is away for a while is tried again at the next tick."""
@@ -197,7 +195,7 @@ def _start_worker(config: Path | None, stopping: Event) -> None:
 
 def run_one(stream_id: int) -> None:
     """The task of a worker process: run one stream, and stop between two pages when the daemon stops."""
-    summary = run_stream(_Worker.settings, _Worker.sessions, stream_id, connect, _stop_when_told)
+    summary = run_stream(_Worker.settings, _Worker.sessions, stream_id, connect, _stop_when_told, is_scheduled=True)
     if summary is not None:
         log.info("stream run", **summary.as_json())
 

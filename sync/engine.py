@@ -25,6 +25,7 @@ from sync import (
     push,
     reading,
     reconcile,
+    servers,
     waiting,
     writer,
 )
@@ -54,14 +55,16 @@ def run_stream(
     connect: Connect,
     progress: Progress | None = None,
     order: Order | None = None,
+    *,
+    is_scheduled: bool = False,
 ) -> Summary | None:
     """Run a stream once and return what it did; None when another worker has it or it is gone.
 
     None also while another stream finds out whether their common account is let in; once that is refused, nothing is
-    tried (`accounts`).
+    tried (`accounts`). And where it `is_scheduled`, while its server has as many runs as it may (`servers`).
     Never raises for what a remote system, a mailbox or an item does: that is the outcome of the run.
     """
-    run = _begin(settings, sessions, stream_id, STOPPED if order else UNREAD)
+    run = _begin(settings, sessions, stream_id, STOPPED if order else UNREAD, is_scheduled)
     if not isinstance(run, Run):
         return run
     run.order = order
@@ -82,7 +85,7 @@ def run_stream(
 
 
 def _begin(
-    settings: Settings, sessions: Sessions, stream_id: int, stopped: Collection[StreamState]
+    settings: Settings, sessions: Sessions, stream_id: int, stopped: Collection[StreamState], is_scheduled: bool
 ) -> Run | Summary | None:
     with sessions() as session, session.begin():
         begin_write(session)
@@ -92,7 +95,13 @@ def _begin(
         if stream.is_refused or stream.state in stopped:
             return Summary(stream.mailbox.address, stream.kind, state=stream.state, error=stream.last_error)
         claim = claims.new_claim()
+        if is_scheduled and claims.is_free(stream):
+            servers.lock(session, stream.mailbox.server)  # first, so that nobody waits for each other
+        stream.queued_until = None
         if accounts.must_wait(session, stream):
+            return None
+        if is_scheduled and servers.is_full(session, stream.mailbox.server, settings.sync.streams_per_server):
+            stream.queued_until = utcnow() + servers.AGAIN
             return None
         if not claims.take(session, stream, claim, settings.sync.lease_seconds):
             return None
@@ -228,6 +237,7 @@ def account_of(settings: Settings, mailbox: Mailbox, *, by_hand: bool = False) -
         password=password_of(mailbox, lambda token: decrypt(settings, token)),
         impersonate=mailbox.impersonate,
         verify_tls=mailbox.verify_tls,
+        requests_in_flight=settings.sync.requests_in_flight,
     )
 
 

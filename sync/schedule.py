@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, or_, select, true
+from sqlalchemy import Row, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from sync import claims
+from sync import claims, servers
 from terracrm.config import Settings
 from terracrm.models import STOPPED, UNREAD, Mailbox, Stream, StreamState, utcnow
 from terracrm.services import outbox
@@ -22,31 +23,40 @@ def due_streams(session: Session, settings: Settings, *, only_woken: bool = Fals
 
     That of a stream comes, too, when something is owed to Outlook for so long that no more changes are waited for;
     but not while the stream backs off or waits for approval. `only_woken`: those that were woken since they last ran.
+    Not what is on the queue already, and no more of a server than it has places for (`servers`).
     """
     now = utcnow()
     owed = outbox.due_mailboxes(session, now - timedelta(seconds=settings.outlook.write_delay_seconds))
     may_write = (Stream.failures == 0) & (Stream.state != StreamState.APPROVAL)
     is_owed = Stream.mailbox_id.in_({mailbox_id for mailbox_id, _ in owed}) & may_write
-    found = session.scalars(
-        select(Stream)
-        .join(Mailbox)
+    wanted = Stream.id, Stream.mailbox_id, Stream.kind, Stream.due_at, Stream.claim, Stream.claimed_until
+    found = session.execute(
+        select(*wanted, Mailbox.server)
+        .join(Stream.mailbox)
         .where(
             Mailbox.is_enabled,
             Stream.is_enabled,
             Stream.direction != OFF,
             Stream.state.not_in(UNREAD),
             or_(Stream.due_at <= now, is_owed),
+            or_(Stream.queued_until.is_(None), Stream.queued_until <= now),
             Stream.woken_at > func.coalesce(Stream.last_run_at, LONG_AGO) if only_woken else true(),
         )
         .order_by(Stream.due_at, Stream.id)
-        .execution_options(populate_existing=True)
-    )
-    return [
-        stream.id
-        for stream in found
-        if (stream.due_at <= now or ((stream.mailbox_id, stream.kind) in owed and outbox.may_write(stream)))
-        and claims.is_free(stream)
-    ]
+    ).all()
+
+    def is_due(row: Row[*tuple[Any, ...]]) -> bool:
+        if row.due_at <= now:
+            return True
+        return (row.mailbox_id, row.kind) in owed and outbox.may_write(session.get_one(Stream, row.id))
+
+    places = servers.Places(session, settings.sync.streams_per_server) if found else None
+    return [row.id for row in found if places and is_due(row) and claims.is_free(row) and places.take(row.server)]
+
+
+def is_handed_out(session: Session, stream_id: int) -> bool:
+    """Whether the stream was put on the queue and has not been run since."""
+    return session.scalar(select(Stream.queued_until).where(Stream.id == stream_id)) is not None
 
 
 def chosen_streams(session: Session, mailbox: str | None, kind: str | None) -> list[int]:

@@ -39,6 +39,10 @@ class Forbidden(TerraCRMError):
     """This role may not do that."""
 
 
+class BrokerUnusable(TerraCRMError):
+    """The message broker of the distributed engine cannot be reached, or is not set up."""
+
+
 class ConnectorError(TerraCRMError):
     """A remote system did not do what was asked."""
 

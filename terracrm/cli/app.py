@@ -36,6 +36,7 @@ from terracrm.cli.invocation import begin
 from terracrm.cli.portal import web
 from terracrm.cli.stats import stats
 from terracrm.cli.why import why
+from terracrm.cli.worker import worker
 
 app = typer.Typer(
     name="terracrm",
@@ -62,7 +63,7 @@ app.add_typer(conflicts.app, name="conflict")
 app.add_typer(segments.app, name="segment")
 app.add_typer(alerts.app, name="alert")
 app.add_typer(simulator.app, name="simulator")
-for command in (daemon, web, demo, doctor, health, stats, why):
+for command in (daemon, worker, web, demo, doctor, health, stats, why):
     app.command()(command)
 
 

@@ -17,6 +17,7 @@ from terracrm.models.companies import Company, CompanyDomain
 from terracrm.models.contacts import Contact, ContactAddress, ContactPhone, ContactPostalAddress
 from terracrm.models.field_changes import FieldChange
 from terracrm.models.mailboxes import (
+    CLAIMED,
     STOPPED,
     UNREAD,
     Link,
@@ -48,6 +49,7 @@ from terracrm.models.watches import MailboxWatch
 from terracrm.models.write_back import Conflict, OutboxItem, Segment
 
 __all__ = [
+    "CLAIMED",
     "STOPPED",
     "UNREAD",
     "Activity",

@@ -16,6 +16,10 @@ from terracrm.models.users import Team, User
 WRITTEN = text("key <> ''")
 # What was left out and is to be read again.
 DUE = text("is_due")
+# Streams that somebody runs.
+CLAIMED = text("claim <> ''")
+# Streams that are on the queue, or were not long ago.
+QUEUED = text("queued_until IS NOT NULL")
 # Links to what a reading from the start has not met yet.
 UNMET = text("is_unmet")
 
@@ -94,12 +98,16 @@ class Stream(Base):
     when the items here and there were last counted, and `gaps` how many were then found on one side only, and not
     mended (S14). `moved_at` is set from when the mailbox was met on another server until a run got through.
     `clock_skew` is by how many seconds the server's clock was ahead of ours in the last run, None where it told none.
-    `queued_until`: it was put on the queue of the distributed engine, and is not put there
-    again before that (`sync.queue`).
+    `queued_until`: it was put on the queue of the distributed engine (`sync.scheduler`) or found its server busy
+    (`sync.servers`), and is not handed out again before that.
     """
 
     __tablename__ = "streams"
-    __table_args__ = (UniqueConstraint("mailbox_id", "kind"),)
+    __table_args__ = (
+        UniqueConstraint("mailbox_id", "kind"),
+        Index("ix_streams_claimed", "mailbox_id", sqlite_where=CLAIMED, postgresql_where=CLAIMED),
+        Index("ix_streams_queued", "queued_until", sqlite_where=QUEUED, postgresql_where=QUEUED),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(10))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from terracrm.models import Heartbeat
 
-DAEMON, ALERTS = "daemon", "alerts"
+DAEMON, ALERTS, BROKER = "daemon", "alerts", "broker"
 MISSED = timedelta(minutes=5)
 """After this long without a sign of life there is no daemon."""
 

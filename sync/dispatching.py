@@ -1,0 +1,38 @@
+"""What the daemon asks of those that get due streams run: its own pool of processes, or the queue."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+
+class Dispatching(ABC):
+    """`tick` looks for due streams. `soon` takes what is to be called as soon as may be, in the thread of the ticks."""
+
+    def __init__(self, soon: Callable[[Callable[[], None]], object]) -> None:
+        self._soon = soon
+        self._is_hurrying = threading.Event()
+
+    @abstractmethod
+    def tick(self, *, only_woken: bool = False) -> None:
+        """Get run what is due, or what of it was woken; never raises for what will pass."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """The daemon stops."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is this daemon that does what only one of them has to do."""
+        return True
+
+    def hurry(self) -> None:
+        """Streams were woken, or a worker is free for them: look before the next tick. From any thread."""
+        if not self._is_hurrying.is_set():
+            self._is_hurrying.set()
+            self._soon(self._tick_woken)
+
+    def _tick_woken(self) -> None:
+        self._is_hurrying.clear()
+        self.tick(only_woken=True)

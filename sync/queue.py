@@ -1,0 +1,214 @@
+"""The queue of the distributed engine: Celery over RabbitMQ or Redis. The scheduler fills it, workers empty it.
+
+A message says "run stream N" and nothing else. Whether that is to be done, and that it is done once, says the database:
+a message that is lost, late or told twice does no harm (docs/decisions/0008).
+"""
+
+from __future__ import annotations
+
+import mmap
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from sync import claims, schedule
+from sync.connecting import connect
+from sync.engine import run_stream
+from sync.outcomes import Stopped, explain
+from sync.run import Sessions
+from terracrm.config import Settings
+from terracrm.db import make_engine, session_factory
+from terracrm.errors import BrokerUnusable
+
+try:
+    from billiard.exceptions import WorkerLostError
+    from celery import Celery, signals
+    from celery.worker import state
+    from kombu.exceptions import KombuError
+except ModuleNotFoundError:
+    raise BrokerUnusable("Engine celery needs its packages: install terracrm[celery]") from None
+
+log = structlog.get_logger(__name__)
+
+NAME: Final = "terracrm"
+TASK: Final = "terracrm.run"
+QUEUED_FOR: Final = timedelta(minutes=1)
+"""A message that nobody has taken for so long holds no more: the stream is put on the queue again."""
+RUNS_PER_WORKER: Final = 200
+"""exchangelib grows over long use, so a worker process is replaced after so many runs."""
+ANSWER_SECONDS: Final = 5
+"""So long the broker may take to answer the scheduler."""
+_LOST_SECONDS: Final = 2
+_START_SECONDS: Final = 60
+
+
+def make_app(settings: Settings) -> Celery:
+    """Celery as we use it: one queue, JSON, no results, nobody commands a worker from afar."""
+    if settings.sync.broker_url is None:
+        raise BrokerUnusable("There is no message broker: set sync.broker_url")
+    app = Celery(NAME, set_as_current=False)
+    app.conf.update(
+        broker_url=settings.sync.broker_url.get_secret_value(),
+        broker_connection_timeout=ANSWER_SECONDS,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_default_queue=NAME,
+        # Written to no disk: the database knows what is due.
+        task_default_delivery_mode="transient",
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        # A message stays with the broker until its run is over, so it is delivered again when a machine dies. One that
+        # killed its process is not: it would go round and round. `_Worker.lost` gives the claim back instead.
+        task_acks_late=True,
+        worker_prefetch_multiplier=1,
+        worker_max_tasks_per_child=RUNS_PER_WORKER,
+        worker_proc_alive_timeout=_START_SECONDS,
+        worker_lost_wait=_LOST_SECONDS,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+    )
+    return app
+
+
+class Broker:
+    """The broker as the scheduler sees it, over one connection that is made anew when it has broken.
+
+    Everything raises BrokerUnusable.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._app = make_app(settings)
+        # Never to wait for ever where the other side has gone without a word.
+        limits = {"read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS, "confirm_publish": True}
+        if str(self._app.conf.broker_url).startswith("redis"):
+            limits = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
+        self._app.conf.broker_transport_options = limits | {"max_retries": 0, "connect_retries_timeout": ANSWER_SECONDS}
+        self.address = urlsplit(self._app.conf.broker_url).netloc.rpartition("@")[2]
+        self._connection: Any = None
+
+    def waiting(self) -> int:
+        """How many messages wait on the queue."""
+        with self._open() as connection:
+            return int(connection.default_channel.queue_declare(NAME, durable=True, auto_delete=False).message_count)
+
+    def send(self, stream_ids: Sequence[int]) -> Iterator[int]:
+        """Put these streams on the queue, one by one; yields each that is there."""
+        with self._open() as connection, self._app.amqp.Producer(connection) as producer:
+            for stream_id in stream_ids:
+                self._app.send_task(
+                    TASK, (stream_id,), producer=producer, retry=False, expires=QUEUED_FOR.total_seconds()
+                )
+                yield stream_id
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        if self._connection is None:
+            self._connection = self._app.connection_for_write(heartbeat=0)
+        broken = (*self._connection.connection_errors, *self._connection.channel_errors, KombuError, OSError)
+        try:
+            yield self._connection
+        except broken as error:
+            connection, self._connection = self._connection, None
+            try:
+                connection.close()
+            except broken:
+                log.debug("the connection to the broker was gone already")
+            raise BrokerUnusable(f"The message broker {self.address} cannot be reached: {error}") from error
+
+
+def work(settings: Settings, concurrency: int) -> None:
+    """Run what is on the queue until SIGINT or SIGTERM; then each stream finishes its page and goes on next time."""
+    app = make_app(settings)
+    worker = _Worker(settings)
+    app.task(worker.run, name=TASK)
+    signals.setup_logging.connect(_keep_logs, weak=False)
+    signals.worker_process_init.connect(worker.start, weak=False)
+    signals.worker_ready.connect(_ready, weak=False)
+    signals.task_failure.connect(worker.lost, weak=False)
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, worker.stop)
+    worker.free_dead()
+    controller = app.WorkController(
+        pool="prefork", concurrency=concurrency, without_gossip=True, without_mingle=True, without_heartbeat=True
+    )
+    log.info("the worker is starting", streams=concurrency)
+    controller.start()
+    log.info("the worker has stopped")
+
+
+class _Worker:
+    """What runs streams: started in one process, which forks those that do the work, and knows when to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sessions: Sessions | None = None
+        # Shared by all processes, without a lock: one that is killed could take it along.
+        self._stopping = mmap.mmap(-1, 1)
+
+    def start(self, **_: object) -> None:
+        """A process of its own has been forked."""
+        self._sessions = session_factory(make_engine(self._settings.database.url))
+
+    def stop(self, *_: object) -> None:
+        """Take nothing more from the queue; what is being run stops after its page."""
+        self._stopping[0] = 1
+        state.should_stop = 0
+
+    def run(self, stream_id: int) -> None:
+        """The task: run a stream, unless the message is an old one."""
+        assert self._sessions is not None
+        try:
+            with self._sessions() as session:
+                if not schedule.is_handed_out(session, stream_id):
+                    return
+            summary = run_stream(
+                self._settings, self._sessions, stream_id, connect, self._stop_when_told, is_scheduled=True
+            )
+        except DBAPIError as error:
+            log.error("the database cannot be used: the stream waits", stream_id=stream_id, reason=explain(error))
+            return
+        if summary is not None:
+            log.info("stream run", **summary.as_json())
+
+    def lost(self, exception: BaseException | None = None, **_: object) -> None:
+        """A process died: in the one that forked it."""
+        if isinstance(exception, WorkerLostError):
+            log.error("a run was broken off: its process died")
+            self.free_dead()
+
+    def free_dead(self) -> None:
+        """What died on this machine has nothing claimed any more, so that others need not wait for its lease to end."""
+        engine = make_engine(self._settings.database.url)
+        try:
+            with session_factory(engine).begin() as session:
+                claims.free_dead(session)
+        except DBAPIError as error:
+            log.error("the database cannot be used", reason=explain(error))
+        finally:
+            engine.dispose()
+
+    def _stop_when_told(self, *_: object) -> None:
+        if self._stopping[0]:
+            raise Stopped
+
+
+def _keep_logs(**_: object) -> None:
+    """That somebody listens to this signal keeps Celery from setting up logs of its own."""
+
+
+def _ready(**_: object) -> None:
+    log.info("the worker is running")
