@@ -134,6 +134,13 @@ class Connector(Protocol):
     def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
         """These items as they are now, in the same order: UPDATED with record or error, or DELETED when gone."""
 
+    def present(self, folder: Folder, remote_ids: Sequence[str]) -> set[str]:
+        """Those of these items that are in this folder now. Where they are is all that is asked of them.
+
+        An item that the server cannot show, and an id that means nothing to it, is not among them. May raise ItemGone
+        when the folder is gone.
+        """
+
     def listing(self, folder: Folder) -> Iterator[Listed]:
         """Every item that is in a folder now, in no order that is promised; nothing but ids is read.
 

@@ -280,6 +280,11 @@ class MemoryConnector:
         items = self._open(folder).items
         return [memory_items.as_it_is(remote_id, items.get(remote_id), folder.kind) for remote_id in remote_ids]
 
+    def present(self, folder: Folder, remote_ids: Sequence[str]) -> set[str]:
+        """Those of these items that are there and can be read."""
+        there = {item.remote_id for item in self._open(folder).present() if not item.error}
+        return there.intersection(remote_ids)
+
     def listing(self, folder: Folder) -> Iterator[Listed]:
         """The items that are there, by the order in which they came."""
         for item in self._open(folder).present():

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
 from sync import looking, writer
-from sync.planner import Action, LinkState, MarkGone, Return, Store, TakeCard, TakeTask, Untrack, Update
+from sync.planner import Action, LinkState, MarkGone, TakeCard, TakeTask, Untrack, Update
 from terracrm.config import Settings
 from terracrm.domain.records import Folder, MessageRecord
 from terracrm.errors import Temporary, TerraCRMError
@@ -33,7 +33,7 @@ class Held(Exception):
 
 
 class Unsure(Exception):
-    """With these items the whole folder would be gone: the server is to be asked for some of them first."""
+    """The server says that these items left: it is to be asked for them first."""
 
     def __init__(self, remote_ids: Sequence[str]) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Brake:
     held: set[int] = field(default_factory=set)
     vanished: dict[int, Folder | None] = field(default_factory=dict)
     seen: dict[str, Step] = field(default_factory=dict)
-    _sure: set[int] = field(default_factory=set)
+    _sure: set[str] = field(default_factory=set)
     _items: int | None = None
     _looked: list[Step] | None = None
 
@@ -130,17 +130,17 @@ class Brake:
         self, session: Session, source: Source, folder: MirrorFolder, actions: Sequence[Action],
         linked: dict[str, LinkState], *, is_reading: bool,
     ) -> None:  # fmt: skip
-        """Raise Held for a page that may not be applied now, Unsure for one that would empty its folder.
+        """Raise Held for a page that may not be applied now, Unsure for one with removals that are only told.
 
         `is_reading`: the page tells the changes of the folder. What was asked for one by one is sure.
         """
+        gone = [action.remote_id for action in actions if isinstance(action, MarkGone)]
+        if is_reading and not self._sure.issuperset(gone):
+            raise Unsure(gone)
         count = suspects(actions, linked)
         self._looked = None
         if self.is_exact or (count and self.allowed) or not self.may_pass(count):
             self._looked = self._look(session, source, folder, actions)
-        gone = [action.remote_id for action in actions if isinstance(action, MarkGone)]
-        if is_reading and gone and folder.id not in self._sure and self._empties(session, folder, actions, gone):
-            raise Unsure(gone)
 
     def note(self, weight: writer.Weight) -> None:
         """A page that was checked has been applied."""
@@ -157,13 +157,11 @@ class Brake:
             elif step.act == plans.CHANGE:
                 self.done.changed.add(step.remote_id)
 
-    def ask(self, connector: Connector, folder_id: int, folder: Folder, remote_ids: Sequence[str]) -> None:
+    def ask(self, connector: Connector, folder: Folder, remote_ids: Sequence[str]) -> None:
         """Raise Temporary where the server still has one of these items, of which it said that they are gone."""
-        sample = remote_ids[:: max(1, len(remote_ids) // SAMPLE)][:SAMPLE]
-        # An id that means nothing to the server is an error, too: so after a mailbox was moved.
-        if any(change.record is not None for change in connector.get(folder, sample)):
+        if connector.present(folder, remote_ids):
             raise Temporary(f"the server shows {folder.path} without items that it has: nothing was removed here")
-        self._sure.add(folder_id)
+        self._sure.update(remote_ids)
 
     def new(self, steps: Iterable[Step]) -> list[Step]:
         """Those of these steps that nobody has allowed, as far as they count."""
@@ -195,15 +193,10 @@ class Brake:
             raise Held
         return new
 
-    def _empties(self, session: Session, folder: MirrorFolder, actions: Sequence[Action], gone: Sequence[str]) -> bool:
-        """Whether nothing would be left of a folder that held more than one item."""
-        if any(isinstance(action, Store | Return | TakeCard | TakeTask) for action in actions):
-            return False
-        live = exists().where(Link.folder_id == folder.id, Link.gone_at.is_(None), Link.remote_id.not_in(gone))
-        if session.scalar(select(live)):
-            return False
-        earlier = exists().where(Link.folder_id == folder.id, Link.gone_at.is_not(None))
-        return len(gone) > 1 or bool(self.done.gone and session.scalar(select(earlier)))
+
+def sample(remote_ids: Sequence[str]) -> Sequence[str]:
+    """Some of very many: enough to tell whether the server means what it says."""
+    return remote_ids[:: max(1, len(remote_ids) // SAMPLE)][:SAMPLE]
 
 
 def suspects(actions: Iterable[Action], linked: dict[str, LinkState]) -> int:

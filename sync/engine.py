@@ -251,7 +251,7 @@ def _folders(
         accounts.let_in(session, run.settings, stream.mailbox)
         leaving = folders.refresh(session, stream, found, mirror_folders.left_out_paths(run.settings, ()))
         run.is_moved = stream.moved_at is not None
-        holding.leave(run, session, leaving)
+    holding.leave(run, connector, leaving)
     if run.kind is StreamKind.POSTS:
         moved.look_up_posts(run, connector)
     refused = None

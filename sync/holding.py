@@ -8,16 +8,16 @@ and when it is really gone, the run stops with all of it as its plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
 from sync import folders, looking
-from sync.brake import Braked
+from sync.brake import Braked, sample
 from sync.looking import Thing
 from sync.planner import Action
 from sync.run import Run
@@ -60,21 +60,30 @@ class Reading:
     remove: Callable[[int, Sequence[str]], object]
 
 
-def leave(run: Run, session: Session, leaving: dict[int, Folder | None]) -> None:
+def leave(run: Run, connector: Connector, leaving: Mapping[int, Folder | None]) -> None:
     """These folders are not where they were; None: nowhere. They go now, or are held when much is in them.
 
-    In the caller's transaction, which asks nothing of the server.
+    Raises Temporary where the server still has an item in one that it does not show.
     """
-    rows = [session.get_one(MirrorFolder, id_) for id_ in sorted(leaving)]
-    live = select(func.count()).select_from(Link).where(Link.folder_id.in_(leaving), Link.gone_at.is_(None))
-    count = session.scalar(live) or 0
+    if not leaving:
+        return
+    with run.sessions() as session:
+        live = select(Link.folder_id, Link.remote_id).where(Link.folder_id.in_(leaving), Link.gone_at.is_(None))
+        lost: dict[int, list[str]] = {}
+        for folder_id, remote_id in session.execute(live.order_by(Link.id)):
+            lost.setdefault(folder_id, []).append(remote_id)
+    count = sum(map(len, lost.values()))
     if count and (run.brake.is_exact or not run.brake.may_pass(count)):
         run.brake.vanished |= leaving
         return
-    for row in rows:
-        lost = session.scalars(select(Link).where(Link.folder_id == row.id, Link.gone_at.is_(None)))
-        run.brake.count(looking.of_links(session, run.stream_id, lost, looking.FOLDER_LEFT))
-        _go(session, row, leaving[row.id])
+    for folder_id, remote_ids in lost.items():
+        if leaving[folder_id] is None:
+            _ask(run, connector, {}, folder_id, remote_ids)
+    with run.transaction() as session:
+        for folder_id in sorted(leaving):
+            there = session.scalars(select(Link).where(Link.folder_id == folder_id, Link.gone_at.is_(None)))
+            run.brake.count(looking.of_links(session, run.stream_id, there, looking.FOLDER_LEFT))
+            _go(session, session.get_one(MirrorFolder, folder_id), leaving[folder_id])
 
 
 def settle(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]], reading: Reading) -> bool:
@@ -92,6 +101,8 @@ def settle(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]
         _ask_for_unmet(run, connector, places, unmet)
         found = _look(run, places, unmet, reading)
         left = _weigh(run, connector, places, found)
+        for folder_id in brake.vanished.keys() - left:
+            _ask(run, connector, places, folder_id, [step.remote_id for step in found.steps[folder_id]])
         for folder_id in unmet.keys() - left:
             reading.remove(folder_id, unmet[folder_id])
         _let_go(run, left)
@@ -164,7 +175,7 @@ def _weigh(run: Run, connector: Connector, places: Places, found: Findings) -> s
         return left
     if is_over:
         for id_, each in new.items():
-            _ask(run, connector, places, id_, [step.remote_id for step in each if step.act == plans.REMOVE])
+            _ask(run, connector, places, id_, sample([step.remote_id for step in each if step.act == plans.REMOVE]))
         raise Braked([step for each in steps.values() for step in each if step.rule != looking.PRIVATE], items)
     brake.count(step for each in new.values() for step in each)
     brake.allow(found.all())
@@ -181,7 +192,7 @@ def _ask(run: Run, connector: Connector, places: Places, folder_id: int, remote_
             row = session.get_one(MirrorFolder, folder_id)
             folder = Folder(row.remote_id, row.path, run.kind, row.well_known)
     try:
-        run.brake.ask(connector, folder_id, folder, remote_ids)
+        run.brake.ask(connector, folder, remote_ids)
     except ItemGone:
         return  # the folder itself is gone
 
@@ -197,7 +208,7 @@ def _unmet(run: Run, folder_ids: Sequence[int]) -> dict[int, list[str]]:
 
 
 def _ask_for_unmet(run: Run, connector: Connector, places: Places, unmet: dict[int, list[str]]) -> None:
-    """Ask for some of what was not met; where the server has it after all, the folder is to be read anew once more."""
+    """Ask for what was not met; where the server has it after all, the folder is to be read anew once more."""
     for folder_id, remote_ids in unmet.items():
         try:
             _ask(run, connector, places, folder_id, remote_ids)

@@ -133,13 +133,8 @@ def _read_folder(run: Run, connector: Connector, folder_id: int, folder: Folder,
             log.warning("the server forgot the cursor: reading the folder anew", folder=folder.path)
             _write(run, folder_id, lambda session, row: mirror_folders.read_anew(session, row))
         except ItemGone:
-            _leave(run, folder_id)
+            holding.leave(run, connector, {folder_id: None})  # it was deleted while the mailbox was read
             return
-
-
-def _leave(run: Run, folder_id: int) -> None:
-    """The folder was deleted while the mailbox was read."""
-    _write(run, folder_id, lambda session, row: holding.leave(run, session, {row.id: None}))
 
 
 def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:
@@ -152,7 +147,7 @@ def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, 
                 try:
                     counts = write_page(run, folder_id, page.changes, page.cursor)
                 except Unsure as unsure:
-                    run.brake.ask(connector, folder_id, folder, unsure.remote_ids)
+                    run.brake.ask(connector, folder, unsure.remote_ids)
                     counts = write_page(run, folder_id, page.changes, page.cursor)
                 run.summary.counts.add(counts)
             cursor = page.cursor
@@ -208,7 +203,7 @@ def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) ->
     except Held:
         run.brake.held.add(folder_id)
     except ItemGone:
-        _leave(run, folder_id)
+        holding.leave(run, connector, {folder_id: None})
     return True
 
 

@@ -9,7 +9,7 @@ from typing import cast
 from connectors.base import Account, Capabilities, Listed, Version
 from connectors.exchange_ews import writes
 from connectors.exchange_ews.attachments import read_attachment
-from connectors.exchange_ews.changes import read_changes, read_items, read_listing
+from connectors.exchange_ews.changes import read_changes, read_items, read_listing, read_present
 from connectors.exchange_ews.connect import connect, server_version
 from connectors.exchange_ews.folders import read_folders
 from connectors.exchange_ews.protocol import OneAttempt
@@ -49,6 +49,10 @@ class ExchangeEWS:
     def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
         """These items as they are now."""
         return read_items(self._account, folder.kind, remote_ids)
+
+    def present(self, folder: Folder, remote_ids: Sequence[str]) -> set[str]:
+        """GetItem for the folder alone, a hundred items at a time."""
+        return read_present(self._account, folder, remote_ids)
 
     def listing(self, folder: Folder) -> Iterator[Listed]:
         """A thousand items at a time."""

@@ -21,6 +21,7 @@ KINDS = {
     "conversion_failed": "GetItem refuses its whole batch with ErrorContentConversionFailed while it holds `item`",
     "corrupt_item": "GetItem answers ErrorItemCorrupt for `item` (an EWS id, or a word of its subject)",
     "empty_folder": "FindItem and SyncFolderItems show nothing (all items of a sync seem deleted)",
+    "false_delete": "SyncFolderItems tells `item` (as above) as deleted, although it is there",
     "second_change": "an item that was just written changes its change key once more",
     "error": "the operation answers the response code `code`: a SOAP fault, or `per_item`",
 }

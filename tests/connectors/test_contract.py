@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -646,6 +647,26 @@ class TestConnector:
         assert sick.error
         assert sick.remote_id
         assert changes(office.connector(), page.cursor) == []
+
+    def test_it_says_which_items_are_in_a_folder_now(self, office: Office) -> None:
+        for subject in ("stays", "goes", "moves"):
+            office.receive(subject)
+        connector = office.connector()
+        inbox, sent = folder_of(connector, "inbox"), folder_of(connector, "sentitems")
+        there = changes(connector)
+        ids = dict(zip(subjects(there), (change.remote_id for change in there), strict=True))
+        office.delete("goes")
+        office.move("moves")
+        assert connector.present(inbox, list(ids.values())) == {ids["stays"]}
+        assert connector.present(sent, list(ids.values())) == set()
+        assert connector.present(inbox, []) == set()
+
+    def test_nothing_is_in_a_folder_that_is_gone(self, office: Office) -> None:
+        office.receive("stays")
+        connector = office.connector()
+        (change,) = changes(connector)
+        with suppress(ItemGone):
+            assert connector.present(office.add_and_remove_folder(), [change.remote_id]) == set()
 
     def test_get_shows_items_as_they_are_now(self, office: Office) -> None:
         office.receive("stays")

@@ -310,7 +310,49 @@ def test_a_folder_that_is_shown_as_empty_by_mistake_removes_nothing_and_heals_by
     assert (world.run().state, world.live()) == ("ok", ITEMS)
 
 
-def test_a_folder_that_is_really_emptied_is_asked_for_once(world: World) -> None:
+@pytest.mark.parametrize("false", [1, 3])
+def test_items_that_are_told_as_deleted_by_mistake_stay_and_the_rest_waits_for_them(world: World, false: int) -> None:
+    world.fill()
+    lies = world.ids[:false]
+    world.ids = world.ids[false:]
+    world.delete(1)
+
+    class Lying(MemoryConnector):
+        def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
+            for page in super().changes(folder, cursor, page_size):
+                gone = [Change(ChangeKind.DELETED, each) for each in lies if folder.path == "Contacts"]
+                yield replace(page, changes=(*gone, *page.changes))
+
+    summary = world.run(lambda account: Lying(account, world.server))
+    assert (summary.state, world.live(), world.states()) == ("backoff", ITEMS, [])
+    assert "without items that it has" in summary.error
+    world.enable()
+    assert (world.run().state, world.live()) == ("ok", ITEMS - 1)
+
+
+@pytest.mark.parametrize("path", ["Contacts/Zulu", "Deleted Items/Old"])
+def test_what_left_is_asked_for_once_a_page_wherever_it_went(world: World, path: str) -> None:
+    target = world.server.add_folder("anna@office.test", path, StreamKind.CONTACTS, path.partition("/")[0])
+    world.fill()
+    world.office.settings.mirror.page_size = 2
+    asked: list[int] = []
+
+    class Asked(MemoryConnector):
+        def present(self, folder: Folder, remote_ids: Sequence[str]) -> set[str]:
+            asked.append(len(remote_ids))
+            return super().present(folder, remote_ids)
+
+    def run() -> Summary:
+        return world.run(lambda account: Asked(account, world.server))
+
+    world.server.move(world.ids[0], target)
+    for remote_id in world.ids[1:3]:
+        world.server.delete(remote_id)
+    assert (run().state, asked) == ("ok", [2, 1])
+    assert (run().state, asked) == ("ok", [2, 1])
+
+
+def test_a_folder_that_is_really_emptied_is_believed(world: World) -> None:
     world.fill(3).delete(3)
     assert (world.run().state, world.live()) == ("ok", 0)
 
@@ -427,7 +469,12 @@ def test_a_folder_whose_items_were_moved_before_it_was_deleted_goes(world: World
     assert (world.run().state, world.live(), world.states()) == ("ok", 12, [])
 
 
-def test_a_folder_that_is_not_listed_although_its_items_are_there_removes_nothing(world: World) -> None:
+@pytest.mark.parametrize(("most", "percent"), [(3, 10), (3, 60), (100, 10)])
+def test_a_folder_that_is_not_listed_although_its_items_are_there_removes_nothing(
+    world: World, most: int, percent: int
+) -> None:
+    sync = world.office.settings.sync
+    sync.brake_items, sync.brake_percent = most, percent
     world.server.add_folder("anna@office.test", "Contacts/Zulu", StreamKind.CONTACTS)
     world.fill(6, "Contacts/Zulu").fill(6)
 
@@ -449,10 +496,10 @@ def test_a_folder_that_is_deleted_while_the_mailbox_is_read_waits_too(world: Wor
                 raise ItemGone("The folder is no longer there.")
             return super().changes(folder, cursor, page_size)
 
-        def get(self, folder: Folder, remote_ids: Sequence[str]) -> list[Change]:
+        def present(self, folder: Folder, remote_ids: Sequence[str]) -> set[str]:
             if folder.path == "Contacts/Zulu":
                 raise ItemGone("The folder is no longer there.")
-            return super().get(folder, remote_ids)
+            return super().present(folder, remote_ids)
 
     braked(world, world.run(lambda account: Late(account, world.server)), removals=6)
 

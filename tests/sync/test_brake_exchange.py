@@ -81,6 +81,24 @@ def test_a_folder_that_the_server_shows_as_empty_by_mistake_stays_and_heals_by_i
     assert (summary.state, desk.live(), summary.counts.created) == ("ok", LETTERS, 0)
 
 
+def test_a_letter_that_the_server_tells_as_deleted_by_mistake_stays(desk: Desk) -> None:
+    fault = desk.simulator.fault("false_delete", item="Letter 2")
+    outlook = connect(Account(ANNA, desk.simulator.url, ANNA, "secret-word"))
+    outlook.inbox.all().get(subject="Letter 1").delete()
+    summary = desk.run()
+    assert (summary.state, desk.live()) == ("backoff", LETTERS)
+    desk.simulator.faults.remove(fault.number)
+    summary = desk.run()
+    assert (summary.state, desk.live(), summary.counts.deleted) == ("ok", LETTERS - 1, 1)
+
+
+def test_a_letter_that_was_moved_is_no_contradiction(desk: Desk) -> None:
+    outlook = connect(Account(ANNA, desk.simulator.url, ANNA, "secret-word"))
+    outlook.inbox.all().get(subject="Letter 1").move(outlook.sent)
+    summary = desk.run()
+    assert (summary.state, desk.live()) == ("ok", LETTERS)
+
+
 def test_a_server_that_forgot_its_place_and_shows_nothing_removes_nothing(desk: Desk) -> None:
     desk.simulator.fault("invalid_sync_state", operation="SyncFolderItems", count=1)
     fault = desk.simulator.fault("empty_folder")

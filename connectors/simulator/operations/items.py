@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.simulator import render, shapes, targets
 from connectors.simulator.errors import EwsError
+from connectors.simulator.faults import Fault
 from connectors.simulator.registry import Call, operation
 from connectors.simulator.responses import Part, answer, batch, failure, holding, listed, part
 from connectors.simulator.rows import ItemRow
@@ -34,15 +35,20 @@ class _WholeBatch(Exception):
         self.of = error
 
 
+def meets(call: Call, fault: Fault, row: ItemRow) -> bool:
+    """Whether a fault is about this item: by its id, a word of its subject, or because it is about all."""
+    if fault.item in (row.ews_id, ""):
+        return True
+    return fault.item.lower() in text_of(call.store.items.element(row), "Subject").lower()
+
+
 def _strike(call: Call, row: ItemRow) -> None:
     """The faults `corrupt_item` and `conversion_failed`, if they meet this item."""
     for fault in call.striking:
         if fault.kind not in ("corrupt_item", "conversion_failed"):
             continue
-        if fault.item not in (row.ews_id, ""):
-            subject = text_of(call.store.items.element(row), "Subject")
-            if fault.item.lower() not in subject.lower():
-                continue
+        if not meets(call, fault, row):
+            continue
         if fault.kind == "corrupt_item":
             raise EwsError("ErrorItemCorrupt")
         raise _WholeBatch(EwsError("ErrorContentConversionFailed"))

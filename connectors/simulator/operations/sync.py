@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from connectors.simulator import ids, render, shapes, targets
 from connectors.simulator.errors import EwsError, SchemaViolation
+from connectors.simulator.operations.items import meets
 from connectors.simulator.registry import Call, operation
 from connectors.simulator.responses import Part, answer, attempt, holding, part
 from connectors.simulator.rows import FolderRow, ItemRow
@@ -79,11 +80,12 @@ def sync_folder_items(call: Call) -> Element:
             state = _beginning(folder, call.store.sequence)
         if any(fault.kind == "empty_folder" for fault in call.striking):
             return _vanished(call, folder, state)
+        lies = _falsely_gone(call, folder, state)
         changes, state, last = _changes(call, folder, state, int(most), shape)
         return [
             ("SyncState", state.encode()),
             ("IncludesLastItemInRange", "true" if last else "false"),
-            holding("Changes", *changes),
+            holding("Changes", *lies, *changes),
         ]
 
     name = "SyncFolderItemsResponseMessage"
@@ -113,6 +115,14 @@ def _vanished(call: Call, folder: FolderRow, state: State) -> list[Part]:
         ("IncludesLastItemInRange", "true"),
         holding("Changes", *gone),
     ]
+
+
+def _falsely_gone(call: Call, folder: FolderRow, state: State) -> list[Element]:
+    """What the server tells as deleted by mistake, of what it has told before."""
+    faults = [fault for fault in call.striking if fault.kind == "false_delete"]
+    rows = call.store.items.in_folder(folder) if faults else []
+    known = [row for row in rows if row.created_sequence <= state.created]
+    return [_change("Delete", render.item_id(row)) for row in known if any(meets(call, each, row) for each in faults)]
 
 
 def _changes(
