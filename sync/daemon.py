@@ -11,8 +11,7 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -27,6 +26,7 @@ from sync.connecting import connect
 from sync.dispatching import Dispatching
 from sync.engine import run_stream
 from sync.outcomes import Stopped
+from sync.pool import Pool
 from sync.run import Sessions
 from sync.schedule import due_streams
 from sync.tidying import tidy
@@ -123,43 +123,24 @@ class Dispatcher(Dispatching):
         self._settings, self._config, self._sessions = settings, config, sessions
         self._context = multiprocessing.get_context("spawn")
         self._stopping = self._context.Event()
-        self._pool = self._new_pool()
-        self._running: dict[int, Future[None]] = {}
+        self._pool = Pool(settings.sync.workers, self._processes, run_one, self.hurry)
 
     def tick(self, *, only_woken: bool = False) -> None:
         """Start what is due. A database that is away for a while is tried again at the next tick."""
-        self._running = {stream: future for stream, future in self._running.items() if not _is_over(stream, future)}
         try:
             with self._sessions() as session:
                 due = due_streams(session, self._settings, only_woken=only_woken)
         except DBAPIError as error:
             log.error("the database cannot be read; trying again", reason=type(error).__name__)
             return
-        for stream_id in due:
-            if stream_id not in self._running:
-                self._running[stream_id] = future = self._submit(stream_id)
-                future.add_done_callback(self._done)
-
-    def _done(self, run: Future[None]) -> None:
-        """What was woken while it ran goes on at once; what broke off waits for the tick."""
-        if not run.cancelled() and run.exception() is None:
-            self.hurry()
+        self._pool.run(due, is_all=not only_woken)
 
     def close(self) -> None:
         """Let each worker finish its page, and end."""
         self._stopping.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
 
-    def _submit(self, stream_id: int) -> Future[None]:
-        try:
-            return self._pool.submit(run_one, stream_id)
-        except BrokenProcessPool:
-            log.error("a worker process died: starting new ones")
-            self._pool.shutdown(wait=False)
-            self._pool = self._new_pool()
-            return self._pool.submit(run_one, stream_id)
-
-    def _new_pool(self) -> ProcessPoolExecutor:
+    def _processes(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
             self._settings.sync.workers,
             mp_context=self._context,
@@ -167,14 +148,6 @@ class Dispatcher(Dispatching):
             initargs=(self._config, self._stopping),
             max_tasks_per_child=RUNS_PER_WORKER,
         )
-
-
-def _is_over(stream_id: int, future: Future[None]) -> bool:
-    if not future.done():
-        return False
-    if error := future.exception():
-        log.error("a run was broken off", stream_id=stream_id, reason=type(error).__name__)
-    return True
 
 
 class _Worker:
