@@ -7,7 +7,7 @@ database make a second worker, a late call or a crash harmless (design, invarian
 from __future__ import annotations
 
 from collections.abc import Collection
-from time import monotonic
+from time import monotonic, sleep
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -46,6 +46,9 @@ log = structlog.get_logger(__name__)
 
 # How often a run reads and writes before it leaves what changes all the time in Outlook to the next one.
 ROUNDS = 3
+# For so long the outcome of a run waits for a database that is away, asking again at growing intervals.
+PATIENCE_SECONDS = 90.0
+LONGEST_PAUSE_SECONDS = 10.0
 
 
 def run_stream(
@@ -278,25 +281,38 @@ def _is_more_wanted(run: Run, session: Session, mailbox: Mailbox) -> bool:
 
 
 def _finish(run: Run, error: Exception | None) -> None:
-    try:
-        with run.sessions() as session, session.begin():
-            begin_write(session)
-            stream = session.get_one(Stream, run.stream_id, with_for_update=True)
-            row = session.get_one(SyncRun, run.run_id)
-            is_ours = stream.claim == run.claim
-            outcomes.settle(run.settings, session, stream, row, error, is_ours=is_ours, is_waiting=run.is_waiting)
-            if is_ours and error is None and not run.brake.is_exact:
-                plans.settle(session, stream.id)
-                stream.moved_at = None
-            if run.clock_skew is not None:
-                stream.clock_skew = round(run.clock_skew.total_seconds())
-            if is_ours and error is None and not run.is_waiting and _is_more_wanted(run, session, stream.mailbox):
-                stream.due_at = utcnow()
-            run.summary.state, run.summary.error = stream.state, row.error
-            waits = stream.state in (UNREAD if run.is_waiting else STOPPED)
-            next_try = "waits for a person" if waits else stream.due_at.isoformat(timespec="seconds")
-        if is_ours and (row.error or waits):
-            log.warning("the run failed", state=stream.state, reason=row.error or stream.last_error, next_try=next_try)
-    except OperationalError as failure:
-        run.summary.state, run.summary.error = "backoff", outcomes.explain(failure)
-        log.error("the outcome could not be written", error=run.summary.error)
+    """Write how the run went; a database that is away for a minute is waited for, so that it is told why it failed."""
+    until, pause = monotonic() + PATIENCE_SECONDS, 1.0
+    while True:
+        try:
+            _write_outcome(run, error)
+            return
+        except OperationalError as failure:
+            run.summary.state, run.summary.error = "backoff", outcomes.explain(failure)
+        if monotonic() + pause > until:
+            log.error("the outcome could not be written", error=run.summary.error)
+            return
+        log.warning("the outcome cannot be written yet", error=run.summary.error)
+        sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _write_outcome(run: Run, error: Exception | None) -> None:
+    with run.sessions() as session, session.begin():
+        begin_write(session)
+        stream = session.get_one(Stream, run.stream_id, with_for_update=True)
+        row = session.get_one(SyncRun, run.run_id)
+        is_ours = stream.claim == run.claim
+        outcomes.settle(run.settings, session, stream, row, error, is_ours=is_ours, is_waiting=run.is_waiting)
+        if is_ours and error is None and not run.brake.is_exact:
+            plans.settle(session, stream.id)
+            stream.moved_at = None
+        if run.clock_skew is not None:
+            stream.clock_skew = round(run.clock_skew.total_seconds())
+        if is_ours and error is None and not run.is_waiting and _is_more_wanted(run, session, stream.mailbox):
+            stream.due_at = utcnow()
+        run.summary.state, run.summary.error = stream.state, row.error
+        waits = stream.state in (UNREAD if run.is_waiting else STOPPED)
+        next_try = "waits for a person" if waits else stream.due_at.isoformat(timespec="seconds")
+    if is_ours and (row.error or waits):
+        log.warning("the run failed", state=stream.state, reason=row.error or stream.last_error, next_try=next_try)

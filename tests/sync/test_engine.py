@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from connectors.base import Account, Capabilities, Connector
 from sync import claims, engine, folders, writer
 from sync.outcomes import Stopped
+from sync.run import Run
 from sync.schedule import chosen_streams, due_streams
 from terracrm.domain.records import Change, Folder, Page
 from terracrm.errors import AuthFailed, ConnectorError, ItemRejected, Temporary, Unsupported
@@ -297,6 +298,34 @@ def test_a_new_mailbox_is_due_at_once_and_a_paused_one_never(office: Office, ses
     assert len(due_streams(session, office.settings)) == 6
     mailboxes.pause(session, mailboxes.get(session, "anna@office.test"))
     assert len(due_streams(session, office.settings)) == 3
+
+
+@pytest.mark.parametrize("is_back_in_time", [True, False])
+def test_why_a_run_failed_is_told_once_a_database_that_was_away_is_back(
+    office: Office, session: Session, monkeypatch: pytest.MonkeyPatch, is_back_in_time: bool
+) -> None:
+    one, write = stream(office, session), engine._write_outcome
+    clock, tries = [0.0], []
+
+    def away(run: Run, error: Exception | None) -> None:
+        tries.append(clock[0])
+        if clock[0] < 60 or not is_back_in_time:
+            raise OperationalError("UPDATE", {}, Exception("server closed the connection"))
+        write(run, error)
+
+    monkeypatch.setattr(engine, "_write_outcome", away)
+    monkeypatch.setattr(engine, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(engine, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    office.server.fail_next(Temporary("The server is busy."))
+    summary = office.run("anna", "mail")
+    session.expire_all()
+    if is_back_in_time:
+        assert (one.state, one.last_error, one.claim) == ("backoff", "The server is busy.", "")
+        assert summary.error == "The server is busy."
+    else:
+        assert one.claim
+        assert summary.error == "the database could not be used: server closed the connection"
+        assert tries[-1] <= engine.PATIENCE_SECONDS < tries[-1] + engine.LONGEST_PAUSE_SECONDS
 
 
 def test_progress_tells_the_folder_and_the_items(office: Office, session: Session) -> None:
