@@ -9,37 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from types import ModuleType
+from typing import Literal
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Select,
-    String,
-    TableClause,
-    cast,
-    column,
-    func,
-    literal,
-    select,
-    table,
-    text,
-)
+from sqlalchemy import BigInteger, Select, String, cast, column, literal, select, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.orm import Session
 
 from terracrm.domain.words import stem
-from terracrm.models import Activity, Company, Contact, UTCDateTime
-from terracrm.services import access, companies, contacts, timeline
+from terracrm.models import Activity, Company, Contact
+from terracrm.services import access, companies, contacts, search_postgres, search_sqlite, timeline
 from terracrm.services.access import Viewer
 
 IndexName = Literal["activity_search", "contact_search", "company_search"]
 MAX_QUERY = 200
 MAX_TEXT = 200_000  # characters; PostgreSQL takes a megabyte of words
 MAX_WORDS = 12
-SHORTEST_PREFIX = 2
 PEOPLE_SHOWN = 8
-FEW = 2000
+FIRST_HITS = 4 * timeline.PAGE_SIZE  # for who reads a part of them
 _TO_BE_WIPED = "search.to_be_wiped"
 
 
@@ -54,26 +41,29 @@ class Found:
 
 def index_activities(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
     """Make activities findable: (id, when, text); what was there for an id is replaced."""
-    _index(
-        session, "activity_search", [{"id": id_, "at": at, "words": stem(words[:MAX_TEXT])} for id_, at, words in rows]
-    )
+    if rows:
+        _history_index(session).add(session, [(id_, at, stem(words[:MAX_TEXT])) for id_, at, words in rows])
 
 
 def index_contacts(session: Session, rows: Sequence[tuple[int, str]]) -> None:
     """Make contacts findable: (id, text); what was there for an id is replaced."""
-    _index(session, "contact_search", [{"id": id_, "at": None, "words": stem(words[:MAX_TEXT])} for id_, words in rows])
+    _index(session, "contact_search", rows)
 
 
 def index_companies(session: Session, rows: Sequence[tuple[int, str]]) -> None:
     """Make companies findable: (id, text); what was there for an id is replaced."""
-    _index(session, "company_search", [{"id": id_, "at": None, "words": stem(words[:MAX_TEXT])} for id_, words in rows])
+    _index(session, "company_search", rows)
 
 
 def remove(session: Session, index_name: IndexName, ids: Sequence[int]) -> None:
     """Make these no longer findable."""
-    if ids:
-        key = "rowid" if _is_sqlite(session) else "id"
-        session.execute(text(f"DELETE FROM {index_name} WHERE {key} = :id"), [{"id": id_} for id_ in ids])  # noqa: S608
+    if not ids:
+        return
+    if index_name == "activity_search":
+        _history_index(session).remove(session, ids)
+        return
+    key = "rowid" if _is_sqlite(session) else "id"
+    session.execute(text(f"DELETE FROM {index_name} WHERE {key} = :id"), [{"id": id_} for id_ in ids])  # noqa: S608
 
 
 def forget_words(session: Session) -> None:
@@ -124,61 +114,47 @@ def _words(query: str) -> list[str]:
 
 
 def _history(session: Session, viewer: Viewer, words: list[str], after: timeline.Cursor | None) -> timeline.Page:
-    """A page of the matching history. How it is walked decides between milliseconds and seconds."""
-    readable = select(Activity).where(access.readable_activities(viewer))
-    matching = _ids(session, "activity_search", words)
-    if not _is_sqlite(session):
-        index = _postgres_index("activity_search")
-        rows = readable.join(index, index.c.id == Activity.id).where(_matches(index, words))
-        return timeline.page_of(session, viewer, rows, index.c.occurred_at, index.c.id, after=after)
-    hits = session.scalar(select(func.count()).select_from(matching.limit(FEW + 1).subquery())) or 0
-    # A few hits are looked up and sorted. Of many, the newest are met soon: walk the history from its end, which
-    # an expression in place of the key makes SQLite do.
-    key = Activity.id if hits <= FEW else Activity.id + 0
-    rows = readable.where(key.in_(matching))
-    return timeline.page_of(session, viewer, rows, Activity.occurred_at, Activity.id, after=after)
+    """A page of the matching history: the index gives hits, the newest first, until a page of them may be read."""
+    first = timeline.PAGE_SIZE + 1 if viewer.sees_all else FIRST_HITS
+    found: list[int] = []
+    for ids in _history_index(session).newest(session, words, after, first):
+        seen = set(session.scalars(select(Activity.id).where(Activity.id.in_(ids), access.readable_activities(viewer))))
+        found += [id_ for id_ in ids if id_ in seen]
+        if len(found) > timeline.PAGE_SIZE:
+            break
+    return timeline.page_of_ids(session, viewer, found)
 
 
-def _index(session: Session, index_name: IndexName, rows: list[dict[str, Any]]) -> None:
+def _history_index(session: Session) -> ModuleType:
+    return search_sqlite if _is_sqlite(session) else search_postgres
+
+
+def _index(session: Session, index_name: IndexName, rows: Sequence[tuple[int, str]]) -> None:
     if not rows:
         return
-    if _is_sqlite(session):
-        statement = f"INSERT OR REPLACE INTO {index_name} (rowid, words) VALUES (:id, :words)"  # noqa: S608
-        session.execute(text(statement), [{"id": row["id"], "words": row["words"]} for row in rows])
-        return
-    statement = (
-        f"INSERT INTO {index_name} (id, occurred_at, words)"  # noqa: S608
-        " VALUES (:id, :at, array_to_tsvector(string_to_array(:words, ' ')))"
-        " ON CONFLICT (id) DO UPDATE SET occurred_at = EXCLUDED.occurred_at, words = EXCLUDED.words"
-    )
-    session.execute(text(statement), rows)
+    statement = f"INSERT OR REPLACE INTO {index_name} (rowid, words) VALUES (:id, :words)"  # noqa: S608
+    if not _is_sqlite(session):
+        statement = (
+            f"INSERT INTO {index_name} (id, words)"  # noqa: S608
+            " VALUES (:id, array_to_tsvector(string_to_array(:words, ' ')))"
+            " ON CONFLICT (id) DO UPDATE SET words = EXCLUDED.words"
+        )
+    session.execute(text(statement), [{"id": id_, "words": stem(words[:MAX_TEXT])} for id_, words in rows])
 
 
 def _ids(session: Session, index_name: IndexName, words: list[str]) -> Select[int]:
-    """The ids of what has all the words, the last one as a prefix; a subquery."""
+    """The ids of the clients that have all the words, the last one as a beginning; a subquery."""
     if _is_sqlite(session):
         index = table(index_name, column("rowid", BigInteger), column("words", String))
         return select(index.c.rowid).where(index.c.words.op("MATCH", is_comparison=True)(_fts5_query(words)))
-    index = _postgres_index(index_name)
-    return select(index.c.id).where(_matches(index, words))
-
-
-def _postgres_index(index_name: IndexName) -> TableClause:
-    return table(index_name, column("id", BigInteger), column("occurred_at", UTCDateTime), column("words", TSVECTOR))
-
-
-def _matches(index: TableClause, words: list[str]) -> ColumnElement[bool]:
-    return index.c.words.bool_op("@@")(cast(literal(_ts_query(words), String), TSQUERY))
+    index = table(index_name, column("id", BigInteger), column("words", TSVECTOR))
+    asked = cast(literal(search_postgres.ts_query(words), String), TSQUERY)
+    return select(index.c.id).where(index.c.words.bool_op("@@")(asked))
 
 
 def _fts5_query(words: list[str]) -> str:
     quoted = [f'"{word}"' for word in words]
-    return " ".join(quoted) + ("*" if len(words[-1]) >= SHORTEST_PREFIX else "")
-
-
-def _ts_query(words: list[str]) -> str:
-    quoted = [f"'{word}'" for word in words]
-    return " & ".join(quoted) + (":*" if len(words[-1]) >= SHORTEST_PREFIX else "")
+    return " ".join(quoted) + ("*" if len(words[-1]) > 1 else "")
 
 
 def _is_sqlite(session: Session) -> bool:

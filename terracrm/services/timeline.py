@@ -206,6 +206,15 @@ def page_of(
     return Page(_entries(session, viewer, shown), rest)
 
 
+def page_of_ids(session: Session, viewer: Viewer, ids: Sequence[int]) -> Page:
+    """The page that begins with these activities, in this order, all of which the viewer may see."""
+    shown = ids[:PAGE_SIZE]
+    found = {row.id: row for row in session.scalars(select(Activity).where(Activity.id.in_(shown)))}
+    rows = [found[id_] for id_ in shown]
+    rest = Cursor(rows[-1].occurred_at, rows[-1].id) if len(ids) > PAGE_SIZE else None
+    return Page(_entries(session, viewer, rows), rest)
+
+
 def _entries(session: Session, viewer: Viewer, rows: Sequence[Activity]) -> list[Entry]:
     if not viewer.reads_content:
         return [Entry(row.id, row.kind, row.occurred_at, is_readable=False) for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from terracrm import db
 from terracrm.models import Link, Mailbox, MirrorFolder, Role, Stream, StreamState
+from terracrm.services.search_sqlite import place_of
 
 
 def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
@@ -80,6 +82,38 @@ def test_what_waits_for_approval_rests_in_a_version_without_approvals(tmp_path: 
         connection.commit()
         states = connection.execute(text("SELECT kind, state FROM streams ORDER BY kind")).all()
     assert states == [("calendar", "ok"), ("mail", "paused")]
+
+
+DATES = ("1601-01-01 00:00:00.000000", "1969-12-31 23:59:59.999999", "2026-03-01 09:00:00.999999",
+         "2026-02-01 10:00:00.000000", "2106-02-07 06:28:16.000000", "4501-01-01 00:00:00.000000")  # fmt: skip
+
+
+def test_what_was_findable_before_the_index_had_an_order_still_is(tmp_path: Path) -> None:
+    engine = db.make_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    with engine.connect() as connection:
+        command.upgrade(db._alembic(connection), "0005")
+        run = connection.exec_driver_sql
+        for number, date in enumerate(DATES, start=1):
+            run(
+                "INSERT INTO activities (id, kind, occurred_at, direction, sharing, is_matched, has_attachments, rule,"
+                " created_at, subject, snippet) VALUES (?, 'note', ?, '', 3, 0, 0, '', '2026-01-01', '', '')",
+                (number, date),
+            )
+            run("INSERT INTO activity_search (rowid, words) VALUES (?, ?)", (number, f"молок слов{number}"))
+        run("CREATE TABLE activity_search_rows (of_an_upgrade_that_was_interrupted)")
+        connection.commit()
+        command.upgrade(db._alembic(connection), "0006")
+        connection.commit()
+        run("INSERT INTO activity_search (activity_search, rank) VALUES ('integrity-check', 1)")
+        places = run("SELECT rowid FROM activity_search WHERE activity_search MATCH 'молок' ORDER BY rowid DESC")
+        expected = [
+            place_of(datetime.fromisoformat(date).replace(tzinfo=UTC), number)
+            for number, date in enumerate(DATES, start=1)
+        ]
+        assert [row[0] for row in places] == sorted(expected, reverse=True)
+        command.downgrade(db._alembic(connection), "0005")
+        found = run("SELECT rowid, words FROM activity_search ORDER BY rowid").all()
+        assert [tuple(row) for row in found] == [(n, f"молок слов{n}") for n in range(1, len(DATES) + 1)]
 
 
 def test_the_roles_are_there_from_the_start(session: Session) -> None:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
-from terracrm.services import search
+from terracrm.models import Sharing
+from terracrm.services import search, search_postgres, search_sqlite, timeline
 from terracrm.services.access import viewer_of
-from tests.office import NOW, Office, add_long_history
+from tests.office import NOW, OURS, Office, add_long_history
 from tests.services.conftest import Viewers
 
 HOSTILE = [
     '"', "'", "*", "(", ")", "AND", "NOT договор", "OR", "NEAR(a b)", "words:x", "a & | ! b", "-сметана", "\\", ":*",
     "'; DROP TABLE contacts; --", "договор\x00", "%", "_", "^a", "{a}", "+", "ё" * 500, "🥛", "a" * 100_000,
 ]  # fmt: skip
+
+
+@pytest.fixture(params=["many", "some", "few"])
+def few_at_a_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let both indexes go each of their ways: they choose by how many hits and words there are."""
+    walk, longest, endings = {"many": (1000, 20_000, 100), "some": (8, 400, 3), "few": (1, 1, 1)}[request.param]
+    monkeypatch.setattr(search_postgres, "WALK", walk)
+    monkeypatch.setattr(search_postgres, "LONGEST_WALK", longest)
+    monkeypatch.setattr(search_sqlite, "MOST_ENDINGS", endings)
+    if request.param == "few":
+        monkeypatch.setattr(search, "FIRST_HITS", 7)
 
 
 def subjects(office: Office, viewer: str, query: str) -> list[str]:
@@ -104,3 +119,76 @@ def test_text_without_words_can_be_indexed(office: Office) -> None:
     search.index_activities(office.session, [(office.activities["question"].id, NOW, "… !")])
     search.index_contacts(office.session, [])
     assert subjects(office, "anna", "договор") == ["RE: Договор поставки сметаны"]
+
+
+def test_who_reads_a_part_of_the_hits_pages_through_all_of_that_part(office: Office, few_at_a_time: None) -> None:
+    for number in range(100):
+        sharing = Sharing.EVERYONE if number % 3 else Sharing.PRIVATE
+        office.mail(
+            f"m{number}", "maria@market.example", [f"boris@{OURS}"], subject=f"Творог № {number}", text="",
+            sharing=sharing, occurred_at=NOW - timedelta(days=9, minutes=number),
+        )  # fmt: skip
+    galina = viewer_of(office.session, office.users["galina"])
+    found, after = [], None
+    while True:
+        page = search.find(office.session, galina, "творог", after).history
+        found += [entry.subject for entry in page.entries]
+        if (after := page.next) is None:
+            break
+        assert len(page.entries) == timeline.PAGE_SIZE
+    assert found == [f"Творог № {number}" for number in range(100) if number % 3]
+
+
+def test_the_history_is_in_the_order_of_time_however_it_was_read(office: Office, few_at_a_time: None) -> None:
+    order = [3, 0, 4, 1, 2]
+    for number in order:
+        office.mail(
+            f"m{number}", "maria@market.example", [f"anna@{OURS}"], subject=f"Творог № {number}", text="",
+            occurred_at=NOW - timedelta(days=9, minutes=number),
+        )  # fmt: skip
+    assert subjects(office, "anna", "творог") == [f"Творог № {number}" for number in sorted(order)]
+
+
+def test_what_moves_to_another_time_is_found_there(office: Office) -> None:
+    tasting, question = office.activities["tasting"], office.activities["question"]
+    for row in (tasting, question):
+        search.index_activities(office.session, [(row.id, row.occurred_at, "сливки")])
+    assert subjects(office, "anna", "сливки") == [tasting.subject, question.subject]
+    tasting.occurred_at = question.occurred_at - timedelta(days=1)
+    search.index_activities(office.session, [(tasting.id, tasting.occurred_at, "сливки")])
+    assert subjects(office, "anna", "сливки") == [question.subject, tasting.subject]
+
+
+@pytest.mark.parametrize("year", [1, 1601, 1969, 2105, 2106, 4501, 9999])
+def test_any_date_can_be_indexed_paged_and_removed(office: Office, year: int) -> None:
+    row = office.activities["question"]
+    row.occurred_at = datetime(year, 6, 1, tzinfo=UTC)
+    search.index_activities(office.session, [(row.id, row.occurred_at, "сливки")])
+    assert subjects(office, "anna", "сливки") == [row.subject]
+    before = timeline.Cursor(row.occurred_at, row.id)
+    assert search.find(
+        office.session, viewer_of(office.session, office.users["anna"]), "сливки", before
+    ) == search.Found([], [], timeline.Page([], None))
+    search.remove(office.session, "activity_search", [row.id])
+    assert subjects(office, "anna", "сливки") == []
+
+
+def test_a_beginning_finds_all_words_that_have_it(office: Office, few_at_a_time: None) -> None:
+    for number, word in enumerate(("мед", "медведь", "медуза", "медь", "мел")):
+        office.mail(
+            word, "maria@market.example", [f"anna@{OURS}"], subject=f"Новое {word}", text="",
+            occurred_at=NOW - timedelta(days=9, minutes=number),
+        )  # fmt: skip
+    assert subjects(office, "anna", "новое мед") == ["Новое мед", "Новое медведь", "Новое медуза", "Новое медь"]
+    assert subjects(office, "anna", "новое м") == []
+
+
+def test_the_index_of_sqlite_has_the_words_of_its_rows_and_no_others(office: Office) -> None:
+    if office.session.get_bind().dialect.name != "sqlite":
+        pytest.skip("FTS5")
+    ids = [office.activities[key].id for key in ("question", "answer")]
+    search.index_activities(office.session, [(id_, NOW, "сливки") for id_ in ids])
+    search.remove(office.session, "activity_search", ids[:1])
+    office.session.execute(text("INSERT INTO activity_search (activity_search, rank) VALUES ('integrity-check', 1)"))
+    terms = office.session.scalars(text("SELECT term FROM activity_search_terms WHERE term = 'сливк'")).all()
+    assert len(terms) == 1

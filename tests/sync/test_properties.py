@@ -492,8 +492,13 @@ def holds_timelines(session: Session) -> None:
 
 def holds_search(session: Session) -> None:
     """What can be found is what is there."""
-    for index, model in (("activity_search", Activity), ("contact_search", Contact), ("company_search", Company)):
-        found = session.scalars(text(f"SELECT rowid FROM {index}")).all()
+    session.execute(text("INSERT INTO activity_search (activity_search, rank) VALUES ('integrity-check', 1)"))
+    for numbers, model in (
+        ("activity_id FROM activity_search_rows", Activity),
+        ("rowid FROM contact_search", Contact),
+        ("rowid FROM company_search", Company),
+    ):
+        found = session.scalars(text(f"SELECT {numbers}")).all()
         assert sorted(found) == sorted(session.scalars(select(model.id)))
 
 

@@ -205,8 +205,11 @@ def _grouped(rows: list[Mapping[str, Any]], by: str, value: Callable[[Mapping[st
 
 
 def _search(connection: Connection) -> dict[str, list[tuple[int, str]]]:
-    number = "rowid" if connection.dialect.name == "sqlite" else "id"
-    return {
-        index: [(row[0], str(row[1])) for row in connection.execute(text(f"SELECT {number}, words FROM {index}"))]
-        for index in INDEXES
-    }
+    found = {}
+    for index in INDEXES:
+        number, table = ("rowid", index) if connection.dialect.name == "sqlite" else ("id", index)
+        if number == "rowid" and index == "activity_search":
+            number, table = "activity_id", "activity_search_rows"
+        rows = connection.execute(text(f"SELECT {number}, words FROM {table}"))
+        found[index] = [(row[0], str(row[1])) for row in rows]
+    return found
