@@ -12,8 +12,11 @@ Nobody sees a client that was merged into another one: the other one is that cli
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select, true
 from sqlalchemy.orm import Session, aliased
@@ -35,6 +38,10 @@ from terracrm.models import (
 )
 
 Condition = ColumnElement[bool]
+Kept = TypeVar("Kept")
+
+VIEWERS_KEPT = 64
+"""For so many viewers at a time their conditions are kept: building one costs more than the database needs for it."""
 
 # Aliases, because the conditions also stand inside queries of these tables; made once, because making them is slow.
 _Colleague = aliased(User, name="colleague")
@@ -91,6 +98,11 @@ class Viewer:
         return self.role in (RoleCode.CONTROLLER, RoleCode.ADMIN, OPERATOR)
 
 
+def kept(build: Callable[[Viewer], Kept]) -> Callable[[Viewer], Kept]:
+    """A condition or statement that is built once for a viewer: of nothing else, and of no time."""
+    return lru_cache(VIEWERS_KEPT)(build)
+
+
 def viewer_of(session: Session, user: User) -> Viewer:
     """The viewer that a user is now."""
     own = Mailbox.user_id == user.id
@@ -124,6 +136,7 @@ def require_content(viewer: Viewer) -> None:
         raise Forbidden("This role does not read the mail.")
 
 
+@kept
 def companies(viewer: Viewer) -> Condition:
     """The companies this viewer sees."""
     if viewer.sees_all:
@@ -133,6 +146,7 @@ def companies(viewer: Viewer) -> Condition:
     return and_(is_live(Company), or_(_assigned(viewer, Company), _unassigned(Company)))
 
 
+@kept
 def contacts(viewer: Viewer) -> Condition:
     """The contacts this viewer sees: their own clients, and the people of companies that they see."""
     if viewer.sees_all:
@@ -147,6 +161,7 @@ def contacts(viewer: Viewer) -> Condition:
     return and_(is_live(Contact), seen)
 
 
+@kept
 def activities(viewer: Viewer) -> Condition:
     """The activities this viewer sees anywhere in the history."""
     if viewer.sees_all:
@@ -156,6 +171,7 @@ def activities(viewer: Viewer) -> Condition:
     return or_(_held(viewer), and_(_shared(viewer), _of_visible_client(viewer)))
 
 
+@kept
 def activities_of_client(viewer: Viewer) -> Condition:
     """The activities this viewer sees on the profile of a client that they see: cheaper, and the same."""
     if viewer.sees_all:
