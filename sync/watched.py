@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
@@ -20,6 +21,18 @@ from terracrm.errors import ConfigError, SignInRefused
 from terracrm.models import UNREAD, Mailbox, MailboxWatch, MirrorFolder, Stream, utcnow
 
 LEASE_SECONDS = 60
+
+
+Mark = tuple[object, ...]
+"""What of a mailbox and its folders must be as it was for a Target to be kept."""
+_OPENED_BY = (
+    Mailbox.address,
+    Mailbox.server,
+    Mailbox.username,
+    Mailbox.password_encrypted,
+    Mailbox.impersonate,
+    Mailbox.verify_tls,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +53,52 @@ class Status:
 
 
 class Targets:
-    """The mailboxes that are read on schedule. The ids of their folders are kept while they are the same."""
+    """The mailboxes that are read on schedule. What was found of one is kept while nothing about it changes."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._folders: dict[int, tuple[tuple[int, int], frozenset[str]]] = {}
+        self._targets: dict[int, tuple[Mark, Target]] = {}
 
     def read(self, session: Session) -> dict[int, Found]:
         """All of them as they are now, by mailbox. One without folders has not been read yet, and is due anyway."""
-        marks = _readable(
-            select(
-                Stream.mailbox_id,
-                func.count(MirrorFolder.id),
-                func.sum(MirrorFolder.id),
-                func.max(Stream.last_success_at),
+        folders = func.count(MirrorFolder.id), func.sum(MirrorFolder.id), func.max(Stream.last_success_at)
+        rows = session.execute(
+            _readable(select(Mailbox.id, Mailbox.password_file, *folders, *_OPENED_BY))
+            .group_by(Mailbox.id)
+            .order_by(Mailbox.address)
+        ).all()
+        refused = dict(session.execute(select(Stream.mailbox_id, Stream.last_error).where(Stream.is_refused)).all())
+        return {
+            mailbox_id: self._found(
+                session, mailbox_id, read_at, (count, total, refused.get(mailbox_id), _stamp(file), *opened_by)
             )
-        ).group_by(Stream.mailbox_id)
-        rows = {mailbox_id: (count, total, read_at) for mailbox_id, count, total, read_at in session.execute(marks)}
-        mailboxes = session.scalars(select(Mailbox).where(Mailbox.id.in_(rows)).order_by(Mailbox.address))
-        return {mailbox.id: self._found(session, mailbox, *rows[mailbox.id]) for mailbox in mailboxes.unique().all()}
+            for mailbox_id, file, count, total, read_at, *opened_by in rows
+        }
 
     def forget(self, mailbox_id: int) -> None:
-        """Look at the folders of a mailbox anew: something is wrong with them."""
-        self._folders.pop(mailbox_id, None)
+        """Look at a mailbox and its folders anew: something is wrong with them."""
+        self._targets.pop(mailbox_id, None)
 
-    def _found(self, session: Session, mailbox: Mailbox, count: int, total: int, read_at: datetime | None) -> Found:
-        kept = self._folders.get(mailbox.id)
-        if kept is None or kept[0] != (count, total):
-            query = _readable(select(MirrorFolder.remote_id)).where(Stream.mailbox_id == mailbox.id)
-            kept = self._folders[mailbox.id] = ((count, total), frozenset(session.scalars(query)))
-        try:
-            account: Account = account_of(self._settings, mailbox)
-        except (ConfigError, SignInRefused) as error:  # another stream was refused while this one runs
-            return Found(None, read_at, str(error))
-        return Found(Target(mailbox.id, account, kept[1]), read_at)
+    def _found(self, session: Session, mailbox_id: int, read_at: datetime | None, mark: Mark) -> Found:
+        kept = self._targets.get(mailbox_id)
+        if kept is None or kept[0] != mark:
+            query = _readable(select(MirrorFolder.remote_id)).where(Stream.mailbox_id == mailbox_id)
+            try:
+                account: Account = account_of(self._settings, session.get_one(Mailbox, mailbox_id))
+            except (ConfigError, SignInRefused) as error:  # another stream was refused while this one runs
+                return Found(None, read_at, str(error))
+            kept = mark, Target(mailbox_id, account, frozenset(session.scalars(query)))
+            self._targets[mailbox_id] = kept
+        return Found(kept[1], read_at)
+
+
+def _stamp(password_file: str) -> object:
+    """What changes with the file of a password; None without one."""
+    try:
+        found = Path(password_file).stat() if password_file else None
+    except OSError:
+        return password_file
+    return found and (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def _readable(query: Any) -> Any:
@@ -100,25 +125,29 @@ def hold(session: Session, claim: str, statuses: Mapping[int, Status]) -> None:
 
     The caller commits; what another daemon takes at the same moment raises IntegrityError.
     """
-    now = utcnow()
-    until = now + timedelta(seconds=LEASE_SECONDS)
-    rows = {row.mailbox_id: row for row in session.scalars(select(MailboxWatch))}
+    until = utcnow() + timedelta(seconds=LEASE_SECONDS)
+    rows = {row.mailbox_id: row for row in session.execute(select(MailboxWatch.__table__))}
+    same = []
     for mailbox_id, status in statuses.items():
         row = rows.get(mailbox_id)
         if row is None:
             session.add(MailboxWatch(mailbox_id=mailbox_id, claim=claim, claimed_until=until, **_told(status)))
+        elif row.claim == claim and (row.since, row.error) == (status.since, status.error):
+            same.append(mailbox_id)
         elif row.claim == claim or claims.is_free(row):
             session.execute(
                 update(MailboxWatch)
                 .where(MailboxWatch.mailbox_id == mailbox_id, MailboxWatch.claim == row.claim)
                 .values(claim=claim, claimed_until=until, **_told(status))
             )
+    kept = MailboxWatch.claim == claim, MailboxWatch.mailbox_id.in_(same)
+    session.execute(update(MailboxWatch).where(*kept).values(claimed_until=until))
     release(session, claim, keep=statuses)
 
 
 def is_free(session: Session, claim: str, mailbox_ids: Collection[int]) -> bool:
     """Whether one of these mailboxes could be ours and is not."""
-    rows = {row.mailbox_id: row for row in session.scalars(select(MailboxWatch))}
+    rows = {row.mailbox_id: row for row in session.execute(select(MailboxWatch.__table__))}
     return any(each not in rows or (rows[each].claim != claim and claims.is_free(rows[each])) for each in mailbox_ids)
 
 
