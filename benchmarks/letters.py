@@ -116,6 +116,7 @@ def letters(count: int, core: str, seed: int = 1) -> Iterator[bytes]:
         company = random.randrange(COMPANIES)
         language = _LANGUAGES[random.random() < 0.4]
         subject = " ".join(language.words(random, 5)).capitalize()
+        copied = [in_copy(company), *(_person(random.randrange(COMPANIES), each) for each in range(3))]
         before: list[_Letter] = []
         for place in range(min(random.choice((1, 1, 2, 3, 4, 6)), count - written)):
             sender = _person(company, random.randrange(PEOPLE))
@@ -126,7 +127,6 @@ def letters(count: int, core: str, seed: int = 1) -> Iterator[bytes]:
                 subject=f"{'RE: ' if place else ''}{subject} {mark} {written - place}",
                 said=_text(random, language, random.randint(300, 2200)),
             )
-            copied = [in_copy(company), *(_person(random.randrange(COMPANIES), each) for each in range(3))]
             yield _message(random, letter, owner, copied, before)
             before.insert(0, letter)
             written += 1

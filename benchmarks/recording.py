@@ -18,6 +18,7 @@ import exchangelib
 
 from benchmarks import soap
 from benchmarks.letters import OWNER, letters
+from benchmarks.report import Bench
 from connectors.base import Account
 from connectors.exchange_ews import ExchangeEWS
 from connectors.simulator.rows import Mailbox
@@ -29,7 +30,6 @@ CORE = slice(8, 52)
 """Where the id of anything says in whose mailbox it is: 33 characters of the mailbox's guid, in base64."""
 _BATCH = 100
 _PAYLOAD = re.compile(rb"<(?:\w+:)?Body>(.*)</(?:\w+:)?Body>", re.DOTALL)
-_ID = re.compile(rb'<t:ItemId Id="([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,17 @@ class Recorded(Simulator):
         return super().serve(body, owner, self.url).body
 
 
+def kept(bench: Bench) -> Path:
+    """The recording that all benchmarks of a run share, made by the first that asks for it."""
+    if "recording" not in bench.kept:
+        path = bench.folder / "recording"
+        record(200 if bench.quick else 5000).save(path)
+        bench.kept["recording"] = path
+    path = bench.kept["recording"]
+    assert isinstance(path, Path)
+    return path
+
+
 def record(count: int, seed: int = 1) -> Recording:
     """A mailbox of so many letters."""
     with filled(count, seed) as simulator:
@@ -112,12 +123,13 @@ def listen(simulator: Recorded) -> Recording:
     owner = simulator.store.mailboxes.find(OWNER)
     assert owner is not None
     _start_as_clients_do(simulator.url)
-    plain = dict(simulator.kept)
-    inbox = _inbox(simulator)
-    recording = Recording(core_of(owner.guid), inbox, plain=plain)
+    request = soap.get_folder("inbox", OWNER)
+    answer = simulator.ask(request)
+    inbox = _id(answer, "FolderId")
+    recording = Recording(core_of(owner.guid), inbox, plain=simulator.kept | {payload(request): answer})
     told = [Split.of(each, b"<t:Create>", b"</t:Create>") for each in _pages(simulator, inbox)]
     recording.told = _joined(told)
-    recording.ids = [_id(part) for part in recording.told.parts]
+    recording.ids = [_id(part, "ItemId") for part in recording.told.parts]
     batches = [recording.ids[start : start + _BATCH] for start in range(0, len(recording.ids), _BATCH)]
     opening, closing = b"<m:GetItemResponseMessage ", b"</m:GetItemResponseMessage>"
     recording.items = _joined([Split.of(simulator.ask(soap.get_items(ids)), opening, closing) for ids in batches])
@@ -157,12 +169,6 @@ def _start_as_clients_do(url: str) -> None:
     assert stock_account(url).inbox.id
 
 
-def _inbox(simulator: Recorded) -> str:
-    found = re.search(rb'<t:FolderId Id="([^"]+)"', simulator.ask(soap.get_folder("inbox", OWNER)))
-    assert found is not None
-    return found[1].decode()
-
-
 def _pages(simulator: Recorded, inbox: str) -> list[bytes]:
     pages, state = [], ""
     while not pages or b"<m:IncludesLastItemInRange>false<" in pages[-1]:
@@ -178,7 +184,7 @@ def _joined(answers: Sequence[Split]) -> Split:
     return Split(answers[0].head, parts, answers[-1].tail)
 
 
-def _id(part: bytes) -> str:
-    found = _ID.search(part)
+def _id(part: bytes, name: str) -> str:
+    found = re.search(rb'<t:%b Id="([^"]+)"' % name.encode(), part)
     assert found is not None
     return found[1].decode()

@@ -17,8 +17,8 @@ class Figure:
     """One measured figure of the numbered list in docs/performance.md.
 
     `value` is the product's own, in `unit`; `ratio` what is held against `target` ("<= 1.4", ">= 70 %", "<= 2 s"): for
-    a target in percent it is a share (0.7), for one in seconds or milliseconds it is in that unit. `told` says in a
-    few words what was measured against what.
+    a target in percent it is a share (0.7), for one in seconds or milliseconds it is in that unit. A target of "" is
+    none: such a figure is for information. `told` says in a few words what was measured against what.
     """
 
     number: int
@@ -31,7 +31,9 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        """Whether the target was reached."""
+        """Whether the target was reached, if there is one."""
+        if not self.target:
+            return True
         sign, number, *unit = self.target.split()
         limit = float(number) / (100 if unit == ["%"] else 1)
         return _COMPARE[sign](self.ratio, limit)
@@ -71,7 +73,6 @@ def table(figures: list[Figure]) -> str:
     for each in sorted(figures, key=lambda figure: figure.number):
         value = f"{each.value:,.4g} {each.unit}"
         ratio = f"{each.ratio:.1%}" if each.target.endswith("%") else f"{each.ratio:.3g}"
-        rows.append(
-            f"| {each.number} | {each.name} | {value} | {ratio} | {each.target} | {'yes' if each.met else 'NO'} |"
-        )
+        met = ("yes" if each.met else "NO") if each.target else ""
+        rows.append(f"| {each.number} | {each.name} | {value} | {ratio} | {each.target} | {met} |")
     return "\n".join(rows)

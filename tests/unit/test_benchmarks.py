@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks import recording, soap
+from benchmarks import fetching, first_mirror, mirroring, recording, soap
+from benchmarks.alike import require_same
+from benchmarks.first_mirror import Told
 from benchmarks.letters import OWNER
 from benchmarks.recording import Recorded, Recording
 from benchmarks.replay import Replay, serving
+from benchmarks.report import Bench
 from connectors.exchange_ews import ExchangeEWS
 from terracrm.domain.records import MessageRecord
 
@@ -71,8 +75,26 @@ def test_the_connector_reads_larger_mailboxes_than_were_recorded_and_others_than
     assert len(ours | others) == 300, "each letter is another one"
 
 
-def _read(url: str, address: str) -> set[tuple[str, str]]:
-    """The remote ids and Message-IDs of an inbox."""
+def test_what_is_measured_tells_figures_and_stores_what_the_product_stores(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(side: str, url: str, database: Path, template: Path | None) -> Told:
+        if template is not None:
+            shutil.copy(template, database)
+        return first_mirror.run_here(side, url, database)
+
+    monkeypatch.setattr(first_mirror, "run", run)  # a process for each takes its seconds
+    bench = Bench(tmp_path, quick=True, kept={"recording": kept})
+    fetching.measure(bench)
+    mirroring.measure(bench)
+    assert [figure.number for figure in bench.figures] == [1, 1, 2, 2, 3]
+    require_same(tmp_path / "product.db", tmp_path / "limit.db")
+    with pytest.raises(RuntimeError, match=r"differ in: texts, full text"):
+        require_same(tmp_path / "product.db", tmp_path / "limit-unsplit.db")
+
+
+def _read(url: str, address: str) -> set[str]:
+    """The Message-IDs of an inbox."""
     connector = ExchangeEWS(recording.account(url, address))
     inbox = next(folder for folder in connector.folders() if folder.well_known == "inbox")
     assert inbox.item_count == 150
@@ -81,7 +103,7 @@ def _read(url: str, address: str) -> set[tuple[str, str]]:
     connector.close()
     assert listed == {change.remote_id for change in changes}
     assert all(isinstance(change.record, MessageRecord) for change in changes)
-    return {(each.remote_id, each.record.message_id) for each in changes if isinstance(each.record, MessageRecord)}
+    return {each.record.message_id for each in changes if isinstance(each.record, MessageRecord)}
 
 
 def _split_state(answer: bytes | None) -> tuple[str, bytes]:
