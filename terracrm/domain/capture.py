@@ -264,7 +264,7 @@ def direction(sender: str, own_address: str, in_sent_items: bool, policy: Domain
 
 def snippet(text: str, chars: int = SNIPPET_CHARS) -> str:
     """The beginning of a text for a list: one line, cut at a word."""
-    line = _SPACE.sub(" ", text[: chars * 4]).strip()
+    line = " ".join(text[: chars * 4].split())
     if len(line) <= chars:
         return line
     return line[:chars].rsplit(" ", 1)[0].rstrip(" ,.;:") + "…"

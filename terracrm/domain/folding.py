@@ -6,13 +6,14 @@ dropped or copied. It is made safe to show after that, never before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from lxml import etree
 
 from terracrm.domain import html_lines
-from terracrm.domain.html_lines import VOID_SLOT, Shown
+from terracrm.domain.html_lines import VOID_SLOT, Shown, writable
 from terracrm.domain.replies import Kind, kinds
 
 # Where a fold may stand: the others hold only rows, items or text.
@@ -20,6 +21,8 @@ _HOLDERS = frozenset(
     ["article", "blockquote", "body", "center", "dd", "div", "fieldset", "footer", "form", "header", "li", "main",
      "section", "td", "th"]
 )  # fmt: skip
+
+_NAME = re.compile(r"[a-z_][a-z0-9_.-]*\Z", re.IGNORECASE)
 
 # No person writes more; folding such a page would keep its reader waiting for seconds.
 MOST_TAGS = 60_000
@@ -84,12 +87,19 @@ class _Folder:
 def _wrapped(element: etree._Element, slot: str) -> etree._Element:
     span = etree.Element("span")
     if slot == "text":
-        span.text, element.text = element.text, None
+        span.text, element.text = writable(element.text or ""), None
         element.insert(0, span)
     else:
-        span.text, element.tail = element.tail, None
+        span.text, element.tail = writable(element.tail or ""), None
         element.addnext(span)
     return span
+
+
+def _empty_copy(element: etree._Element) -> etree._Element:
+    """Another element of the same kind. Names as "o:p" or "anna@office.test" are read and cannot be made."""
+    named = ((str(name), str(value)) for name, value in element.items())
+    attributes = {name: writable(value) for name, value in named if _NAME.match(name)}
+    return etree.Element(element.tag if _NAME.match(element.tag) else "span", attributes)
 
 
 def _holder(first: etree._Element, last: etree._Element, body: etree._Element) -> etree._Element:
@@ -109,8 +119,8 @@ def _cut(holder: etree._Element, element: etree._Element) -> etree._Element:
         if element.getprevious() is None and not (parent.text or "").strip():
             element = parent
         else:
-            rest = etree.Element(parent.tag, {str(name): str(value) for name, value in parent.attrib.items()})
-            rest.tail, parent.tail = parent.tail, None
+            rest = _empty_copy(parent)
+            rest.tail, parent.tail = writable(parent.tail or "") or None, None
             for moved in [element, *element.itersiblings()]:
                 rest.append(moved)
             parent.addnext(rest)

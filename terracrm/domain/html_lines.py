@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import islice
+from typing import NamedTuple
 
 from lxml import etree
-from lxml import html as lxml_html
 
-from terracrm.domain.quotations import PICTURE, Line, text_lines
+from terracrm.domain.quotations import PICTURE, Line, quote_marks, visible
 
 _BLOCKS = frozenset(
     "address article blockquote body center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header li main ol p"  # noqa: SIM905
@@ -52,17 +51,29 @@ _LONGEST_FRAME = 200  # pieces of text
 _QUOTE_BORDER = re.compile(r"border-left\s*:(?![^;]*\b(?:none|0px|0pt)\b)[^;]*\b(?:solid|ridge|double)", re.IGNORECASE)
 _PRESERVED = re.compile(r"white-space\s*:\s*(?:pre|break-spaces)", re.IGNORECASE)
 _HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
-_SPACE = re.compile(r"\s+")
+# lxml reads them, as they are or as "&#11;", and takes them back nowhere.
+_NOT_WRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _XML = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 
-@dataclass
+class _Place(NamedTuple):
+    """What holds for all that stands inside of an element, by its own marks or those of an element around it."""
+
+    quoted: bool = False
+    indented: bool = False
+    signature: bool = False
+    row: etree._Element | None = None
+    cell: etree._Element | None = None
+
+
+@dataclass(slots=True)
 class Shown:
-    """One visible line: the places in the page that it is made of, in their order.
+    """One visible line: the places in the page that it is made of, in their order, and what is read on it.
 
     A place is an element, which of its texts it is ("text" inside of it, "tail" after it), and that text; or an
     element that shows something itself (VOID), and no text. `row` and `cell` are the innermost row and cell of a
-    table that the line stands in; `gap` when a paragraph's space is above it.
+    table that the line stands in; `gap` when a paragraph's space is above it. A rule across the page reads as a line
+    of underscores.
     """
 
     quoted: bool = False
@@ -73,13 +84,13 @@ class Shown:
     cell: etree._Element | None = None
     gap: bool = False
     places: list[tuple[etree._Element, str, str]] = field(default_factory=list)
+    text: str = ""
 
-    @cached_property
-    def text(self) -> str:
-        """What is read on this line; a rule across the page is a line of underscores. Not to be asked too early."""
-        if "hr" in self._voids:
-            return "_" * 8
-        return _SPACE.sub(" ", "".join(text for _, _, text in self.places)).strip()
+    def end(self) -> None:
+        """Nothing is added to the line any more."""
+        if self.places:
+            words = "".join([text for _, _, text in self.places]).split()
+            self.text = "_" * 8 if "hr" in self._voids else " ".join(words)
 
     @property
     def is_blank(self) -> bool:
@@ -113,27 +124,27 @@ class Page:
 
     def lines(self) -> list[Line]:
         """The lines as the rules about quotations read them."""
-        marked = text_lines([line.text for line in self.shown])
+        marks = quote_marks([line.text for line in self.shown])
         return [
             Line(
-                line.text or (PICTURE if line.has_picture else ""),
-                line.quoted or mark.quoted,
+                visible(line.text) if line.text else PICTURE * line.has_picture,
+                line.quoted or mark,
                 line.boundary,
                 line.indented,
                 line.signature,
             )
-            for line, mark in zip(self.shown, marked, strict=True)
+            for line, mark in zip(self.shown, marks, strict=True)
         ]
 
 
 def read(content: str) -> Page | None:
     """The page of an HTML body; None where there is nothing in it or nobody can read it."""
-    parser = lxml_html.HTMLParser(huge_tree=True)
+    parser = etree.HTMLParser(huge_tree=True)  # that of lxml.html finds a class for each element
     try:
-        page = lxml_html.document_fromstring(_XML.sub("", content).replace("\x00", ""), parser=parser)
+        page = etree.fromstring(_XML.sub("", content).replace("\x00", ""), parser)
     except (etree.LxmlError, ValueError, AssertionError):
         return None
-    body = page.find("body")
+    body = page.find("body") if page is not None else None
     if body is None:
         return None
     if "<pre" in content or "white-space" in content:
@@ -146,38 +157,47 @@ class _Reader:
 
     def __init__(self) -> None:
         self.shown = [Shown()]
-        self.state = Shown()
-        self.outer: list[Shown] = []
+        self.here = _Place()
+        self.outer: list[_Place] = []
         self.is_cut = False
 
     def read(self, body: etree._Element) -> list[Shown]:
         walk = etree.iterwalk(body, events=("start", "end", "comment", "pi"))
+        silent = None
         for event, element in walk:
             if event == "start":
                 if _is_silent(element):
                     walk.skip_subtree()
+                    silent = element
                 else:
                     self._enter(element)
-            else:
-                if event == "end" and not _is_silent(element):
-                    self._leave(element)
-                if element.tail and element is not body:
-                    self.shown[-1].places.append((element, "tail", element.tail))
+                continue
+            if event == "end" and element is not silent:
+                self._leave(element.tag)
+            if element.tail and element is not body:
+                self.shown[-1].places.append((element, "tail", element.tail))
+        for line in self.shown:
+            line.end()
         return self.shown
 
     def _enter(self, element: etree._Element) -> None:
-        tag = element.tag
-        boundary = not self.is_cut and _is_boundary(element)  # after the first one it makes no difference
-        self.is_cut |= boundary
-        self.outer.append(self.state)
-        quoted, indented = _quoting(element)
-        self.state = Shown(
-            quoted=self.state.quoted or quoted,
-            indented=self.state.indented or indented,
-            signature=self.state.signature or _is_signature(element),
-            row=element if tag == "tr" else self.state.row,
-            cell=element if tag in _CELLS else self.state.cell,
-        )
+        tag, boundary = element.tag, False
+        self.outer.append(self.here)
+        is_marked = bool(element.keys())  # by any attribute
+        if is_marked:
+            boundary = not self.is_cut and _is_boundary(element)  # after the first one it makes no difference
+            self.is_cut |= boundary
+            if _is_signature(element):
+                self.here = self.here._replace(signature=True)
+        if is_marked or tag == "blockquote":
+            quoted, indented = _quoting(element)
+            if quoted or indented:
+                quoted, indented = self.here.quoted or quoted, self.here.indented or indented
+                self.here = self.here._replace(quoted=quoted, indented=indented)
+        if tag == "tr":
+            self.here = self.here._replace(row=element)
+        elif tag in _CELLS:
+            self.here = self.here._replace(cell=element)
         if tag in _BLOCKS or boundary:
             self._new_line(boundary, gap=tag == "p" and "Mso" not in (element.get("class") or ""))
         if tag in VOID:
@@ -186,21 +206,21 @@ class _Reader:
             self._mark()
             self.shown[-1].places.append((element, "text", element.text))
 
-    def _leave(self, element: etree._Element) -> None:
-        self.state = self.outer.pop()
-        if element.tag in _BLOCKS or element.tag in ("br", "hr"):
+    def _leave(self, tag: str) -> None:
+        self.here = self.outer.pop()
+        if tag in _BLOCKS or tag in ("br", "hr"):
             self._new_line()
 
     def _new_line(self, boundary: bool = False, gap: bool = False) -> None:
-        now = self.state
-        self.shown.append(Shown(now.quoted, now.indented, now.signature, boundary, now.row, now.cell, gap))
+        quoted, indented, signature, row, cell = self.here
+        self.shown.append(Shown(quoted, indented, signature, boundary, row, cell, gap))
 
     def _mark(self) -> None:
         """A mark on an element within the line holds for all of the line, when the line begins with it."""
         line = self.shown[-1]
         if not any(text.strip() for _, _, text in line.places):
-            line.quoted |= self.state.quoted
-            line.signature |= self.state.signature
+            line.quoted |= self.here.quoted
+            line.signature |= self.here.signature
 
 
 def _is_silent(element: etree._Element) -> bool:
@@ -238,8 +258,6 @@ def _quoting(element: etree._Element) -> tuple[bool, bool]:
 
 
 def _is_signature(element: etree._Element) -> bool:
-    if not element.attrib:
-        return False
     if any(element.get(name) for name in _SIGNATURE_DATA):
         return True
     if element.tag == "a" and (element.get("name") or "").lower() == _OUTLOOK_BOOKMARK:
@@ -258,16 +276,21 @@ def _break_lines(body: etree._Element) -> None:
             preserving.add(element)
     for element in preserving:
         if element.text and "\n" in element.text and element.tag not in VOID:
-            first, *rest = element.text.split("\n")
+            first, *rest = writable(element.text).split("\n")
             element.text = first
             for line in reversed(rest):
                 element.insert(0, _break(line))
         if element.tail and "\n" in element.tail and element.getparent() in preserving:
-            first, *rest = element.tail.split("\n")
+            first, *rest = writable(element.tail).split("\n")
             element.tail = None
             for line in reversed(rest):
                 element.addnext(_break(line))
             element.tail = first
+
+
+def writable(text: str) -> str:
+    """A text of a page as it can be put into one: spaces for control characters."""
+    return _NOT_WRITABLE.sub(" ", text)
 
 
 def _break(line: str) -> etree._Element:

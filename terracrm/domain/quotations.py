@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _LABELS = {
     "from": "From|От|От кого|Отправитель|Von|De|Da|Van|Od|Från|Від|Від кого|发件人|差出人",
@@ -25,7 +25,7 @@ _LABEL = re.compile(
     r"^[\s*_>]*(?:" + "|".join(f"(?P<{kind}>{words})" for kind, words in _LABELS.items()) + r")\s*\*?[:：]",
     re.IGNORECASE,
 )
-_HEADER_BLOCKS: list[set[str]] = [
+_HEADER_BLOCKS: list[set[str | None]] = [
     {"from", "sent"},
     {"from", "date", "subject"},
     {"from", "to", "subject"},
@@ -85,12 +85,12 @@ _NOTES_TO = re.compile(r"^\s*(?:To|cc|Кому|Копия):", re.IGNORECASE)
 PICTURE = "\ufffc"
 """What stands for an image on a line without text."""
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
-# Without one of these on it or just below it no line begins a quotation: most lines are done with at a glance.
-_MARK = re.compile(r"[:：]|--|/|\.\d")
+_POINT_AND_DIGIT = re.compile(r"\.\d")
 _NEAR = 4
 _LONGEST = 400
 
 _QUOTE_MARK = re.compile(r"^\s{0,3}>")
+_MARKED_WITHIN = 7  # characters: both marks end there
 # Lines that a mail program broke anew without a mark: once may be an answer, thrice is none.
 _BROKEN_ABOVE, _BROKEN_OFF, _OFTEN = 60, 25, 3
 _LONE_FIGURE = re.compile(r"^\s*>\s*\d")
@@ -98,9 +98,8 @@ _LONE_FIGURE = re.compile(r"^\s*>\s*\d")
 _INITIALS_MARK = re.compile(r"^\s{0,3}([A-ZА-ЯЁ]{1,3})>{1,9}(?:\s|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line as a reader sees it.
+class Line(NamedTuple):
+    """One line as a reader sees it (`visible`).
 
     `quoted` is set inside a quotation, `indented` inside what may be one or a mere indentation; `boundary` where
     something other than its words says that a quoted mail begins; `signature` where it says so of a signature.
@@ -115,6 +114,13 @@ class Line:
 
 def text_lines(texts: Sequence[str]) -> list[Line]:
     """The lines of a plain text, with those that carry a quote mark told apart."""
+    return [Line(visible(text), quoted) for text, quoted in zip(texts, quote_marks(texts), strict=True)]
+
+
+def quote_marks(texts: Sequence[str]) -> list[bool]:
+    """For each line of a plain text, whether it carries a quote mark."""
+    if not any(">" in text[:_MARKED_WITHIN] for text in texts):
+        return [False] * len(texts)
     initials = Counter(found[1] for text in texts if (found := _INITIALS_MARK.match(text)))
     marked = [
         bool(_QUOTE_MARK.match(text))
@@ -126,7 +132,7 @@ def text_lines(texts: Sequence[str]) -> list[Line]:
     broken = [at for at in range(1, len(texts) - 1) if marked[at - 1] and marked[at + 1] and _is_broken(texts, at)]
     for at in broken if len(broken) >= _OFTEN else ():
         marked[at] = True
-    return [Line(text, quoted) for text, quoted in zip(texts, marked, strict=True)]
+    return marked
 
 
 def _is_introduced(texts: Sequence[str], at: int) -> bool:
@@ -153,9 +159,9 @@ def written(lines: Sequence[Line]) -> list[bool]:
 
 def own(lines: Sequence[Line]) -> list[bool]:
     """For each line, whether it stands outside of what is quoted or forwarded."""
-    plain = [visible(line.text) if len(line.text) < _LONGEST else "x" for line in lines]
+    plain = [line.text if len(line.text) < _LONGEST else "x" for line in lines]
     keep = [not line.quoted for line in lines]
-    marks = [line.boundary or _MARK.search(text) is not None for line, text in zip(lines, plain, strict=True)]
+    marks = [line.boundary or _may_begin(text) for line, text in zip(lines, plain, strict=True)]
     anything, quoting = False, not all(keep)
     for index in range(len(lines)):
         if keep[index] and lines[index].indented and quoting:
@@ -182,7 +188,7 @@ def own(lines: Sequence[Line]) -> list[bool]:
 
 def heading_end(lines: Sequence[Line], index: int) -> int:
     """The line after the separator and the headers of a quoted mail that begins at `index`; `index` without them."""
-    plain = [visible(line.text) for line in lines[index : index + _LONGEST_HEADING]]
+    plain = [line.text for line in lines[index : index + _LONGEST_HEADING]]
     if not (_begins_mail(plain[0]) or _RULE.match(plain[0]) or _LABEL.match(plain[0]) or _NOTES_ON.match(plain[0])):
         return index + _attribution(plain, 0)
     last = max((at for at in range(len(plain)) if _is_heading(plain, at)), default=0)
@@ -204,15 +210,25 @@ def _is_heading(plain: list[str], at: int) -> bool:
 
 def visible(text: str) -> str:
     """The text without the marks of direction and width that mail programs put around names and dates."""
-    return text if text.isascii() else _INVISIBLE.sub("", text).replace("\xa0", " ").replace("\u202f", " ")
+    if text.isascii() or text.rstrip("\r\n").isprintable():  # told at a glance, and nearly always so
+        return text
+    return _INVISIBLE.sub("", text).replace("\xa0", " ").replace("\u202f", " ")
+
+
+def _may_begin(text: str) -> bool:
+    """Whether there is what no line can do without that begins a quotation here or a few lines above."""
+    if ":" in text or "/" in text or "--" in text or "：" in text:
+        return True
+    return "." in text and _POINT_AND_DIGIT.search(text) is not None
 
 
 def _cut_at(lines: Sequence[Line], plain: list[str], index: int) -> int | None:
     """Where the quoted mail begins, if `index` shows that it begins here; everything after it is quoted."""
     text = plain[index]
-    begins = lines[index].boundary or _begins_mail(text) or _is_header_block(plain, index)
-    if begins:
+    if lines[index].boundary or _begins_mail(text) or _is_header_block(plain, index):
         return _with_rule_before(plain, index)
+    if ":" not in text:
+        return None
     if _NOTES_ON.match(text) and _notes_header(plain, index):
         return index
     if _NOTES_DATE.match(text) and _notes_header(plain, index):
@@ -221,19 +237,23 @@ def _cut_at(lines: Sequence[Line], plain: list[str], index: int) -> int | None:
 
 
 def _begins_mail(text: str) -> bool:
-    return any(rule.match(text) for rule in (_SEPARATOR, _FORWARD_START, _NOTES_WROTE, _BEGIN_FORWARDED))
+    if "--" in text:
+        return any(rule.match(text) for rule in (_SEPARATOR, _FORWARD_START, _NOTES_WROTE))
+    return ":" in text and _BEGIN_FORWARDED.match(text) is not None
 
 
 def _is_header_block(plain: list[str], index: int) -> bool:
-    first = _LABEL.match(plain[index])
+    first = _label(plain[index])
     if first is None:
         return False
-    found = {first.lastgroup}
-    for line in plain[index + 1 : index + _HEADER_LINES]:
-        label = _LABEL.match(line)
-        if label is not None:
-            found.add(label.lastgroup)
+    found = {first, *(_label(line) for line in plain[index + 1 : index + _HEADER_LINES])}
     return any(block <= found for block in _HEADER_BLOCKS)
+
+
+def _label(text: str) -> str | None:
+    """Which header the line says, if any."""
+    found = _LABEL.match(text) if ":" in text or "：" in text else None
+    return found.lastgroup if found else None
 
 
 def _with_rule_before(plain: list[str], index: int) -> int:
@@ -258,18 +278,18 @@ def _notes_header(plain: list[str], index: int) -> bool:
 
 def _attribution(plain: list[str], index: int) -> int:
     """How many lines from `index` say who wrote what follows; 0 when they do not."""
-    if not plain[index].strip():
+    told: list[str] = []
+    for line in plain[index : index + _NEAR]:
+        told.append(line.strip())
+        if not told[-1]:
+            return 0
+        if told[-1][-1] in ":：":
+            break
+    else:
         return 0
-    joined = ""
-    for length, line in enumerate(plain[index : index + _NEAR], 1):
-        if not line.strip():
-            return 0
-        joined = f"{joined} {line.strip()}".strip()
-        if length == 1 and not (_HAS_DATE.search(joined) or _WROTE_FIRST.match(joined) or _YOU_WROTE.match(joined)):
-            return 0
-        if joined.endswith((":", "：")):
-            return length if _says_who_wrote(joined) else 0
-    return 0
+    if not (_HAS_DATE.search(told[0]) or _WROTE_FIRST.match(told[0]) or _YOU_WROTE.match(told[0])):
+        return 0
+    return len(told) if _says_who_wrote(" ".join(told)) else 0
 
 
 def _says_who_wrote(joined: str) -> bool:

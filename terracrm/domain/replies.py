@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
@@ -89,10 +89,9 @@ def split_text(text: str, sender: Iterable[str] = ()) -> Reply:
 def split_html(html: str, sender: Iterable[str] = ()) -> Reply:
     """The parts of an HTML body, as the text that a reader sees of it."""
     page = html_lines.read(html)
-    lines = page.lines() if page else []
-    if page is None or not any(line.text.strip() for line in lines):
+    if page is None or not any(line.text or line.has_picture for line in page.shown):
         return split_text(bare_words(html), sender)
-    return _reply(_as_text(page), kinds(lines, sender))
+    return _reply(_as_text(page), kinds(page.lines(), sender))
 
 
 def of_message(record: MessageRecord) -> Reply:
@@ -103,21 +102,25 @@ def of_message(record: MessageRecord) -> Reply:
     sender = [name for p in record.participants if p.role is Role.FROM for name in (p.name, p.address)]
     whole = split(record.body_text, record.body_html, sender)
     unique = record.unique_text
-    if not unique.strip() or "".join(unique.split()) == "".join(whole.text.split()):
+    if not unique.strip() or _without_spaces(unique) == _without_spaces(whole.text):
         return whole
     lines = unique.splitlines(keepends=True)
     marked = _signed(text_lines(lines), whole.signature)
     return _reply(lines, kinds(marked, sender))
 
 
+def _without_spaces(text: str) -> str:
+    return "".join(text.split())
+
+
 def _signed(lines: list[Line], known: str) -> list[Line]:
     """The lines, with the signature at their end marked that is known from the whole mail."""
-    signature_lines = {text.strip() for text in known.splitlines()}
+    signature_lines = {visible(text).strip() for text in known.splitlines()}
     for index in range(len(lines) - 1, -1, -1):
         text = lines[index].text.strip()
         if text and text not in signature_lines:
             break
-        lines[index] = replace(lines[index], signature=bool(text))
+        lines[index] = lines[index]._replace(signature=bool(text))
     return lines
 
 
@@ -148,7 +151,7 @@ def _tell_signature(lines: Sequence[Line], run: list[int], names: Sequence[str],
     for index in run:
         if lines[index].signature:
             found[index] = Kind.SIGNATURE
-    if (bounds := signature([visible(lines[index].text) for index in run], names)) is not None:
+    if (bounds := signature([lines[index].text for index in run], names)) is not None:
         for index in run[slice(*bounds)]:
             found[index] = Kind.SIGNATURE
 
@@ -156,22 +159,20 @@ def _tell_signature(lines: Sequence[Line], run: list[int], names: Sequence[str],
 def _take_as_new(lines: Sequence[Line], found: list[Kind]) -> None:
     """Nothing of one's own is in the mail: it says what it passes on (without that mail's headers), or signs."""
     carried = Kind.QUOTED if _has_text(lines, found, Kind.QUOTED) else Kind.SIGNATURE
-    first = next((i for i, line in enumerate(lines) if found[i] is carried and visible(line.text).strip()), 0)
+    first = next((i for i, line in enumerate(lines) if found[i] is carried and line.text.strip()), 0)
     after = heading_end(lines, first) if carried is Kind.QUOTED else first
-    if not any(visible(line.text).strip() for line in lines[after:]):
+    if not any(line.text.strip() for line in lines[after:]):
         after = first
     found[after:] = [Kind.NEW if kind is carried else kind for kind in found[after:]]
 
 
 def _has_text(lines: Sequence[Line], found: list[Kind], kind: Kind) -> bool:
-    return any(
-        is_of is kind and visible(line.text).strip().strip(PICTURE) for is_of, line in zip(found, lines, strict=True)
-    )
+    return any(is_of is kind and line.text.strip().strip(PICTURE) for is_of, line in zip(found, lines, strict=True))
 
 
 def _with_blank_lines(lines: Sequence[Line], found: list[Kind]) -> list[Kind]:
     """Blank lines belong to what stands above them, so that no part is only a gap."""
-    seen = [bool(visible(line.text).strip()) for line in lines]
+    seen = [bool(line.text.strip()) for line in lines]
     kind = next((kind for kind, is_seen in zip(found, seen, strict=True) if is_seen), Kind.NEW)
     result = []
     for own_kind, is_seen in zip(found, seen, strict=True):

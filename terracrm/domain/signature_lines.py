@@ -41,16 +41,19 @@ def _length(line: str, below: list[str], sender: Sequence[str]) -> int | None:
     """How many of the lines below belong to the signature that begins with this line; None where none begins."""
     if is_notice(line):
         return len(below)
-    block = _block(below)
-    is_whole = len(block) == len(below)
     if courtesy(line) is not None:  # what is said further below, and what is advertised there, is no part of it
-        return len(block) if is_whole or _gives_contact(block) else None
+        block = _block(below)
+        return len(block) if len(block) == len(below) or _gives_contact(block) else None
     if is_by_machine(line):
-        return len(block) if is_whole else None
+        return len(below) if _is_whole(below) else None
     if _DASHES.match(line):
-        return len(below) if below and (is_whole or line.rstrip("\r\n") == "-- ") else None
+        return len(below) if below and (line.rstrip("\r\n") == "-- " or _is_whole(below)) else None
     is_named = is_name(line, sender) or (_RULE.match(line) and any(is_name(each, sender) for each in below[:2]))
-    return len(block) if is_named and is_whole and _gives_contact(block) else None
+    return len(below) if is_named and _is_whole(below) and _gives_contact(below) else None
+
+
+def _is_whole(lines: list[str]) -> bool:
+    return len(_block(lines)) == len(lines)
 
 
 def _block(lines: list[str]) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
 from html import unescape
 from typing import Any, TypeVar, cast
 
@@ -54,12 +56,32 @@ def storable(value: T) -> T:
 
 
 def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value) if _UNSTORABLE.search(value) else value
-    if type(value) is tuple:
+    kind = type(value)
+    if kind is str:
+        return value if _is_storable(value) else _UNSTORABLE.sub("\ufffd", value)
+    if kind is tuple:
         return tuple(map(_storable, value))
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: getattr(value, field.name) for field in fields(value)}
-        changed = {name: new for name, part in parts.items() if (new := _storable(part)) != part}
-        return replace(value, **changed) if changed else value
-    return value
+    changed = {}
+    for name in _names(kind):
+        part = getattr(value, name)
+        new = _storable(part)
+        if new is not part and new != part:
+            changed[name] = new
+    return replace(value, **changed) if changed else value
+
+
+def _is_storable(text: str) -> bool:
+    """What `_UNSTORABLE` tells; to encode a text is much faster than to search it for what cannot be encoded."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=100)
+def _names(kind: Hashable) -> tuple[str, ...]:
+    """The fields of a dataclass; none of any other type."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()

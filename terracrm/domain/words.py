@@ -8,13 +8,27 @@ from functools import lru_cache
 
 import snowballstemmer
 
-_TOKEN = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_]+")
 _CYRILLIC = re.compile(r"[а-яё]")
 _MAX_WORD = 40
 _local = threading.local()
 
 
-@lru_cache(maxsize=200_000)
+def stem(text: str) -> str:
+    """The words of a text, each stemmed by its alphabet's rules, joined by spaces: «Договоры» and «договор» agree.
+
+    They are in lower case with ё folded to е; overlong ones are cut.
+    """
+    words: list[str] = []
+    for piece in text.casefold().replace("ё", "е").split():
+        if piece.isalnum():
+            words.append(piece[:_MAX_WORD])
+        else:
+            words += [word[:_MAX_WORD] for word in _WORD.findall(piece)]
+    return " ".join(map(_stem_word, words))
+
+
+@lru_cache(maxsize=30_000)
 def _stem_word(word: str) -> str:
     # The stemmers keep state while they work, so each thread has its own.
     if not hasattr(_local, "russian"):
@@ -22,13 +36,3 @@ def _stem_word(word: str) -> str:
         _local.english = snowballstemmer.stemmer("english")
     stemmer = _local.russian if _CYRILLIC.search(word) else _local.english
     return str(stemmer.stemWord(word))
-
-
-def tokens(text: str) -> list[str]:
-    """The words of a text in lower case with ё folded to е, not stemmed; overlong ones are cut."""
-    return [word[:_MAX_WORD] for word in _TOKEN.findall(text.casefold().replace("ё", "е"))]
-
-
-def stem(text: str) -> str:
-    """The words of a text, each stemmed by its alphabet's rules, joined by spaces: «Договоры» and «договор» agree."""
-    return " ".join(map(_stem_word, tokens(text)))
