@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import operator
+import os
+import platform
+import re
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+BEGIN, END = "<!-- the last run -->", "<!-- the end of the last run -->"
 _COMPARE: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": operator.ge, "<": operator.lt}
 
 
@@ -76,3 +82,16 @@ def table(figures: list[Figure]) -> str:
         met = ("yes" if each.met else "NO") if each.target else ""
         rows.append(f"| {each.number} | {each.name} | {value} | {ratio} | {each.target} | {met} |")
     return "\n".join(rows)
+
+
+def write(figures: list[Figure], page: Path) -> None:
+    """Put the table, and where it was measured, between the two marks of a page."""
+    where = (
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"SQLite {sqlite3.sqlite_version}:"
+    )
+    told = f"{BEGIN}\n{where}\n\n{table(figures)}\n{END}"
+    text, count = re.subn(f"{BEGIN}.*?{END}", lambda _: told, page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    if count != 1:
+        raise SystemExit(f"{page} has no place for the table: {BEGIN} and {END}")
+    page.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ import typer
 
 from terracrm.cli import (
     alerts,
+    bench,
     companies,
     config,
     conflicts,
@@ -63,6 +64,7 @@ app.add_typer(conflicts.app, name="conflict")
 app.add_typer(segments.app, name="segment")
 app.add_typer(alerts.app, name="alert")
 app.add_typer(simulator.app, name="simulator")
+app.add_typer(bench.app, name="bench")
 for command in (daemon, worker, web, demo, doctor, health, stats, why):
     app.command()(command)
 
