@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
@@ -48,8 +48,10 @@ def read(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]],
 
     Raises Braked when that is more than a run may remove and change (Y2).
     """
+    with_sick = _with_sick(run)
     for folder_id, folder in mirrored:
-        _retry_quarantined(run, connector, folder_id, folder)
+        if folder_id in with_sick:
+            _retry_quarantined(run, connector, folder_id, folder)
         _read_folder(run, connector, folder_id, folder, progress)
     _read_all_due(run, connector, mirrored)
     if holding.settle(run, connector, mirrored, _as_reading(run, connector, progress)):
@@ -83,10 +85,19 @@ def remove(run: Run, folder_id: int, remote_ids: Sequence[str]) -> None:
 
 
 def _read_all_due(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]]) -> None:
-    while any(
-        _read_due(run, connector, folder_id, folder) for folder_id, folder in mirrored if _is_open(run, folder_id)
-    ):
-        pass  # what one folder brings may be what another one's items waited for
+    """Read again what was left out and may come in now (M2, S6).
+
+    What one folder brings may be what another one's items waited for.
+    """
+    folders = dict(mirrored)
+    while (folder_id := _first_due(run, [each for each in folders if _is_open(run, each)])) is not None:
+        _read_due(run, connector, folder_id, folders[folder_id])
+
+
+def _first_due(run: Run, folder_ids: Sequence[int]) -> int | None:
+    with run.sessions() as session:
+        found = skipped.due_folders(session, folder_ids)
+    return next((folder_id for folder_id in folder_ids if folder_id in found), None)
 
 
 def _settled(run: Run, work: Callable[[Session, Stream, Source], T]) -> T | None:
@@ -139,7 +150,7 @@ def _read_folder(run: Run, connector: Connector, folder_id: int, folder: Folder,
 
 def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:
     with run.sessions() as session:
-        cursor = session.get_one(MirrorFolder, folder_id).cursor
+        cursor = session.scalars(select(MirrorFolder.cursor).where(MirrorFolder.id == folder_id)).one()
     done = 0
     with closing(connector.changes(folder, cursor, run.settings.mirror.page_size)) as pages:
         for page in pages:
@@ -175,36 +186,40 @@ def waiting(session: Session, folder_id: int) -> list[str]:
 
 def sick(session: Session, folder_id: int) -> list[str]:
     """The items of a folder in quarantine whose next try has come, not more than a batch."""
-    due = select(QuarantinedItem.remote_id).where(
-        QuarantinedItem.folder_id == folder_id, QuarantinedItem.next_try_at <= utcnow()
-    )
+    due = select(QuarantinedItem.remote_id).where(QuarantinedItem.folder_id == folder_id, _is_to_be_tried())
     return list(session.scalars(due.limit(QUARANTINE_BATCH)))
+
+
+def _with_sick(run: Run) -> set[int]:
+    """The folders of the stream with items in quarantine whose next try has come."""
+    with run.sessions() as session:
+        of_stream = MirrorFolder.id == QuarantinedItem.folder_id, MirrorFolder.stream_id == run.stream_id
+        return set(session.scalars(select(QuarantinedItem.folder_id).where(*of_stream, _is_to_be_tried())))
+
+
+def _is_to_be_tried() -> ColumnElement[bool]:
+    return QuarantinedItem.next_try_at <= utcnow()
 
 
 def _retry_quarantined(run: Run, connector: Connector, folder_id: int, folder: Folder) -> None:
     with run.sessions() as session:
         remote_ids = sick(session, folder_id)
-    if remote_ids:
-        changes = connector.get(folder, remote_ids)
-        try:
-            run.summary.counts.add(write_page(run, folder_id, changes, None))
-        except Held:
-            run.brake.held.add(folder_id)
+    changes = connector.get(folder, remote_ids)
+    try:
+        run.summary.counts.add(write_page(run, folder_id, changes, None))
+    except Held:
+        run.brake.held.add(folder_id)
 
 
-def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) -> bool:
-    """Read again some of what was left out and may come in now (M2, S6); whether there was any."""
+def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) -> None:
     with run.sessions() as session:
         remote_ids = skipped.due(session, folder_id, DUE_BATCH)
-    if not remote_ids:
-        return False
     try:
         run.summary.counts.add(write_page(run, folder_id, connector.get(folder, remote_ids), None))
     except Held:
         run.brake.held.add(folder_id)
     except ItemGone:
         holding.leave(run, connector, {folder_id: None})
-    return True
 
 
 def write_page(

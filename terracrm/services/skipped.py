@@ -113,6 +113,12 @@ def due(session: Session, folder_id: int, limit: int) -> list[str]:
     return list(session.scalars(mine.order_by(SkippedItem.id).limit(limit)))
 
 
+def due_folders(session: Session, folder_ids: Collection[int]) -> set[int]:
+    """Those of these folders that have items to be read again."""
+    mine = SkippedItem.folder_id.in_(folder_ids), SkippedItem.is_due
+    return set(session.scalars(select(SkippedItem.folder_id).where(*mine).distinct()))
+
+
 def woken(session: Session, stream_ids: Collection[int]) -> list[int]:
     """Those of these streams that have items to be read again and are in order, in the same order."""
     found = set(

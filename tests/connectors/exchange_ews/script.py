@@ -90,6 +90,7 @@ class ScriptedServer:
         self.requests: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.invalid: list[str] = []
+        self.connections = 0
         self.challenge = Reply(status=401, headers={"WWW-Authenticate": 'Basic realm="exchange"'})
         self._answers: dict[str, Answer] = {}
         self.on("ConvertId", answered("ConvertId", failure("ConvertId", "ErrorNonExistentMailbox")))
@@ -138,6 +139,10 @@ class ScriptedServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             wbufsize = -1  # headers and body in one packet
+
+            def setup(self) -> None:
+                script.connections += 1
+                super().setup()
 
             def log_message(self, format: str, *args: object) -> None:
                 """Keep the output of the tests clean."""
