@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from types import ModuleType
 
 from benchmarks.report import Bench, table, write
 
@@ -39,17 +40,17 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="only say what there is")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page, in place of its own")
     asked = parser.parse_args()
-    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in asked.names or NAMES}
+    names = asked.names or NAMES
     if asked.list:
-        for name, module in modules.items():
-            print(f"{name:<12} {(module.__doc__ or '').strip().splitlines()[0]}")
+        for name in names:
+            print(f"{name:<12} {(_module(name).__doc__ or '').strip().splitlines()[0]}")
         return 0
     failed = []
     with tempfile.TemporaryDirectory(prefix="terracrm-bench-") as folder:
         bench = Bench(Path(folder), asked.postgres, asked.quick)
-        for name, module in modules.items():
+        for name in names:
             try:
-                module.measure(bench)
+                _module(name).measure(bench)
             except Exception:  # noqa: BLE001 - the others can still be measured
                 traceback.print_exc()
                 failed.append(name)
@@ -59,6 +60,10 @@ def main() -> int:
     if failed:
         print(f"\nfailed: {', '.join(failed)}")
     return int(bool(failed) or not all(figure.met for figure in bench.figures))
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"benchmarks.{name}")
 
 
 if __name__ == "__main__":
