@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -196,10 +197,18 @@ def cpu_seconds(group: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def until(is_so: Callable[[], bool], what: str, seconds: float) -> None:
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
+
+
+def until(is_so: Callable[[], bool], what: str, seconds: float, look_seconds: float = 0.1) -> None:
     """Wait for something; RuntimeError when it does not come."""
     deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:
             raise RuntimeError(f"waited {seconds:.0f} s in vain until {what}")
-        time.sleep(0.1)
+        time.sleep(look_seconds)

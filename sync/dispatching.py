@@ -8,7 +8,11 @@ from collections.abc import Callable
 
 
 class Dispatching(ABC):
-    """`tick` looks for due streams. `soon` takes what is to be called as soon as may be, in the thread of the ticks."""
+    """`tick` looks for due streams, every `tick_seconds`. `soon` takes what is to be called as soon as may be, in the
+    thread of the ticks.
+    """
+
+    tick_seconds = 2.0
 
     def __init__(self, soon: Callable[[Callable[[], None]], object]) -> None:
         self._soon = soon

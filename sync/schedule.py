@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select, true
+from sqlalchemy import Row, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from sync import claims, servers
@@ -16,6 +16,28 @@ from terracrm.services import outbox
 ORDER = {"contacts": 0, "calendar": 1, "mail": 2, "tasks": 3, "posts": 4}
 OFF = "off"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+# Made once: this is asked all the time, and making it takes longer than answering it.
+_DUE = (
+    select(Stream.id, Stream.mailbox_id, Stream.kind, Stream.due_at, Stream.claim, Stream.claimed_until, Mailbox.server)
+    .join(Stream.mailbox)
+    .where(
+        Mailbox.is_enabled,
+        Stream.is_enabled,
+        Stream.direction != OFF,
+        Stream.state.not_in(UNREAD),
+        or_(
+            Stream.due_at <= bindparam("now"),
+            and_(
+                Stream.mailbox_id.in_(bindparam("owed", expanding=True)),
+                Stream.failures == 0,
+                Stream.state != StreamState.APPROVAL,
+            ),
+        ),
+        or_(Stream.queued_until.is_(None), Stream.queued_until <= bindparam("now")),
+    )
+    .order_by(Stream.due_at, Stream.id)
+)
+_WOKEN = _DUE.where(Stream.woken_at > func.coalesce(Stream.last_run_at, LONG_AGO))
 
 
 def due_streams(session: Session, settings: Settings, *, only_woken: bool = False) -> list[int]:
@@ -27,23 +49,8 @@ def due_streams(session: Session, settings: Settings, *, only_woken: bool = Fals
     """
     now = utcnow()
     owed = outbox.due_mailboxes(session, now - timedelta(seconds=settings.outlook.write_delay_seconds))
-    may_write = (Stream.failures == 0) & (Stream.state != StreamState.APPROVAL)
-    is_owed = Stream.mailbox_id.in_({mailbox_id for mailbox_id, _ in owed}) & may_write
-    wanted = Stream.id, Stream.mailbox_id, Stream.kind, Stream.due_at, Stream.claim, Stream.claimed_until
-    found = session.execute(
-        select(*wanted, Mailbox.server)
-        .join(Stream.mailbox)
-        .where(
-            Mailbox.is_enabled,
-            Stream.is_enabled,
-            Stream.direction != OFF,
-            Stream.state.not_in(UNREAD),
-            or_(Stream.due_at <= now, is_owed),
-            or_(Stream.queued_until.is_(None), Stream.queued_until <= now),
-            Stream.woken_at > func.coalesce(Stream.last_run_at, LONG_AGO) if only_woken else true(),
-        )
-        .order_by(Stream.due_at, Stream.id)
-    ).all()
+    waiting = {"now": now, "owed": [mailbox_id for mailbox_id, _ in owed]}
+    found = session.execute(_WOKEN if only_woken else _DUE, waiting).all()
 
     def is_due(row: Row[*tuple[Any, ...]]) -> bool:
         if row.due_at <= now:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Insert, and_, delete, exists, func, insert, select, union, update
+from sqlalchemy import ColumnElement, Insert, and_, bindparam, delete, exists, func, insert, select, union, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,11 @@ KINDS = {CONTACT: StreamKind.CONTACTS, TASK: StreamKind.TASKS, POST: StreamKind.
 """Which kind of stream writes each thing."""
 OUT = ("both", "out")
 """The directions in which something is written."""
+_DUE_MAILBOXES = (
+    select(OutboxItem.mailbox_id, OutboxItem.entity)
+    .where(OutboxItem.state == OWED, OutboxItem.next_try_at <= bindparam("since"))
+    .distinct()
+)
 
 
 def owe(
@@ -83,8 +88,7 @@ def waits_for_its_time(item: type[OutboxItem] = OutboxItem) -> ColumnElement[boo
 
 def due_mailboxes(session: Session, since: datetime) -> set[tuple[int, str]]:
     """To which mailboxes something has been owed since then, with the kind of stream that writes it."""
-    query = select(OutboxItem.mailbox_id, OutboxItem.entity).distinct()
-    rows = session.execute(query.where(OutboxItem.state == OWED, OutboxItem.next_try_at <= since))
+    rows = session.execute(_DUE_MAILBOXES, {"since": since})
     return {(mailbox_id, KINDS[entity]) for mailbox_id, entity in rows}
 
 
