@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from terracrm.services import mailboxes, users
 
 DOMAIN = "example.test"
 PASSWORD = "bench-word"
+LONG_AGO = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SERVICE = f"service@{DOMAIN}"
 READY_SECONDS = 180
 
@@ -169,14 +171,14 @@ def make(folder: Path, server: str, addresses: Sequence[str], **settings: dict[s
     return Office(folder, config, loaded, sessions)
 
 
-def mail(number: int, sender: str, to: str, subject: str = "", text: str = "") -> bytes:
-    """A short mail from outside."""
+def mail(number: int, sender: str, to: str, subject: str = "", text: str = "", at: datetime = LONG_AGO) -> bytes:
+    """A short mail from outside, so many seconds after that time."""
     heads = {
         "Message-ID": f"<{number}@bench.example>",
         "From": sender,
         "To": to,
         "Subject": subject or f"Order {number}",
-        "Date": f"Mon, 02 Mar 2026 12:{number // 60 % 60:02}:{number % 60:02} +0300",
+        "Date": format_datetime(at + timedelta(seconds=number)),
         "Content-Type": "text/plain; charset=utf-8",
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in heads.items())
