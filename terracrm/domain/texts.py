@@ -62,7 +62,7 @@ def _storable(value: Any) -> Any:
     if kind is tuple:
         return tuple(map(_storable, value))
     changed = {}
-    for name in _names(kind):
+    for name in _names(cast(Hashable, kind)):
         part = getattr(value, name)
         new = _storable(part)
         if new is not part and new != part:

@@ -11,6 +11,7 @@ import snowballstemmer
 _WORD = re.compile(r"[^\W_]+")
 _CYRILLIC = re.compile(r"[а-яё]")
 _MAX_WORD = 40
+_LONG = 60
 _local = threading.local()
 
 
@@ -19,13 +20,17 @@ def stem(text: str) -> str:
 
     They are in lower case with ё folded to е; overlong ones are cut.
     """
-    words: list[str] = []
-    for piece in text.casefold().replace("ё", "е").split():
-        if piece.isalnum():
-            words.append(piece[:_MAX_WORD])
-        else:
-            words += [word[:_MAX_WORD] for word in _WORD.findall(piece)]
-    return " ".join(map(_stem_word, words))
+    # What is long, as addresses of the web are, hardly comes again, and is not remembered.
+    found = [_remembered(piece) if len(piece) <= _LONG else _stems(piece) for piece in text.split()]
+    return " ".join(filter(None, found))
+
+
+def _stems(piece: str) -> str:
+    """The stemmed words of what stands between two spaces: "word," is one, "a.b" two, "--" none."""
+    return " ".join([_stem_word(word[:_MAX_WORD]) for word in _WORD.findall(piece.casefold().replace("ё", "е"))])
+
+
+_remembered = lru_cache(maxsize=30_000)(_stems)
 
 
 @lru_cache(maxsize=30_000)

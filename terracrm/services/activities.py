@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import MAX_ADDRESS, normalise
 from terracrm.domain.records import Participant
 from terracrm.models import Activity, ActivityKind, ActivityMailbox, CompanyTimeline, ContactTimeline
 from terracrm.models import Participant as ParticipantRow
-from terracrm.services import outbox, touches
+from terracrm.services import bulk, outbox, touches
 from terracrm.services.matching import Match
 from terracrm.services.sources import Source
 
@@ -38,40 +37,41 @@ class Entry:
 def add_entries(session: Session, source: Source, entries: Sequence[Entry], matches: dict[str, Match]) -> list[int]:
     """Add activities with participants, timelines and the mailbox that holds them; their ids in the same order."""
     found = [_matches_of(entry, matches) for entry in entries]
-    ids = list(
-        session.scalars(
-            insert(Activity).returning(Activity.id, sort_by_parameter_order=True),
-            [
-                {
-                    "kind": entry.kind,
-                    "occurred_at": entry.occurred_at,
-                    "direction": entry.direction,
-                    "sharing": source.sharing,
-                    "is_matched": any(m.contact_id or m.company_id for m in people),
-                    "has_attachments": entry.has_attachments,
-                    "mailbox_id": source.mailbox_id,
-                    "run_id": source.run_id,
-                    "rule": entry.rule,
-                    "subject": entry.subject,
-                    "snippet": entry.snippet,
-                }
-                for entry, people in zip(entries, found, strict=True)
-            ],
-        )
+    ids = bulk.new_ids(session, Activity, len(entries))
+    bulk.add(
+        session,
+        Activity,
+        [
+            {
+                "id": activity_id,
+                "kind": entry.kind.value,
+                "occurred_at": entry.occurred_at,
+                "direction": entry.direction,
+                "sharing": source.sharing,
+                "is_matched": any(m.contact_id or m.company_id for m in people),
+                "has_attachments": entry.has_attachments,
+                "mailbox_id": source.mailbox_id,
+                "run_id": source.run_id,
+                "rule": entry.rule,
+                "subject": entry.subject,
+                "snippet": entry.snippet,
+            }
+            for activity_id, entry, people in zip(ids, entries, found, strict=True)
+        ],
     )
     participants: list[Row] = []
     contacts: list[Row] = []
     companies: list[Row] = []
     for activity_id, entry, people in zip(ids, entries, found, strict=True):
         participants += participant_rows(source, activity_id, entry.participants, matches)
-        when: Row = {"activity_id": activity_id, "occurred_at": entry.occurred_at, "kind": entry.kind}
+        when: Row = {"activity_id": activity_id, "occurred_at": entry.occurred_at, "kind": entry.kind.value}
         contacts += [when | {"contact_id": id_} for id_ in sorted({m.contact_id for m in people if m.contact_id})]
         companies += [when | {"company_id": id_} for id_ in sorted({m.company_id for m in people if m.company_id})]
     holders: list[Row] = [{"activity_id": activity_id, "mailbox_id": source.mailbox_id} for activity_id in ids]
-    tables = (ParticipantRow, participants), (ContactTimeline, contacts), (CompanyTimeline, companies)
-    for table, rows in (*tables, (ActivityMailbox, holders)):
-        if rows:
-            session.execute(insert(table), rows)
+    bulk.add(session, ParticipantRow, participants)
+    bulk.add(session, ContactTimeline, contacts)
+    bulk.add(session, CompanyTimeline, companies)
+    bulk.add(session, ActivityMailbox, holders)
     outbox.touch_contacts(session, {row["contact_id"] for row in contacts}, touches.HISTORY)
     return ids
 
@@ -93,11 +93,11 @@ def participant_rows(
             {
                 "activity_id": activity_id,
                 "position": first_position + len(rows),
-                "role": participant.role,
+                "role": participant.role.value,
                 "address": address or participant.address.strip()[:MAX_ADDRESS],
                 "name": participant.name,
                 "domain": source.policy.company_domain(address),
-                "response": participant.response,
+                "response": participant.response.value,
                 "contact_id": found.contact_id,
                 "company_id": found.company_id,
                 "match_method": found.method,

@@ -31,7 +31,9 @@ def settle(session: Session, threads: Collection[int]) -> set[int]:
     """Work out what these conversations inherit; the activities whose topics changed."""
     changed: set[int] = set()
     for some in chunks(sorted(threads)):
-        conversations = _conversations(session, _to_settle(session, some))
+        if not (unsettled := _to_settle(session, some)):
+            continue
+        conversations = _conversations(session, unsettled)
         topics = _topics(session, [member.id for members in conversations for member in members])
         for members in conversations:
             changed |= _settle(session, members, [row for member in members for row in topics.get(member.id, ())])

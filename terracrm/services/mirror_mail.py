@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, delete, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain import replies, same_mail
@@ -39,6 +39,7 @@ from terracrm.models import (
 )
 from terracrm.models import Participant as ParticipantRow
 from terracrm.services import (
+    bulk,
     history,
     links,
     mail_detail,
@@ -191,14 +192,9 @@ def _threads(session: Session, source: Source, arrivals: Sequence[Arrival], keys
 
 
 def _matches(session: Session, source: Source, records: list[MessageRecord]) -> dict[str, Match]:
-    addresses = {normalise(p.address) for record in records for p in record.participants}
-    matches = match(session, source.policy, addresses)
-    strangers = {
-        address: name
-        for record in records
-        for address, name in _to_be_known(source, record)
-        if matches[address].may_become_contact
-    }
+    to_be_known = dict(each for record in records for each in _to_be_known(source, record))
+    known = match(session, source.policy, to_be_known)
+    strangers = {address: name for address, name in to_be_known.items() if known[address].may_become_contact}
     names = {normalise(p.address): p.name for r in records for p in r.participants if p.role is Role.FROM and p.name}
     to_name = bool(nameless(session, names))
     lock_directory(session, for_writing=bool(strangers) or to_name)
@@ -207,7 +203,7 @@ def _matches(session: Session, source: Source, records: list[MessageRecord]) -> 
     for address, name in sorted(strangers.items()):
         if match(session, source.policy, [address])[address].may_become_contact:
             add_from_mail(session, source, address, name)
-    return match(session, source.policy, addresses)
+    return match(session, source.policy, {normalise(p.address) for record in records for p in record.participants})
 
 
 def _to_be_known(source: Source, record: MessageRecord) -> list[tuple[str, str]]:
@@ -236,8 +232,9 @@ def _add_messages(
         return {}
     entries = [_entry(source, arrival) for arrival in new.values()]
     ids = dict(zip(new, add_entries(session, source, entries, matches), strict=True))
-    session.execute(
-        insert(Message),
+    bulk.add(
+        session,
+        Message,
         [
             {
                 "activity_id": ids[key],
@@ -248,7 +245,7 @@ def _add_messages(
                 "importance": arrival.record.importance,
                 "item_class": arrival.record.item_class,
                 "is_bulk": arrival.record.is_bulk,
-                "detail": arrival.decision.detail,
+                "detail": arrival.decision.detail.value,
             }
             for key, arrival in new.items()
         ],
@@ -266,8 +263,9 @@ def _add_content(session: Session, source: Source, arrivals: Mapping[int, Arriva
     if not arrivals:
         return
     records = {activity_id: arrival.record for activity_id, arrival in arrivals.items()}
-    session.execute(
-        insert(MessageBody),
+    bulk.add(
+        session,
+        MessageBody,
         [
             {
                 "activity_id": activity_id,
@@ -279,7 +277,7 @@ def _add_content(session: Session, source: Source, arrivals: Mapping[int, Arriva
         ],
     )
     mirror_attachments.add(session, records)
-    mirror_attachments.want(session, source, records)
+    mirror_attachments.want(session, source, [id_ for id_, record in records.items() if record.attachments])
     search.index_activities(
         session,
         [
@@ -350,13 +348,14 @@ def _searchable(source: Source, arrival: Arrival) -> str:
 def _add_copies(
     session: Session, source: Source, arrivals: Sequence[Arrival], keys: Sequence[str], ids: dict[str, int]
 ) -> None:
-    if not arrivals:
-        return
     message_ids = [ids[key] for key in keys]
-    link_ids = session.scalars(
-        insert(Link).returning(Link.id, sort_by_parameter_order=True),
+    link_ids = bulk.new_ids(session, Link, len(arrivals))
+    bulk.add(
+        session,
+        Link,
         [
             {
+                "id": link_id,
                 "mailbox_id": source.mailbox_id,
                 "folder_id": source.folder_id,
                 "run_id": source.run_id,
@@ -367,11 +366,12 @@ def _add_copies(
                 "rule": arrival.decision.rule,
                 "match_method": "hash" if key.startswith("sha256:") else "message_id",
             }
-            for arrival, key, message_id in zip(arrivals, keys, message_ids, strict=True)
+            for link_id, arrival, key, message_id in zip(link_ids, arrivals, keys, message_ids, strict=True)
         ],
     )
-    session.execute(
-        insert(MessageCopy),
+    bulk.add(
+        session,
+        MessageCopy,
         [
             {
                 "link_id": link_id,
@@ -404,7 +404,7 @@ def _second_copies(session: Session, source: Source, arrivals: dict[int, Arrival
     new = sorted(records.keys() - set(session.scalars(there)))
     if new:
         rows = [{"activity_id": activity_id, "mailbox_id": source.mailbox_id} for activity_id in new]
-        session.execute(insert(ActivityMailbox), rows)
+        bulk.add(session, ActivityMailbox, rows)
     touches.activities(session, records)
     _fill(session, source, arrivals)
     mirror_attachments.want(session, source, arrivals)
@@ -429,7 +429,7 @@ def _add_blind_copies(
     missing = tuple(p for p in blind if (normalise(p.address) or p.address.strip()[:MAX_ADDRESS]) not in there)
     if missing:
         first = max((row.position for row in rows), default=-1) + 1
-        session.execute(insert(ParticipantRow), participant_rows(source, activity_id, missing, matches, first))
+        bulk.add(session, ParticipantRow, participant_rows(source, activity_id, missing, matches, first))
         history.refresh(session, [activity_id])
 
 

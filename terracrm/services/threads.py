@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import DomainPolicy
@@ -25,6 +25,7 @@ from terracrm.domain.groups import Groups
 from terracrm.domain.records import MessageRecord
 from terracrm.domain.threads import Mail, named_messages, outside_people, read_subject, subject_key, tie
 from terracrm.models import Message, Thread, ThreadKey
+from terracrm.services import bulk
 from terracrm.services.matching import chunks
 
 
@@ -150,8 +151,7 @@ def _strands(session: Session, messages: Sequence[Arriving]) -> tuple[dict[str, 
         _join(session, strand, oldest[groups.root(strand)])
     made = _add(session, {groups.root(key) for key in wanted} - oldest.keys())
     strand_of = {key: (oldest | made)[groups.root(key)] for key in wanted}
-    if new := [{"key": key, "thread_id": strand_of[key]} for key in wanted if key not in known]:
-        session.execute(insert(ThreadKey), new)
+    bulk.add(session, ThreadKey, [{"key": key, "thread_id": strand_of[key]} for key in wanted if key not in known])
     return {message.mail.key: strand_of[message.mail.key] for message in messages}, set(oldest.values())
 
 
@@ -164,9 +164,8 @@ def _known_keys(session: Session, wanted: Sequence[str]) -> dict[str, int]:
 
 def _add(session: Session, roots: Collection[str | int]) -> dict[str | int, int]:
     """A new strand for each of these."""
-    if not roots:
-        return {}
-    ids = session.scalars(insert(Thread).returning(Thread.id, sort_by_parameter_order=True), [{} for _ in roots])
+    ids = bulk.new_ids(session, Thread, len(roots))
+    bulk.add(session, Thread, [{"id": strand} for strand in ids])
     return dict(zip(roots, ids, strict=True))
 
 

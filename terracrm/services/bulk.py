@@ -1,0 +1,34 @@
+"""Many rows at once: one statement for each table, and the ids of the rows known before they are added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Table, func, insert, select
+from sqlalchemy.orm import Session
+
+from terracrm.models import Base
+
+
+def add(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows of one shape to a table; what they leave out gets its default. Nothing happens without rows."""
+    if rows:
+        session.execute(insert(cast(Table, table.__table__)), rows)
+
+
+def new_ids(session: Session, table: type[Base], how_many: int) -> list[int]:
+    """Ids for rows that this transaction is about to add, in rising order.
+
+    So each row can name the others before any is there; to have the ids returned takes SQLite a statement for each row.
+    SQLite numbers rows on from the highest id, and has one writer (`db.begin_write`): the rows would get the same ids by
+    themselves. PostgreSQL gives them out.
+    """
+    if not how_many:
+        return []
+    if session.get_bind().dialect.name == "sqlite":
+        (column,) = table.__table__.primary_key
+        last = session.scalar(select(func.max(column))) or 0
+        return list(range(last + 1, last + 1 + how_many))
+    sequence = func.nextval(func.pg_get_serial_sequence(table.__tablename__, "id"))
+    return list(session.scalars(select(sequence).select_from(func.generate_series(1, how_many))))
