@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sync.alerting import LOOK_SECONDS, Alerting
 from sync.connecting import connect
-from sync.dispatching import Dispatching
+from sync.dispatching import RUNS_PER_WORKER, Dispatching
 from sync.engine import run_stream
 from sync.outcomes import Stopped
 from sync.pool import Pool
@@ -40,8 +40,6 @@ log = structlog.get_logger(__name__)
 TIDY_HOURS = 24
 # Not while everything starts, and even where the daemon is restarted each day.
 TIDY_FIRST_AFTER = timedelta(minutes=10)
-# exchangelib grows over long use, so a worker process is replaced after so many runs.
-RUNS_PER_WORKER = 2_000
 
 
 def run(settings: Settings, config: Path | None, stopped: threading.Event | None = None) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Final
+
+RUNS_PER_WORKER: Final = 2_000
+"""exchangelib grows over long use, so a process that runs streams is replaced after so many runs."""
 
 
 class Dispatching(ABC):

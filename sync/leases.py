@@ -24,18 +24,17 @@ def take(session: Session, name: str, holder: str, seconds: float) -> bool:
     The caller commits.
     """
     now = _now(session)
-    row = session.execute(select(Lease.holder, Lease.until).where(Lease.name == name)).one_or_none()
     until = now + timedelta(seconds=seconds)
-    if row is None:
-        return _touched(
-            session, _insert(session).values(name=name, holder=holder, until=until).on_conflict_do_nothing()
-        )
+    # The row is made as one that nobody holds; who then changes it has the lease.
+    session.execute(_insert(session).values(name=name, holder="", until=now).on_conflict_do_nothing())
+    row = session.execute(select(Lease.holder, Lease.until).where(Lease.name == name)).one()
     if row.holder == holder and row.until > now + timedelta(seconds=seconds / 2):
         return True
     if row.holder not in ("", holder) and row.until > now and not claims.is_dead(row.holder):
         return False
     same = Lease.name == name, Lease.holder == row.holder, Lease.until == row.until
-    return _touched(session, update(Lease).where(*same).values(holder=holder, until=until))
+    taken = update(Lease).where(*same).values(holder=holder, until=until)
+    return session.connection().execute(taken).rowcount == 1
 
 
 def give_back(session: Session, name: str, holder: str) -> None:
@@ -46,10 +45,6 @@ def give_back(session: Session, name: str, holder: str) -> None:
 def _now(session: Session) -> datetime:
     now: datetime = session.execute(select(func.current_timestamp(type_=UTCDateTime))).scalar_one()
     return now
-
-
-def _touched(session: Session, statement: Any) -> bool:
-    return session.connection().execute(statement).rowcount == 1
 
 
 def _insert(session: Session) -> Any:

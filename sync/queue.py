@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
 from sync import claims, schedule
 from sync.connecting import connect
+from sync.dispatching import RUNS_PER_WORKER
 from sync.engine import run_stream
 from sync.outcomes import Stopped, explain
 from sync.run import Sessions
@@ -40,8 +40,6 @@ NAME: Final = "terracrm"
 TASK: Final = "terracrm.run"
 QUEUED_FOR: Final = timedelta(minutes=1)
 """A message that nobody has taken for so long holds no more: the stream is put on the queue again."""
-RUNS_PER_WORKER: Final = 200
-"""exchangelib grows over long use, so a worker process is replaced after so many runs."""
 ANSWER_SECONDS: Final = 5
 """So long the broker may take to answer the scheduler."""
 _LOST_SECONDS: Final = 2
@@ -90,8 +88,8 @@ class Broker:
         limits = {"read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS, "confirm_publish": True}
         if str(self._app.conf.broker_url).startswith("redis"):
             limits = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
-        self._app.conf.broker_transport_options = limits | {"max_retries": 0, "connect_retries_timeout": ANSWER_SECONDS}
-        self.address = urlsplit(self._app.conf.broker_url).netloc.rpartition("@")[2]
+        self._app.conf.broker_transport_options = limits | {"max_retries": 0}
+        self._address = settings.sync.broker
         self._connection: Any = None
 
     def waiting(self) -> int:
@@ -127,7 +125,7 @@ class Broker:
                 connection.close()
             except broken:
                 log.debug("the connection to the broker was gone already")
-            raise BrokerUnusable(f"The message broker {self.address} cannot be reached: {error}") from error
+            raise BrokerUnusable(f"The message broker {self._address} cannot be reached: {error}") from error
 
 
 def work(settings: Settings, concurrency: int) -> None:

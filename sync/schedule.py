@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, or_, select
+from sqlalchemy import Row, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from sync import claims, servers
@@ -16,9 +16,10 @@ from terracrm.services import outbox
 ORDER = {"contacts": 0, "calendar": 1, "mail": 2, "tasks": 3, "posts": 4}
 OFF = "off"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-# Made once: this is asked all the time, and making it takes longer than answering it.
-_DUE = (
+_TURN = func.row_number().over(partition_by=Mailbox.server, order_by=(Stream.due_at, Stream.id))
+_READY = (
     select(Stream.id, Stream.mailbox_id, Stream.kind, Stream.due_at, Stream.claim, Stream.claimed_until, Mailbox.server)
+    .add_columns(_TURN.label("turn"))
     .join(Stream.mailbox)
     .where(
         Mailbox.is_enabled,
@@ -35,9 +36,18 @@ _DUE = (
         ),
         or_(Stream.queued_until.is_(None), Stream.queued_until <= bindparam("now")),
     )
-    .order_by(Stream.due_at, Stream.id)
 )
-_WOKEN = _DUE.where(Stream.woken_at > func.coalesce(Stream.last_run_at, LONG_AGO))
+
+
+def _first(ready: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """Of each server so many of these streams as matter, the longest waiting first."""
+    rows = ready.subquery()
+    return select(rows).where(rows.c.turn <= bindparam("most")).order_by(rows.c.due_at, rows.c.id)
+
+
+# Made once: this is asked all the time, and making it takes longer than answering it.
+_DUE = _first(_READY)
+_WOKEN = _first(_READY.where(Stream.woken_at > func.coalesce(Stream.last_run_at, LONG_AGO)))
 
 
 def due_streams(session: Session, settings: Settings, *, only_woken: bool = False) -> list[int]:
@@ -49,15 +59,16 @@ def due_streams(session: Session, settings: Settings, *, only_woken: bool = Fals
     """
     now = utcnow()
     owed = outbox.due_mailboxes(session, now - timedelta(seconds=settings.outlook.write_delay_seconds))
-    waiting = {"now": now, "owed": [mailbox_id for mailbox_id, _ in owed]}
-    found = session.execute(_WOKEN if only_woken else _DUE, waiting).all()
+    limit = settings.sync.streams_per_server
+    asked = {"now": now, "owed": [mailbox_id for mailbox_id, _ in owed], "most": servers.most(limit)}
+    found = session.execute(_WOKEN if only_woken else _DUE, asked).all()
 
     def is_due(row: Row[*tuple[Any, ...]]) -> bool:
         if row.due_at <= now:
             return True
         return (row.mailbox_id, row.kind) in owed and outbox.may_write(session.get_one(Stream, row.id))
 
-    places = servers.Places(session, settings.sync.streams_per_server) if found else None
+    places = servers.Places(session, limit) if found else None
     return [row.id for row in found if places and is_due(row) and claims.is_free(row) and places.take(row.server)]
 
 

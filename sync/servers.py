@@ -47,6 +47,11 @@ def is_full(session: Session, address: str, limit: int) -> bool:
     return running(session)[host_of(address)] >= limit
 
 
+def most(limit: int) -> int:
+    """Of so many streams of a server at most it matters whether they may be handed out: some of them are being run."""
+    return (AHEAD + 1) * limit
+
+
 class Places:
     """How many streams may be handed out now, server by server."""
 
