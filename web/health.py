@@ -7,6 +7,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from terracrm import db
+from terracrm.models import utcnow
+from terracrm.services import alerts
+from web.configured import settings
 from web.database import session
 from web.signed_in import public
 
@@ -23,9 +26,14 @@ def alive() -> Response:
 @pages.get("/readyz")
 @public
 def ready() -> Response:
-    """200 when the database answers and is of this version; else 503 and what is missing, and nothing else."""
+    """200 when the database answers and is of this version; else 503 and what is missing, and nothing else.
+
+    The portal can do without the message broker: that is only told.
+    """
     if missing := _missing():
         return _plain(missing, 503)
+    if alerts.is_broker_missing(session(), settings(), utcnow()):
+        return _plain("ok, but the message broker cannot be reached: no mailbox is read")
     return _plain("ok")
 
 

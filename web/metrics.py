@@ -50,6 +50,13 @@ class NumbersCollector(Collector):
         if self._numbers.daemon_age is not None:
             daemon.add_metric([], self._numbers.daemon_age)
         yield daemon
+        queued = _gauge("streams_queued", "Streams on the queue of the distributed engine.")
+        queued.add_metric([], self._numbers.queued)
+        yield queued
+        broker = _gauge("broker_seen_age_seconds", "The time since the message broker was reached.")
+        if self._numbers.broker_age is not None:
+            broker.add_metric([], self._numbers.broker_age)
+        yield broker
         alerts = _gauge("alerts_open", "Alerts that were told and last, by rule.", ("rule",))
         for rule in Rule:
             alerts.add_metric([rule], self._numbers.alerts.get(rule, 0))

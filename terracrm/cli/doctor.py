@@ -31,7 +31,7 @@ OWN_MACHINE = {"127.0.0.1", "::1", "localhost"}
 def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the mail servers.")] = False,
 ) -> None:
-    """Check installation, settings, database, people, mailboxes, schedules and mail servers. Says what to do.
+    """Check installation, settings, database, people, mailboxes, schedules, mail servers and broker. Says what to do.
 
     Nothing is changed. Each mail server is asked once, for its clock and its certificate. Exit code 1 when something
     is wrong.
@@ -46,6 +46,8 @@ def doctor(
             sound &= _report(name, partial(_within, check))
         if not offline:
             sound &= _report("mail servers", _servers)
+    if current().settings.sync.engine == "celery":
+        sound &= _report("message broker", _broker)
     if not (sound and readable):
         raise typer.Exit(1)
 
@@ -139,6 +141,17 @@ def _alerts(session: Session) -> Iterator[str]:
             yield f"alerts do not get through by {state.channel}: {state.error}"
     if alerts.daemon(session, utcnow())[1]:
         yield "no daemon has been seen, and mailboxes wait for it: start terracrm daemon"
+
+
+def _broker() -> Iterator[str]:
+    """Whether it takes our name and password; raises BrokerUnusable with the reason."""
+    # Celery takes long to import, and only the distributed engine needs it.
+    from sync.queue import Broker
+
+    broker = Broker(current().settings)
+    broker.waiting()
+    broker.close()
+    yield from ()
 
 
 def _servers() -> Iterator[str]:

@@ -51,7 +51,8 @@ def health(
     """Show each stream: its state, last success, reason and next try, what is set aside, missing, owed and given up.
 
     Exit code 1 when something needs somebody, for cron and Nagios: what waits for a person, is given up, set aside or
-    missing at once; what fails or is late once it has for alerts.after_minutes; no daemon; the clock of a server.
+    missing at once; what fails or is late once it has for alerts.after_minutes; no daemon, no message broker; the clock
+    of a server.
 
     Example: terracrm health --json
     """
@@ -102,6 +103,8 @@ def _problems(session: Session, settings: Settings, now: datetime) -> Iterator[s
             yield f"{about}: its clock and that of this machine differ by {finding.count} s: set them"
         if finding.subject.rule is Rule.CHANNEL:
             yield f"alerts do not get through by {about}: {finding.reason.rstrip('.')}; then run terracrm alert test"
+        if finding.subject.rule is Rule.BROKER:
+            yield f"the message broker {about} cannot be reached: no mailbox is read until it can be"
 
 
 def _line(box: MailboxHealth, health: StreamHealth, needs_somebody: bool) -> Line:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic import model_validator as check_together
@@ -386,6 +387,11 @@ class Sync(Section):
         if self.engine == "celery" and self.broker_url is None:
             raise PydanticCustomError("broker", "is needed with engine celery", {"name": "broker_url"})
         return self
+
+    @property
+    def broker(self) -> str:
+        """Host and port of the broker, without its password; "" where there is none."""
+        return urlsplit(self.broker_url.get_secret_value()).netloc.rpartition("@")[2] if self.broker_url else ""
 
     @check_together(mode="after")
     def _base_below_max(self) -> Sync:

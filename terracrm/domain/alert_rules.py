@@ -27,6 +27,7 @@ class Rule(StrEnum):
     CLOCK = "clock"
     DISK = "disk"
     DATABASE = "database"
+    BROKER = "broker"
     CHANNEL = "channel"
 
 
@@ -34,6 +35,8 @@ WAITS_FOR_A_PERSON = {"credentials": Rule.CREDENTIALS, "approval": Rule.APPROVAL
 """The states of a stream in which it waits for a person, by `StreamState`."""
 AT_ONCE = frozenset({*WAITS_FOR_A_PERSON.values(), Rule.BROKEN_OFF, Rule.OUTBOX, Rule.DISK, Rule.CHANNEL})
 """Told as soon as they are noticed: nothing of this mends itself, or it has lasted for long already."""
+OUTAGES = frozenset({Rule.DATABASE, Rule.BROKER})
+"""Nothing goes on while these last; they are told after `OUTAGE_AFTER`, whatever the settings say."""
 KEEPS_FROM_SENDING = frozenset({Rule.CREDENTIALS, Rule.PAUSED, Rule.FAILING})
 """Of the mailbox that sends the mails these are not told by mail."""
 
@@ -41,7 +44,7 @@ CLOCK_SKEW = timedelta(minutes=2)
 OUTBOX_AGE = timedelta(hours=2)
 BROKEN_OFF_TIMES = 3
 LOW_DISK_BYTES = 500 * 2**20
-DATABASE_AFTER = timedelta(minutes=2)
+OUTAGE_AFTER = timedelta(minutes=2)
 SHORTEST_QUIET = timedelta(minutes=10)
 REASON_CHARS = 300
 
@@ -127,8 +130,8 @@ class Timing:
 
     def wait(self, rule: Rule) -> timedelta:
         """For how long this must last before it is told."""
-        if rule is Rule.DATABASE:
-            return DATABASE_AFTER
+        if rule in OUTAGES:
+            return OUTAGE_AFTER
         return timedelta() if rule in AT_ONCE else self.after
 
 

@@ -44,6 +44,7 @@ def title(language: Language, rule: str, count: int = 0) -> str:
         Rule.BROKEN_OFF: lambda: pgettext("alert", "its runs break off"),
         Rule.DISK: lambda: pgettext("alert", "the disk is almost full"),
         Rule.DATABASE: lambda: pgettext("alert", "the database cannot be used"),
+        Rule.BROKER: lambda: pgettext("alert", "the message broker cannot be reached"),
         Rule.CHANNEL: lambda: pgettext("alert", "alerts do not get through"),
     }
     return words[rule]() if rule in words else _counted(language, rule, count)
@@ -74,6 +75,7 @@ def advice(language: Language, rule: str) -> str:
         Rule.CLOCK: lambda: gettext("Set the clock of that server, or of this machine: times of mail would be wrong."),
         Rule.DISK: lambda: gettext("Make room in the data folder: nothing can be stored when it is full."),
         Rule.DATABASE: lambda: gettext("Nothing is read or written until it can be: terracrm db check says more."),
+        Rule.BROKER: lambda: gettext("No mailbox is read until it can be: start it, or mend sync.broker_url."),
         Rule.CHANNEL: lambda: gettext("Mend what the reason says, then run terracrm alert test."),
     }
     return words[rule]()

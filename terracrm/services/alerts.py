@@ -73,12 +73,14 @@ def check(session: Session, settings: Settings, now: datetime, also: Iterable[Fi
 
 
 def findings(session: Session, settings: Settings, now: datetime) -> list[Finding]:
-    """What the tables say is wrong: with streams, servers, and the channels that tell it."""
+    """What the tables say is wrong: with streams, servers, the channels that tell it, and the broker."""
     boxes = mailbox_health.all_mailboxes(session, access.operator(), now)
     found = list(alert_rules.of_streams(facts(boxes, now)))
     for state in alert_messages.channels(session, settings):
         if state.is_broken:
             found.append(Finding(Subject(Rule.CHANNEL, about=state.channel), reason=state.error))
+    if is_broker_missing(session, settings, now):
+        found.append(Finding(Subject(Rule.BROKER, about=settings.sync.broker)))
     return found
 
 
@@ -126,6 +128,15 @@ def daemon(session: Session, now: datetime) -> tuple[datetime | None, bool]:
         return seen, False
     boxes = mailbox_health.all_mailboxes(session, access.operator(), now)
     return seen, any(stream.lag > heartbeats.MISSED for box in boxes for stream in box.streams)
+
+
+def is_broker_missing(session: Session, settings: Settings, now: datetime) -> bool:
+    """Whether a daemon is at work and has not reached the message broker for a while."""
+    if settings.sync.engine != "celery":
+        return False
+    seen, met = heartbeats.last(session, heartbeats.DAEMON), heartbeats.last(session, heartbeats.BROKER)
+    is_at_work = seen is not None and now - seen <= heartbeats.MISSED
+    return is_at_work and (met is None or now - met > heartbeats.BROKER_MISSED)
 
 
 def _alerts(*conditions: ColumnElement[bool]) -> Select[Alert]:

@@ -14,6 +14,8 @@ from terracrm.models import Heartbeat
 DAEMON, ALERTS, BROKER = "daemon", "alerts", "broker"
 MISSED = timedelta(minutes=5)
 """After this long without a sign of life there is no daemon."""
+BROKER_MISSED = timedelta(minutes=1)
+"""After this long the daemon that is at work cannot reach the message broker."""
 
 
 def last(session: Session, name: str) -> datetime | None:

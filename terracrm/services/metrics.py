@@ -12,6 +12,7 @@ from terracrm.models import (
     STOPPED,
     Alert,
     Conflict,
+    Heartbeat,
     Mailbox,
     MirrorFolder,
     OutboxItem,
@@ -76,7 +77,9 @@ class Numbers:
     """All of it. `conflicts` are the open ones by the address of the mailbox, "" for none.
 
     `told_at_once`: whether a mailbox tells of its changes by itself, of those that are mirrored. `daemon_age` are the
-    seconds since a daemon was seen, None for never; `alerts` those that were told and last, by rule.
+    seconds since a daemon was seen, None for never; `queued` streams are on the queue of the distributed engine, and
+    `broker_age` are the seconds since its message broker was reached, None for never; `alerts` those that were told
+    and last, by rule.
     """
 
     streams: list[StreamNumbers]
@@ -86,11 +89,14 @@ class Numbers:
     told_at_once: dict[str, bool]
     database_bytes: int
     daemon_age: float | None
+    queued: int
+    broker_age: float | None
     alerts: dict[str, int]
 
 
 def read(session: Session, now: datetime) -> Numbers:
-    """The numbers as they are now, by ten queries however many mailboxes there are."""
+    """The numbers as they are now, by eleven queries however many mailboxes there are."""
+    ages = _ages(session, now)
     return Numbers(
         streams=_streams(session, now),
         outbox=_outbox(session, now),
@@ -98,7 +104,9 @@ def read(session: Session, now: datetime) -> Numbers:
         conflicts=_conflicts(session),
         told_at_once=watches.told_at_once(session, now),
         database_bytes=_size(session),
-        daemon_age=_daemon_age(session, now),
+        daemon_age=ages.get(heartbeats.DAEMON),
+        queued=session.scalar(select(func.count()).select_from(Stream).where(Stream.queued_until > now)) or 0,
+        broker_age=ages.get(heartbeats.BROKER),
         alerts=_alerts(session),
     )
 
@@ -186,9 +194,9 @@ def _conflicts(session: Session) -> dict[str, int]:
     return dict(rows.all())
 
 
-def _daemon_age(session: Session, now: datetime) -> float | None:
-    seen = heartbeats.last(session, heartbeats.DAEMON)
-    return max((now - seen).total_seconds(), 0.0) if seen else None
+def _ages(session: Session, now: datetime) -> dict[str, float]:
+    """The seconds since each heart beat."""
+    return {row.name: max((now - row.at).total_seconds(), 0.0) for row in session.scalars(select(Heartbeat))}
 
 
 def _alerts(session: Session) -> dict[str, int]:

@@ -188,3 +188,23 @@ def test_the_doctor_looks_at_the_channels(terracrm: Terracrm, rows: Rows, folder
     rows()
     found = terracrm("doctor", "--offline").out
     assert "alerts:\n  - alerts.mail_from: there is no mailbox nobody@romashka.example" in found
+
+
+def test_the_doctor_asks_the_message_broker(terracrm: Terracrm, folder: Path) -> None:
+    (folder / "config.toml").write_text(
+        '[database]\nurl = "postgresql://crm@127.0.0.1:1/crm"\n'
+        '[sync]\nengine = "celery"\nbroker_url = "redis://:s3cret@127.0.0.1:1/0"\n'
+    )
+    found = terracrm("doctor", "--offline")
+    assert "message broker:\n  - The message broker 127.0.0.1:1 cannot be reached" in found.out
+    assert (found.code, "s3cret" in found.out + found.err) == (1, False)
+
+
+def test_health_says_that_the_message_broker_is_away(
+    terracrm: Terracrm, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows(Heartbeat(name="daemon", at=utcnow()))
+    assert terracrm("health").code == 0
+    monkeypatch.setattr("terracrm.services.alerts.is_broker_missing", lambda *_: True)
+    found = terracrm("health")
+    assert (found.code, "! the message broker" in found.out) == (1, True)

@@ -154,3 +154,8 @@ def test_the_demo_leaves_a_folder_of_somebody_else_alone(terracrm: Terracrm, fol
     assert "holds something else" in ran.err
     assert (folder / "mine/letter.txt").exists()
     assert terracrm("demo", "--mail", "absent").err == "Error: --mail: there is no folder absent\n"
+
+
+def test_a_worker_is_for_the_distributed_engine(terracrm: Terracrm) -> None:
+    refused = terracrm("worker")
+    assert (refused.code, "sync.engine: is local" in refused.err) == (78, True)

@@ -90,6 +90,18 @@ def send(office: Office, minutes: float, error: str = "", *, is_final: bool = Fa
     return done
 
 
+def test_a_broker_that_a_daemon_does_not_reach_is_told(office: Office, mail: Stream) -> None:
+    distributed = settings("webhook")
+    distributed.sync.engine, distributed.sync.broker_url = "celery", SecretStr("amqp://crm:secret@mq.test:5672/crm")
+    assert alerts.findings(office.session, distributed, NOW) == []  # no daemon is at work
+    heartbeats.beat(office.session, heartbeats.DAEMON, NOW)
+    heartbeats.beat(office.session, heartbeats.BROKER, NOW)
+    assert alerts.findings(office.session, distributed, NOW + MINUTE) == []
+    [found] = alerts.findings(office.session, distributed, NOW + 2 * MINUTE)
+    assert (found.subject.rule, found.subject.about) == (Rule.BROKER, "mq.test:5672")
+    assert alerts.findings(office.session, BOTH, NOW + 2 * MINUTE) == []
+
+
 def test_an_office_in_order_tells_nothing(office: Office, mail: Stream) -> None:
     assert look(office, 0) == []
     assert office.session.scalars(select(Alert)).all() == []

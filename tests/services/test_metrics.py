@@ -133,7 +133,16 @@ def test_the_daemon_and_open_alerts_are_told(office: Office) -> None:
     assert (found.daemon_age, found.alerts) == (60.0, {"gaps": 1})
 
 
-def test_a_scrape_asks_the_database_ten_times(office: Office, engine: Engine) -> None:
+def test_the_queue_and_its_broker_are_told(office: Office) -> None:
+    assert (metrics.read(office.session, NOW).queued, metrics.read(office.session, NOW).broker_age) == (0, None)
+    stream, other = office.mailboxes["anna"].streams[0], office.mailboxes["boris"].streams[0]
+    stream.queued_until, other.queued_until = NOW + MINUTE, NOW - MINUTE
+    office.add(Heartbeat(name="broker", at=NOW - MINUTE))
+    found = metrics.read(office.session, NOW)
+    assert (found.queued, found.broker_age) == (1, 60.0)
+
+
+def test_a_scrape_asks_the_database_eleven_times(office: Office, engine: Engine) -> None:
     asked: list[str] = []
 
     @event.listens_for(engine, "before_cursor_execute")
@@ -141,4 +150,4 @@ def test_a_scrape_asks_the_database_ten_times(office: Office, engine: Engine) ->
         asked.append(statement)
 
     assert metrics.read(office.session, NOW).database_bytes > 0
-    assert len(asked) == 10
+    assert len(asked) == 11

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from terracrm.config import Settings
 from terracrm.config.settings import Database
+from terracrm.models import utcnow
 from tests.web.conftest import Client, SignIn
 from web import create_app
 
@@ -48,6 +49,17 @@ def test_it_is_ready_over_a_database_of_its_version(visitor: Client) -> None:
     for path in ("/healthz", "/readyz"):
         answer = visitor.get(path)
         assert (answer.status_code, answer.text) == (200, "ok\n")
+
+
+def test_it_is_ready_without_the_message_broker_and_says_so(settings: Settings) -> None:
+    with sqlite3.connect(settings.database.url.removeprefix("sqlite:///")) as connection:
+        now = f"{utcnow():%Y-%m-%d %H:%M:%S.%f}"
+        connection.execute("INSERT INTO heartbeats (name, at) VALUES ('daemon', ?)", (now,))
+    sync = settings.sync.model_copy(update={"engine": "celery", "broker_url": SecretStr("redis://mq.test")})
+    answer = create_app(settings.model_copy(update={"sync": sync})).test_client().get("/readyz")
+    assert (answer.status_code, answer.text) == (
+        200, "ok, but the message broker cannot be reached: no mailbox is read\n"
+    )  # fmt: skip
 
 
 def test_it_lives_but_is_not_ready_while_migrations_are_missing(settings: Settings, tmp_path: Path) -> None:
