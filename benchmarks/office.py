@@ -144,7 +144,13 @@ class Office:
                 session.execute(update(Stream).where(Stream.id == stream_id).values(due_at=now + place * step))
 
 
-def make(folder: Path, server: str, addresses: Sequence[str], **settings: dict[str, object]) -> Office:
+def make(
+    folder: Path,
+    server: str,
+    addresses: Sequence[str],
+    streams: Sequence[str] = mailboxes.DEFAULT_STREAMS,
+    **settings: dict[str, object],
+) -> Office:
     """An office in this folder: a mailbox and its user for each address, and the user "boss", who reads everything."""
     folder.mkdir(parents=True)
     config = folder / "config.toml"
@@ -166,7 +172,9 @@ def make(folder: Path, server: str, addresses: Sequence[str], **settings: dict[s
             session.add(User(name=name, full_name=name, email=address, role_code="manager", password_hash=known))
             session.flush()
             secret = encrypt(loaded, PASSWORD)
-            mailbox = mailboxes.add(session, address, server, SERVICE, password_encrypted=secret, impersonate=True)
+            mailbox = mailboxes.add(
+                session, address, server, SERVICE, password_encrypted=secret, impersonate=True, streams=streams
+            )
             mailboxes.enable(session, mailbox)
     return Office(folder, config, loaded, sessions)
 

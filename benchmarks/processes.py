@@ -1,0 +1,72 @@
+"""Figure 7: the first mirror of eight mailboxes by two worker processes of the daemon, against one."""
+
+from __future__ import annotations
+
+import atexit
+
+from sqlalchemy import func, make_url, select, text, update
+
+from benchmarks import recording
+from benchmarks.office import DOMAIN, Office, make, until
+from benchmarks.replay import serving
+from benchmarks.report import Bench, Figure
+from terracrm import db
+from terracrm.models import Mailbox, Stream, SyncRun, utcnow
+
+MAILBOXES = 8
+READ_SECONDS = 180
+SCHEMA = "bench_processes"
+
+
+def measure(bench: Bench) -> None:
+    """The daemon of a small office, which stores in SQLite, and that of a large one, which stores in PostgreSQL."""
+    letters = 40 if bench.quick else 500
+    kinds = ("SQLite", "PostgreSQL") if bench.postgres else ("SQLite",)
+    with serving(recording.kept(bench), letters) as server:
+        for kind in kinds:
+            seconds = {workers: _mirrored(bench, server.url, kind, workers) for workers in (1, 2)}
+            faster = seconds[1] / seconds[2]
+            told = f"{MAILBOXES} mailboxes of {letters} letters: {seconds[1]:.1f} s by one process"
+            name = f"two workers against one, {kind}"
+            bench.tell(Figure(7, name, seconds[2], "s", faster, ">= 1.6", told))
+
+
+def _mirrored(bench: Bench, url: str, kind: str, workers: int) -> float:
+    """From the beginning of the first run to the end of the last one, in seconds."""
+    addresses = [f"user{number}@{DOMAIN}" for number in range(MAILBOXES)]
+    folder = bench.folder / f"{kind}-{workers}"
+    database = f"sqlite:///{folder / 'terracrm.db'}" if kind == "SQLite" else _schema(bench.postgres)
+    settings = {"sync": {"watch": False, "workers": workers}, "database": {"url": database}}
+    office = make(folder, url, addresses, ["mail"], **settings)
+    with office.sessions.begin() as session:
+        session.execute(update(Mailbox).values(let_in_at=utcnow()))  # else all wait for the first one to be let in
+    with office.serving("daemon"):
+        until(lambda: _is_read(office), "the mailboxes are read", READ_SECONDS)
+    with office.sessions() as session:
+        began, ended = session.execute(select(func.min(SyncRun.started_at), func.max(SyncRun.finished_at))).one()
+    office.sessions.kw["bind"].dispose()
+    seconds: float = (ended - began).total_seconds()
+    return seconds
+
+
+def _is_read(office: Office) -> bool:
+    with office.sessions() as session:
+        return not session.scalar(select(func.count()).select_from(Stream).where(Stream.last_success_at.is_(None)))
+
+
+def _schema(postgres: str) -> str:
+    """The URL of an empty schema of our own."""
+    url = make_url(postgres).set(drivername="postgresql+psycopg")
+    plain = url.render_as_string(hide_password=False)
+    _drop(plain)
+    atexit.register(_drop, plain)
+    with db.make_engine(plain).begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+    return url.update_query_dict({"options": f"-csearch_path={SCHEMA}"}).render_as_string(hide_password=False)
+
+
+def _drop(url: str) -> None:
+    engine = db.make_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE"))
+    engine.dispose()
