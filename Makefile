@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 ASSETS := web/static/vendor/.copied
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all kills soak bench check format install assets translations docs lock wheel clean
+.PHONY: help demo test test-all kills soak scale-out bench check format install assets translations docs lock wheel clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,6 +31,9 @@ kills: install ## Kill the sync process at every commit and remote call, meet fa
 
 soak: install ## A daemon among faults, edits and kills, then compare; MINUTES=3 MAILBOXES=50 SEED=0
 	@$(BIN)/python -m tests.torture.soak --minutes $(or $(MINUTES),3) --mailboxes $(or $(MAILBOXES),50) --seed $(or $(SEED),0)
+
+scale-out: install ## Kill workers, daemons and the broker of an installation, then compare; SECONDS=60 BROKER=rabbitmq
+	@$(BIN)/python -m tests.distributed --seconds $(or $(SECONDS),60) --broker $(or $(BROKER),redis)
 
 bench: install ## Measure speed as ratios, side by side; NAMES="fetching searching", ARGS=--quick
 	@$(BIN)/python -m benchmarks $(NAMES) $(ARGS)
