@@ -64,7 +64,8 @@ def run_stream(
     """Run a stream once and return what it did; None when another worker has it or it is gone.
 
     None also while another stream finds out whether their common account is let in; once that is refused, nothing is
-    tried (`accounts`). And where it `is_scheduled`, while its server has as many runs as it may (`servers`).
+    tried (`accounts`). And where it `is_scheduled`, when it was switched off since, and while its server has as many runs
+    as it may (`servers`).
     Never raises for what a remote system, a mailbox or an item does: that is the outcome of the run.
     """
     run = _begin(settings, sessions, stream_id, STOPPED if order else UNREAD, is_scheduled)
@@ -97,6 +98,8 @@ def _begin(
             return None
         if stream.is_refused or stream.state in stopped:
             return Summary(stream.mailbox.address, stream.kind, state=stream.state, error=stream.last_error)
+        if is_scheduled and not (stream.is_enabled and stream.mailbox.is_enabled):
+            return None  # switched off since it was due
         claim = claims.new_claim()
         if is_scheduled and claims.is_free(stream):
             servers.lock(session, stream.mailbox.server)  # first, so that nobody waits for each other

@@ -67,6 +67,7 @@ def make_app(settings: Settings) -> Celery:
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_max_tasks_per_child=RUNS_PER_WORKER,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_proc_alive_timeout=_START_SECONDS,
         worker_lost_wait=_LOST_SECONDS,
         worker_enable_remote_control=False,

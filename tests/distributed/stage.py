@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import psycopg
 from sqlalchemy import create_engine, func, make_url, or_, select, update
@@ -218,7 +219,8 @@ class Stage:
                 lines[name] = Counter(_whoever_was_first(line) for line in found if not line.startswith(LEFT_OUT))
                 self.done[f"runs in the {name} database"] = session.scalar(select(func.count(SyncRun.id))) or 0
         self.done["lines compared"] = lines["calm"].total()
-        problems = [f"lost: {line}" for line in (lines["calm"] - lines["scaled"]).elements()]
+        problems = ["the broker's password is in the log"] if "pass/word" in unquote(self.log()) else []
+        problems += [f"lost: {line}" for line in (lines["calm"] - lines["scaled"]).elements()]
         return problems + [f"too much: {line}" for line in (lines["scaled"] - lines["calm"]).elements()]
 
     def _config(self) -> Path:

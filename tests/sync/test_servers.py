@@ -127,6 +127,14 @@ def test_a_person_who_runs_a_stream_does_not_wait(busy: Office) -> None:
     assert run_stream(busy.settings, busy.sessions, third, busy.connect) is not None
 
 
+@pytest.mark.parametrize("what", [Mailbox, Stream])
+def test_what_was_switched_off_since_it_was_due_is_not_run(busy: Office, what: type[Mailbox | Stream]) -> None:
+    first, *_ = due(busy)
+    with busy.sessions.begin() as session:
+        session.execute(update(what).values(is_enabled=False))
+    assert run_stream(busy.settings, busy.sessions, first, busy.connect, is_scheduled=True) is None
+
+
 def test_a_run_that_begins_takes_its_mark_away(busy: Office) -> None:
     first, *_ = due(busy)
     with busy.sessions.begin() as session:
