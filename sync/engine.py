@@ -64,8 +64,8 @@ def run_stream(
     """Run a stream once and return what it did; None when another worker has it or it is gone.
 
     None also while another stream finds out whether their common account is let in; once that is refused, nothing is
-    tried (`accounts`). And where it `is_scheduled`, when it was switched off since, and while its server has as many runs
-    as it may (`servers`).
+    tried (`accounts`). And where it `is_scheduled`, when it was switched off since, or its server has as many runs as
+    it may (`servers`).
     Never raises for what a remote system, a mailbox or an item does: that is the outcome of the run.
     """
     run = _begin(settings, sessions, stream_id, STOPPED if order else UNREAD, is_scheduled)
