@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session, aliased
 from terracrm.errors import Forbidden
 from terracrm.models import (
     Activity,
+    ActivityKind,
     ActivityMailbox,
     Company,
     CompanyTimeline,
@@ -44,8 +45,6 @@ VIEWERS_KEPT = 64
 """For so many viewers at a time their conditions are kept: building one costs more than the database needs for it."""
 
 # Aliases, because the conditions also stand inside queries of these tables; made once, because making them is slow.
-_Colleague = aliased(User, name="colleague")
-_Holder = aliased(User, name="holder")
 _Employer = aliased(Company, name="employer")
 
 
@@ -65,12 +64,18 @@ NOBODY = "nobody"
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who is looking. `mailbox_ids` are the mailboxes that are theirs: their own, and the shared ones of their team."""
+    """Who is looking. `mailbox_ids` are the mailboxes that are theirs: their own, and the shared ones of their team.
+
+    `colleague_ids` are the users of their team, `team_mailbox_ids` the mailboxes of the team and of those users: said
+    here, so that the conditions ask for them once and not for each row.
+    """
 
     user_id: int
     role: str
     team_id: int | None = None
     mailbox_ids: frozenset[int] = frozenset()
+    colleague_ids: frozenset[int] = frozenset()
+    team_mailbox_ids: frozenset[int] = frozenset()
 
     @property
     def reads_content(self) -> bool:
@@ -105,11 +110,7 @@ def kept(build: Callable[[Viewer], Kept]) -> Callable[[Viewer], Kept]:
 
 def viewer_of(session: Session, user: User) -> Viewer:
     """The viewer that a user is now."""
-    own = Mailbox.user_id == user.id
-    if user.team_id is not None:
-        own = or_(own, and_(Mailbox.user_id.is_(None), Mailbox.team_id == user.team_id))
-    mailboxes = session.scalars(select(Mailbox.id).where(own))
-    return Viewer(user.id, user.role_code, user.team_id, frozenset(mailboxes))
+    return _member(session, user.id, user.role_code, user.team_id)
 
 
 def viewer_of_mailbox(session: Session, mailbox: Mailbox) -> Viewer:
@@ -121,8 +122,24 @@ def viewer_of_mailbox(session: Session, mailbox: Mailbox) -> Viewer:
         return viewer_of(session, mailbox.user) if mailbox.user.is_active else Viewer(mailbox.user.id, NOBODY)
     if mailbox.team_id is None:
         return Viewer(0, RoleCode.MANAGER)
-    shared = select(Mailbox.id).where(Mailbox.user_id.is_(None), Mailbox.team_id == mailbox.team_id)
-    return Viewer(0, RoleCode.MANAGER, mailbox.team_id, frozenset(session.scalars(shared)))
+    return _member(session, 0, RoleCode.MANAGER, mailbox.team_id)
+
+
+def _member(session: Session, user_id: int, role: str, team_id: int | None) -> Viewer:
+    """Who reads the mailboxes of a user and the shared ones of a team."""
+    colleagues: frozenset[int] = frozenset()
+    wanted = Mailbox.user_id == user_id
+    if team_id is not None:
+        colleagues = frozenset(session.scalars(select(User.id).where(User.team_id == team_id)))
+        wanted = or_(wanted, Mailbox.team_id == team_id, Mailbox.user_id.in_(colleagues))
+    own, of_team = set(), set()
+    for mailbox_id, owner, team in session.execute(select(Mailbox.id, Mailbox.user_id, Mailbox.team_id).where(wanted)):
+        is_of_team = team_id is not None and team == team_id
+        if owner == user_id or (owner is None and is_of_team):
+            own.add(mailbox_id)
+        if is_of_team or owner in colleagues:
+            of_team.add(mailbox_id)
+    return Viewer(user_id, role, team_id, frozenset(own), colleagues, frozenset(of_team))
 
 
 def operator() -> Viewer:
@@ -153,10 +170,9 @@ def contacts(viewer: Viewer) -> Condition:
         return is_live(Contact)
     if viewer.role != RoleCode.MANAGER:
         return false()
-    of_own_company = Contact.company_id.in_(select(_Employer.id).where(_assigned(viewer, _Employer)))
-    of_free_company = or_(
-        Contact.company_id.is_(None), Contact.company_id.in_(select(_Employer.id).where(_unassigned(_Employer)))
-    )
+    employer = select(_Employer.id).where(_Employer.id == Contact.company_id).correlate(Contact)
+    of_own_company = employer.where(_assigned(viewer, _Employer)).exists()
+    of_free_company = or_(Contact.company_id.is_(None), employer.where(_unassigned(_Employer)).exists())
     seen = or_(_assigned(viewer, Contact), of_own_company, and_(_unassigned(Contact), of_free_company))
     return and_(is_live(Contact), seen)
 
@@ -168,7 +184,7 @@ def activities(viewer: Viewer) -> Condition:
         return true()
     if viewer.role != RoleCode.MANAGER:
         return false()
-    return or_(_held(viewer), and_(_shared(viewer), _of_visible_client(viewer)))
+    return or_(and_(_shared(viewer), _of_visible_client(viewer)), _held(viewer))
 
 
 @kept
@@ -178,7 +194,7 @@ def activities_of_client(viewer: Viewer) -> Condition:
         return true()
     if viewer.role != RoleCode.MANAGER:
         return false()
-    return or_(_held(viewer), _shared(viewer))
+    return or_(_shared(viewer), _held(viewer))
 
 
 def readable_activities(viewer: Viewer) -> Condition:
@@ -226,8 +242,8 @@ def _assigned(viewer: Viewer, client: type[Company] | type[Contact]) -> Conditio
     """Clients of the viewer or of the viewer's team."""
     if viewer.team_id is None:
         return client.owner_id == viewer.user_id
-    colleagues = select(_Colleague.id).where(_Colleague.team_id == viewer.team_id)
-    return or_(client.owner_id == viewer.user_id, client.team_id == viewer.team_id, client.owner_id.in_(colleagues))
+    owners = viewer.colleague_ids | {viewer.user_id}
+    return or_(client.owner_id.in_(owners), client.team_id == viewer.team_id)
 
 
 def _unassigned(client: type[Company] | type[Contact]) -> Condition:
@@ -242,7 +258,11 @@ def _held(viewer: Viewer) -> Condition:
     by_author = exists().where(Note.activity_id == Activity.id, Note.author_id == viewer.user_id)
     is_party = or_(Task.author_id == viewer.user_id, Task.responsible_id == viewer.user_id)
     by_task = exists().where(Task.activity_id == Activity.id, is_party)
-    return or_(*(condition.correlate(Activity) for condition in (by_mailbox, by_author, by_task)))
+    return or_(
+        by_mailbox.correlate(Activity),
+        and_(Activity.kind == ActivityKind.NOTE, by_author.correlate(Activity)),
+        and_(Activity.kind == ActivityKind.TASK, by_task.correlate(Activity)),
+    )
 
 
 def _shared(viewer: Viewer) -> Condition:
@@ -250,16 +270,10 @@ def _shared(viewer: Viewer) -> Condition:
     everyone = Activity.sharing == Sharing.EVERYONE
     if viewer.team_id is None:
         return everyone
-    in_team = (
-        select(ActivityMailbox.activity_id)
-        .join(Mailbox, Mailbox.id == ActivityMailbox.mailbox_id)
-        .outerjoin(_Holder, _Holder.id == Mailbox.user_id)
-        .where(
-            ActivityMailbox.activity_id == Activity.id,
-            or_(Mailbox.team_id == viewer.team_id, _Holder.team_id == viewer.team_id),
-        )
+    in_team = exists().where(
+        ActivityMailbox.activity_id == Activity.id, ActivityMailbox.mailbox_id.in_(viewer.team_mailbox_ids)
     )
-    return or_(everyone, and_(Activity.sharing == Sharing.TEAM, in_team.correlate(Activity).exists()))
+    return or_(everyone, and_(Activity.sharing == Sharing.TEAM, in_team.correlate(Activity)))
 
 
 def _of_visible_client(viewer: Viewer) -> Condition:

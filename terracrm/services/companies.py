@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, joinedload
 
 from terracrm.domain.names import company_key
 from terracrm.errors import NotFound
-from terracrm.models import Activity, ActivityKind, Company, CompanyTimeline, Contact, Mailbox, User, utcnow
-from terracrm.services import access, contacts, field_changes
+from terracrm.models import Activity, Company, CompanyTimeline, Contact, Mailbox, User, utcnow
+from terracrm.services import access, contacts, field_changes, timeline
 from terracrm.services.access import Viewer
 from terracrm.services.listing import PAGE_SIZE, Listing
 
@@ -34,11 +34,11 @@ class CompanyRow:
 
 @dataclass(frozen=True, slots=True)
 class CompanyProfile:
-    """All that is known of a company, as far as the viewer sees it; `counts` is by kind of activity."""
+    """All that is known of a company, as far as the viewer sees it."""
 
     company: Company
     people: list[contacts.ContactRow]
-    counts: dict[str, int]
+    counts: timeline.Counts
     first_at: datetime | None
     first_mailbox: str
     changes: field_changes.Changes
@@ -111,15 +111,9 @@ def _last_at(viewer: Viewer) -> ScalarSelect[datetime]:
     return newest.order_by(CompanyTimeline.occurred_at.desc()).limit(1).correlate(Company).scalar_subquery()
 
 
-def _counts(session: Session, viewer: Viewer, company_id: int) -> dict[str, int]:
-    rows = session.execute(
-        select(Activity.kind, func.count())
-        .join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
-        .where(CompanyTimeline.company_id == company_id, access.activities_of_client(viewer))
-        .group_by(Activity.kind)
-    )
-    found = dict(rows.all())
-    return {kind: found.get(kind, 0) for kind in ActivityKind}
+def _counts(session: Session, viewer: Viewer, company_id: int) -> timeline.Counts:
+    newest = select(CompanyTimeline.kind).where(CompanyTimeline.company_id == company_id)
+    return timeline.counts(session, viewer, newest, CompanyTimeline.occurred_at, CompanyTimeline.activity_id)
 
 
 def _first_seen(session: Session, viewer: Viewer, company_id: int) -> tuple[datetime | None, str]:

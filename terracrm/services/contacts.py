@@ -13,7 +13,6 @@ from terracrm.domain.names import name_key
 from terracrm.errors import NotFound
 from terracrm.models import (
     Activity,
-    ActivityKind,
     Company,
     Contact,
     ContactAddress,
@@ -21,7 +20,7 @@ from terracrm.models import (
     ContactTimeline,
     utcnow,
 )
-from terracrm.services import access, field_changes
+from terracrm.services import access, field_changes, timeline
 from terracrm.services.access import Viewer
 from terracrm.services.listing import PAGE_SIZE, Listing
 
@@ -48,7 +47,7 @@ class ContactProfile:
 
     contact: Contact
     company: Company | None
-    counts: dict[str, int]
+    counts: timeline.Counts
     first_at: datetime | None
     changes: field_changes.Changes
 
@@ -140,15 +139,9 @@ def _last_at(viewer: Viewer) -> ScalarSelect[datetime]:
     return newest.order_by(ContactTimeline.occurred_at.desc()).limit(1).correlate(Contact).scalar_subquery()
 
 
-def _counts(session: Session, viewer: Viewer, contact_id: int) -> dict[str, int]:
-    rows = session.execute(
-        select(Activity.kind, func.count())
-        .join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
-        .where(ContactTimeline.contact_id == contact_id, access.activities_of_client(viewer))
-        .group_by(Activity.kind)
-    )
-    found = dict(rows.all())
-    return {kind: found.get(kind, 0) for kind in ActivityKind}
+def _counts(session: Session, viewer: Viewer, contact_id: int) -> timeline.Counts:
+    newest = select(ContactTimeline.kind).where(ContactTimeline.contact_id == contact_id)
+    return timeline.counts(session, viewer, newest, ContactTimeline.occurred_at, ContactTimeline.activity_id)
 
 
 def _first_at(session: Session, viewer: Viewer, contact_id: int) -> datetime | None:

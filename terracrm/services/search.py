@@ -93,7 +93,28 @@ def find(session: Session, viewer: Viewer, query: str, after: timeline.Cursor | 
     found = clients(session, viewer, query) if after is None else Found([], [], timeline.Page([], None))
     if not viewer.reads_content:
         return found
-    return replace(found, history=_history(session, viewer, words, after))
+    return replace(found, history=history(session, viewer, query, after))
+
+
+def history(session: Session, viewer: Viewer, query: str, after: timeline.Cursor | None = None) -> timeline.Page:
+    """A page of the history alone that `find` finds."""
+    return timeline.page_of_ids(session, viewer, newest(session, viewer, query, after))
+
+
+def newest(session: Session, viewer: Viewer, query: str, after: timeline.Cursor | None = None) -> list[int]:
+    """The newest activities that have all the words and that the viewer may read: a page of ids, and more if any.
+
+    The index gives hits, the newest first, until there is a page of those that may be read.
+    """
+    words, found = _words(query), list[int]()
+    if not words or not viewer.reads_content:
+        return found
+    first = timeline.PAGE_SIZE + 1 if viewer.sees_all else FIRST_HITS
+    for ids in _history_index(session).newest(session, words, after, first):
+        found += ids if viewer.sees_all else _readable(session, viewer, ids)
+        if len(found) > timeline.PAGE_SIZE:
+            break
+    return found
 
 
 def clients(session: Session, viewer: Viewer, query: str) -> Found:
@@ -113,16 +134,10 @@ def _words(query: str) -> list[str]:
     return stem(query[:MAX_QUERY]).split()[:MAX_WORDS]
 
 
-def _history(session: Session, viewer: Viewer, words: list[str], after: timeline.Cursor | None) -> timeline.Page:
-    """A page of the matching history: the index gives hits, the newest first, until a page of them may be read."""
-    first = timeline.PAGE_SIZE + 1 if viewer.sees_all else FIRST_HITS
-    found: list[int] = []
-    for ids in _history_index(session).newest(session, words, after, first):
-        seen = set(session.scalars(select(Activity.id).where(Activity.id.in_(ids), access.readable_activities(viewer))))
-        found += [id_ for id_ in ids if id_ in seen]
-        if len(found) > timeline.PAGE_SIZE:
-            break
-    return timeline.page_of_ids(session, viewer, found)
+def _readable(session: Session, viewer: Viewer, ids: list[int]) -> list[int]:
+    rows = select(Activity.id).where(Activity.id.in_(ids), access.readable_activities(viewer))
+    seen = set(session.scalars(rows))
+    return [id_ for id_ in ids if id_ in seen]
 
 
 def _history_index(session: Session) -> ModuleType:

@@ -6,6 +6,7 @@ Pages continue after a Cursor (keyset), so that page 60 costs what page 1 costs 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,7 @@ from terracrm.services.access import Viewer
 from terracrm.services.people import Person, others, people_of, speaker
 
 PAGE_SIZE = 30
+COUNTED = 200  # entries: counting all of a long history would take longer than the rest of its page
 _CURSOR = re.compile(r"(-?\d{1,18})_(\d{1,18})", re.ASCII)
 _RESPONSIBLE, _DOER = aliased(User, name="responsible"), aliased(User, name="doer")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -126,6 +128,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """How many of the newest entries of a history are of each kind; `is_more` when there are older ones besides."""
+
+    of: dict[str, int]
+    is_more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Some entries, newest first, and where the next page begins; None after the last."""
 
@@ -204,6 +214,21 @@ def page_of(
     shown = found[:limit]
     rest = Cursor(shown[-1].occurred_at, shown[-1].id) if len(found) > limit else None
     return Page(_entries(session, viewer, shown), rest)
+
+
+def counts(
+    session: Session,
+    viewer: Viewer,
+    kinds: Select[str],
+    occurred_at: InstrumentedAttribute[datetime],
+    activity_id: InstrumentedAttribute[int],
+) -> Counts:
+    """The newest entries of a client's timeline by kind, as far as the viewer sees them."""
+    if not viewer.sees_all:
+        kinds = kinds.join(Activity, Activity.id == activity_id).where(access.activities_of_client(viewer))
+    found = session.scalars(kinds.order_by(occurred_at.desc(), activity_id.desc()).limit(COUNTED + 1)).all()
+    counted = Counter(found[:COUNTED])
+    return Counts({kind: counted[kind] for kind in ActivityKind}, len(found) > COUNTED)
 
 
 def page_of_ids(session: Session, viewer: Viewer, ids: Sequence[int]) -> Page:

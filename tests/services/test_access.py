@@ -146,7 +146,7 @@ def test_a_hidden_message_leaves_no_trace_in_counts_lists_and_threads(office: Of
     office.session.flush()
     galina = Viewer(office.users["galina"].id, "manager", office.users["galina"].team_id)
     company = office.companies["market.example"]
-    assert companies.profile(office.session, galina, company.id).counts["mail"] == 2
+    assert companies.profile(office.session, galina, company.id).counts.of["mail"] == 2
     page = messages.page(office.session, galina, office.activities["question"].id)
     assert [message.subject for message in page.thread] == ["Договор поставки сметаны"]
 

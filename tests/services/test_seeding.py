@@ -71,7 +71,7 @@ def test_it_is_read_as_any_office(seeded: Engine) -> None:
         all_of = contacts.profile(session, viewer_of(session, controller), 1).counts
         some_of = timeline.everywhere(session, viewer_of(session, manager), limit=ACTIVITIES).entries
         assert 0 < len(some_of) < ACTIVITIES
-        assert sum(all_of.values()) > len(everything.entries)
+        assert sum(all_of.of.values()) > len(everything.entries)
 
 
 def test_people_can_be_added_to_it(seeded: Engine, sessions: sessionmaker[Session]) -> None:

@@ -115,10 +115,21 @@ def test_an_archived_client_leaves_the_list_but_keeps_the_profile(office: Office
     assert companies.profile(office.session, viewer("anna"), company.id).company is company
 
 
+@pytest.mark.parametrize("name", ["anna", "viktor"])
+def test_of_a_long_history_the_newest_entries_are_counted(
+    office: Office, viewer: Viewers, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "COUNTED", 2)
+    maria = contacts.profile(office.session, viewer(name), office.contacts["maria@market.example"].id)
+    assert maria.counts == timeline.Counts({"mail": 1, "meeting": 1, "note": 0, "task": 0}, is_more=True)
+    igor = contacts.profile(office.session, viewer("boris"), office.contacts["igor@harbour.example"].id)
+    assert igor.counts == timeline.Counts({"mail": 1, "meeting": 0, "note": 0, "task": 0}, is_more=False)
+
+
 def test_a_profile_tells_the_source_and_the_changes(office: Office, viewer: Viewers) -> None:
     maria = office.contacts["maria@market.example"]
     profile = contacts.profile(office.session, viewer("anna"), maria.id)
-    assert profile.counts == {"mail": 3, "meeting": 1, "note": 0, "task": 0}
+    assert profile.counts == timeline.Counts({"mail": 3, "meeting": 1, "note": 0, "task": 0}, is_more=False)
     assert [(c.field, c.old, c.new, c.who, c.mailbox) for c in profile.changes.rows] == [
         ("job_title", "Менеджер", "Закупщик", "Anna Sokolova", "anna@romashka.example")
     ]
