@@ -44,7 +44,7 @@ def show(company_id: int) -> str | Response:
         page=page,
         after=after,
         is_filtered=filtered,
-        why=why.client(session(), viewer(), "company", company_id),
+        why=why.of_company(session(), viewer(), profile.company),
         **client_forms.shown(profile.company),
         **shown,
         **tasks.of_client("company", company_id),

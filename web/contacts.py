@@ -49,7 +49,7 @@ def show(contact_id: int) -> str | Response:
         conflicts=conflicts.of_contact(session(), viewer(), contact_id),
         outlooks=client_outlooks.of_contact(session(), viewer(), contact_id),
         **client_forms.shown(profile.contact),
-        why=why.client(session(), viewer(), "contact", contact_id),
+        why=why.of_contact(session(), viewer(), profile.contact),
         **shown,
         **tasks.of_client("contact", contact_id),
     )

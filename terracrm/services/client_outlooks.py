@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
-from terracrm.models import Link, Mailbox, OutboxItem, User
+from terracrm.models import Link, Mailbox, OutboxItem, User, utcnow
 from terracrm.services import access, outbox, outbox_list
 from terracrm.services.access import Viewer
 
@@ -29,19 +30,31 @@ class OutlookCard:
 
 def of_contact(session: Session, viewer: Viewer, contact_id: int) -> list[OutlookCard]:
     """The cards of a contact in the mailboxes whose state the viewer sees, by address."""
+    rows = session.execute(_cards(viewer), {"contact_id": contact_id, "now": utcnow()})
+    found: dict[str, OutlookCard] = {}
+    for address, owner, link_id, gone_at, state, error in rows:
+        given_up = error or "" if state == outbox.GIVEN_UP else ""
+        is_there = link_id is not None and gone_at is None
+        row = OutlookCard(address, owner, is_there, gone_at is not None, state == outbox.OWED, given_up)
+        found.setdefault(address, row)
+    return list(found.values())
+
+
+@access.kept
+def _cards(viewer: Viewer) -> Select[*tuple[Any, ...]]:
     card = and_(
         Link.mailbox_id == Mailbox.id,
         Link.entity == outbox.CONTACT,
-        Link.local_id == contact_id,
+        Link.local_id == bindparam("contact_id"),
         Link.rule == outbox.CLIENTS,
     )
     owed = and_(
         OutboxItem.mailbox_id == Mailbox.id,
         OutboxItem.entity == outbox.CONTACT,
-        OutboxItem.local_id == contact_id,
-        outbox_list.is_owed(),
+        OutboxItem.local_id == bindparam("contact_id"),
+        outbox_list.is_owed(bindparam("now", type_=OutboxItem.owed_since.type)),
     )
-    rows = session.execute(
+    return (
         select(
             Mailbox.address,
             func.coalesce(func.nullif(User.full_name, ""), User.name, ""),
@@ -56,10 +69,3 @@ def of_contact(session: Session, viewer: Viewer, contact_id: int) -> list[Outloo
         .where(access.mailboxes(viewer), or_(Link.id.is_not(None), OutboxItem.id.is_not(None)))
         .order_by(Mailbox.address, Link.gone_at.is_not(None), Link.id)
     )
-    found: dict[str, OutlookCard] = {}
-    for address, owner, link_id, gone_at, state, error in rows:
-        given_up = error or "" if state == outbox.GIVEN_UP else ""
-        is_there = link_id is not None and gone_at is None
-        row = OutlookCard(address, owner, is_there, gone_at is not None, state == outbox.OWED, given_up)
-        found.setdefault(address, row)
-    return list(found.values())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol, cast
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain import conflicts as domain
@@ -29,6 +29,9 @@ CONTACT: Final = "contact"
 TASK: Final = "task"
 OPEN, KEPT, TAKEN = "open", "kept", "taken"
 Kind = Literal["open", "decided"]
+_OPEN_ONES = select(Conflict.id).where(
+    Conflict.entity == CONTACT, Conflict.entity_id.in_(bindparam("ids", expanding=True)), Conflict.state == OPEN
+)
 
 
 class ConflictChanged(TerraCRMError):
@@ -100,8 +103,11 @@ def count(session: Session, viewer: Viewer) -> int:
 def of_contact(session: Session, viewer: Viewer, contact_id: int) -> list[ConflictRow]:
     """The open conflicts about a contact, and about those that were merged into it."""
     ids = [contact_id, *merged.absorbed(session, CONTACT, contact_id)]
-    mine = Conflict.entity == CONTACT, Conflict.entity_id.in_(ids), Conflict.state == OPEN
-    return _rows(session, session.scalars(select(Conflict).where(*mine, _seen(viewer)).order_by(Conflict.id)).all())
+    there = session.scalars(_OPEN_ONES, {"ids": ids}).all()
+    if not there:
+        return []
+    mine = Conflict.id.in_(there)
+    return _rows(session, session.scalars(select(Conflict).where(mine, _seen(viewer)).order_by(Conflict.id)).all())
 
 
 def get(session: Session, viewer: Viewer, conflict_id: int) -> ConflictRow:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import and_, exists, select
+from sqlalchemy import and_, bindparam, exists, select
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.models import Company, FieldChange, Mailbox, Team, User
@@ -19,6 +19,27 @@ Entity = Literal["company", "contact"]
 SHOWN = 10
 PAGE = 50
 _Mark = aliased(FieldChange, name="mark")
+
+
+_SAME_ACT = exists().where(
+    _Mark.entity == FieldChange.entity,
+    _Mark.entity_id == FieldChange.entity_id,
+    _Mark.field == "merged",
+    _Mark.changed_at == FieldChange.changed_at,
+)
+# What was merged into the client has its changes here too, but not that it gave all away then.
+_ALL = (
+    select(FieldChange, User.full_name, User.name, Mailbox.address)
+    .outerjoin(User, User.id == FieldChange.user_id)
+    .outerjoin(Mailbox, Mailbox.id == FieldChange.mailbox_id)
+    .where(
+        FieldChange.entity == bindparam("entity"),
+        FieldChange.entity_id.in_(bindparam("ids", expanding=True)),
+        ~and_(FieldChange.entity_id != bindparam("id"), FieldChange.source == MERGE, _SAME_ACT),
+    )
+    .order_by(FieldChange.id.desc())
+)
+_NEWEST = _ALL.limit(bindparam("count"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +80,20 @@ def older(session: Session, viewer: Viewer, entity: Entity, entity_id: int, befo
 
 def every(session: Session, viewer: Viewer, entity: Entity, entity_id: int) -> list[ChangeRow]:
     """All changes, the newest first."""
-    return _rows(session, viewer, session.execute(_query(session, entity, entity_id)).all())
+    return _rows(session, viewer, session.execute(_ALL, _asked(session, entity, entity_id)).all())
 
 
 def _page(
     session: Session, viewer: Viewer, entity: Entity, entity_id: int, size: int, before: int | None = None
 ) -> Changes:
-    query = _query(session, entity, entity_id).limit(size + 1)
-    if before is not None:
-        query = query.where(FieldChange.id < before)
-    found = _rows(session, viewer, session.execute(query).all())
+    asked = _asked(session, entity, entity_id) | {"count": size + 1, "before": before}
+    query = _NEWEST if before is None else _NEWEST.where(FieldChange.id < bindparam("before"))
+    found = _rows(session, viewer, session.execute(query, asked).all())
     return Changes(found[:size], found[size - 1].id if len(found) > size else None)
 
 
-def _query(session: Session, entity: Entity, entity_id: int) -> Any:
-    """What was merged into the client has its changes here too, but not that it gave all away then."""
-    ids = [entity_id, *merged.absorbed(session, entity, entity_id)]
-    same_act = exists().where(
-        _Mark.entity == FieldChange.entity,
-        _Mark.entity_id == FieldChange.entity_id,
-        _Mark.field == "merged",
-        _Mark.changed_at == FieldChange.changed_at,
-    )
-    given_away = and_(FieldChange.entity_id != entity_id, FieldChange.source == MERGE, same_act)
-    return (
-        select(FieldChange, User.full_name, User.name, Mailbox.address)
-        .outerjoin(User, User.id == FieldChange.user_id)
-        .outerjoin(Mailbox, Mailbox.id == FieldChange.mailbox_id)
-        .where(FieldChange.entity == entity, FieldChange.entity_id.in_(ids), ~given_away)
-        .order_by(FieldChange.id.desc())
-    )
+def _asked(session: Session, entity: Entity, entity_id: int) -> dict[str, Any]:
+    return {"entity": entity, "id": entity_id, "ids": [entity_id, *merged.absorbed(session, entity, entity_id)]}
 
 
 def _rows(session: Session, viewer: Viewer, found: Sequence[Any]) -> list[ChangeRow]:

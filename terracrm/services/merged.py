@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from terracrm.models import Company, Contact, Merge
@@ -12,6 +12,10 @@ from terracrm.models import Company, Contact, Merge
 Entity = Literal["contact", "company"]
 Client = TypeVar("Client", Contact, Company)
 MODELS: dict[str, type[Contact] | type[Company]] = {"contact": Contact, "company": Company}
+_MERGED_INTO = {
+    entity: select(model.id).where(model.merged_into_id.in_(bindparam("ids", expanding=True))).order_by(model.id)
+    for entity, model in MODELS.items()
+}
 
 
 def survivor(session: Session, client: Client | None) -> Client | None:
@@ -36,11 +40,10 @@ def survivor_id(session: Session, entity: Entity, id_: int | None) -> int | None
 
 def absorbed(session: Session, entity: Entity, id_: int) -> list[int]:
     """The ids of all that were merged into this one, also through others."""
-    model = MODELS[entity]
     found: list[int] = []
     wave = [id_]
     while wave:
-        rows = session.scalars(select(model.id).where(model.merged_into_id.in_(wave)).order_by(model.id))
+        rows = session.scalars(_MERGED_INTO[entity], {"ids": wave})
         wave = [row for row in rows if row not in found and row != id_]
         found += wave
     return found

@@ -135,14 +135,14 @@ def retry_all(session: Session, viewer: Viewer, mailbox_id: int | None = None) -
     return len(items)
 
 
-def is_owed() -> ColumnElement[bool]:
+def is_owed(now: datetime | ColumnElement[datetime] | None = None) -> ColumnElement[bool]:
     """Not what is only to be looked at again later (`outbox.TIME`), nor what an admin wants written no more."""
     writes = select(Stream.mailbox_id).where(Stream.direction.in_(outbox.OUT))
     kinds = (
         and_(OutboxItem.entity == entity, OutboxItem.mailbox_id.in_(writes.where(Stream.kind == kind)))
         for entity, kind in outbox.KINDS.items()
     )
-    return and_(OutboxItem.owed_since <= utcnow(), or_(*kinds))
+    return and_(OutboxItem.owed_since <= (utcnow() if now is None else now), or_(*kinds))
 
 
 def _require_right(viewer: Viewer) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import false, select, true
+from sqlalchemy import Row, Select, bindparam, false, select, true
 from sqlalchemy.orm import Session
 
 from terracrm.models import Activity, ActivityKind, ActivityMailbox, Contact, Mailbox, Participant
@@ -16,6 +17,20 @@ from terracrm.services.matching import INTERNAL
 
 SPEAKERS = ("from", "organizer")
 BLIND_COPY = "bcc"
+Participated = Row[*tuple[Any, ...]]
+_PARTICIPANTS = (
+    select(
+        Participant.activity_id,
+        Participant.role,
+        Participant.name,
+        Participant.address,
+        Participant.response,
+        Participant.contact_id,
+        Participant.match_method,
+    )
+    .where(Participant.activity_id.in_(bindparam("ids", expanding=True)))
+    .order_by(Participant.activity_id, Participant.position)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +76,9 @@ def people_of(session: Session, viewer: Viewer, activity_ids: Sequence[int]) -> 
     """
     if not activity_ids or not viewer.reads_content:
         return {}
-    rows = session.scalars(
-        select(Participant)
-        .where(Participant.activity_id.in_(activity_ids))
-        .order_by(Participant.activity_id, Participant.position)
-    ).all()
+    rows = session.execute(_PARTICIPANTS, {"ids": activity_ids}).all()
     names = _visible_contacts(session, viewer, {row.contact_id for row in rows if row.contact_id})
-    by_activity: dict[int, list[Participant]] = defaultdict(list)
+    by_activity: dict[int, list[Participated]] = defaultdict(list)
     for row in rows:
         by_activity[row.activity_id].append(row)
     own = _own_addresses(session, viewer) if any(row.role == BLIND_COPY for row in rows) else frozenset()
@@ -99,7 +110,7 @@ def blind_copies(session: Session, viewer: Viewer, activity_id: int, shown: Iter
     return {*blind, *session.scalars(held)} - {person.address for person in shown}
 
 
-def _person(row: Participant, names: dict[int, str]) -> Person:
+def _person(row: Participated, names: dict[int, str]) -> Person:
     contact_id = row.contact_id if row.contact_id in names else None
     name = names.get(row.contact_id or 0) or row.name
     return Person(row.role, name, row.address, row.response, contact_id, row.match_method == INTERNAL, row.match_method)
@@ -109,8 +120,13 @@ def _visible_contacts(session: Session, viewer: Viewer, contact_ids: Iterable[in
     ids = sorted(set(contact_ids))
     if not ids:
         return {}
-    rows = session.execute(select(Contact.id, Contact.display_name).where(Contact.id.in_(ids), access.contacts(viewer)))
-    return dict(rows.all())
+    return dict(session.execute(_contacts(viewer), {"ids": ids}).all())
+
+
+@access.kept
+def _contacts(viewer: Viewer) -> Select[int, str]:
+    these = Contact.id.in_(bindparam("ids", expanding=True))
+    return select(Contact.id, Contact.display_name).where(these, access.contacts(viewer))
 
 
 def _own_addresses(session: Session, viewer: Viewer) -> frozenset[str]:
@@ -118,7 +134,7 @@ def _own_addresses(session: Session, viewer: Viewer) -> frozenset[str]:
     return frozenset(address.casefold() for address in addresses)
 
 
-def _without_blind_copies(viewer: Viewer, own: frozenset[str], found: list[Participant]) -> list[Participant]:
+def _without_blind_copies(viewer: Viewer, own: frozenset[str], found: list[Participated]) -> list[Participated]:
     if viewer.sees_all or any(row.role in SPEAKERS and row.address in own for row in found):
         return found
     return [row for row in found if row.role != BLIND_COPY or row.address in own]

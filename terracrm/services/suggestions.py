@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased, selectinload
 
@@ -46,6 +46,11 @@ SINGLE = ("job_title", "company_name", "website")
 MAX_KEY = 200
 PAST_MAILS = 30
 Sender = aliased(Participant, name="sender")
+_ANY_OPEN = (
+    select(ContactSuggestion.id)
+    .where(ContactSuggestion.contact_id == bindparam("contact_id"), ContactSuggestion.state == OPEN)
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,8 @@ def collect_past(session: Session, policy: DomainPolicy, address: str) -> None:
 
 def of_contact(session: Session, viewer: Viewer, contact_id: int) -> list[Shown]:
     """The open suggestions for a contact, from the mail that the viewer may read."""
+    if session.scalar(_ANY_OPEN, {"contact_id": contact_id}) is None:
+        return []
     rows = session.execute(
         select(ContactSuggestion, Activity, Contact)
         .join(Activity, Activity.id == ContactSuggestion.activity_id)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, exists, func, select, true
+from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, select, true
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.domain.topics import CONTACT
@@ -81,19 +82,19 @@ def listing(session: Session, viewer: Viewer, filters: Filters, page: int = 1) -
     wanted = _wanted(viewer, filters)
     total = session.scalar(select(func.count()).select_from(Task).join(Activity).where(*wanted)) or 0
     rows = _rows(filters.state).where(*wanted).limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)
-    return Listing(_read(session, viewer, rows), total, page)
+    return Listing(_read(session, viewer, session.execute(rows).all()), total, page)
 
 
 def of_client(session: Session, viewer: Viewer, entity: str, client_id: int) -> list[TaskRow]:
     """The next open tasks of a contact, or of a company and its people, that the viewer reads."""
-    asked = Filters(contact_id=client_id) if entity == CONTACT else Filters(company_id=client_id)
-    return _read(session, viewer, _rows("open").where(*_wanted(viewer, asked)).limit(SHOWN_OF_CLIENT))
+    rows = _of_contact(viewer) if entity == CONTACT else _of_company(viewer)
+    return _read(session, viewer, session.execute(rows, {"client_id": client_id}).all())
 
 
 def one(session: Session, viewer: Viewer, task_id: int) -> TaskRow:
     """A task; NotFound when there is none or the viewer may not read it."""
     rows = _rows("all").where(Task.activity_id == task_id, access.readable_activities(viewer))
-    found = _read(session, viewer, rows)
+    found = _read(session, viewer, session.execute(rows).all())
     if not found:
         raise NotFound("There is no such task.")
     return found[0]
@@ -104,6 +105,26 @@ def count_due(session: Session, viewer: Viewer, until: date) -> int:
     wanted = _wanted(viewer, Filters(responsible_id=viewer.user_id))
     query = select(func.count()).select_from(Task).join(Activity).where(*wanted, Task.due_on <= until)
     return session.scalar(query) or 0
+
+
+@access.kept
+def _of_contact(viewer: Viewer) -> Select[Activity, Task, str, str, str]:
+    about = exists().where(
+        ContactTimeline.activity_id == Task.activity_id, ContactTimeline.contact_id == bindparam("client_id")
+    )
+    return _next_ones(viewer).where(about)
+
+
+@access.kept
+def _of_company(viewer: Viewer) -> Select[Activity, Task, str, str, str]:
+    about = exists().where(
+        CompanyTimeline.activity_id == Task.activity_id, CompanyTimeline.company_id == bindparam("client_id")
+    )
+    return _next_ones(viewer).where(about)
+
+
+def _next_ones(viewer: Viewer) -> Select[Activity, Task, str, str, str]:
+    return _rows("open").where(*_wanted(viewer, Filters())).limit(SHOWN_OF_CLIENT)
 
 
 def _wanted(viewer: Viewer, filters: Filters) -> list[ColumnElement[bool]]:
@@ -157,8 +178,7 @@ def _name(user: type[User]) -> ColumnElement[str]:
     return func.coalesce(func.nullif(user.full_name, ""), user.name, "")
 
 
-def _read(session: Session, viewer: Viewer, rows: Select[Activity, Task, str, str, str]) -> list[TaskRow]:
-    found = session.execute(rows).all()
+def _read(session: Session, viewer: Viewer, found: Sequence[Row[Activity, Task, str, str, str]]) -> list[TaskRow]:
     clients = topics.of_activities(session, viewer, [row[0].id for row in found])
     return [
         TaskRow(

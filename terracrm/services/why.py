@@ -5,11 +5,12 @@ Rules and methods are told by their codes; pages and commands put them into word
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from terracrm.domain.capture import message_hash, normalise_message_id
@@ -36,6 +37,27 @@ from terracrm.services.topics import TopicRow
 
 CARDS_SHOWN = 20
 SICK_SHOWN = 20
+_LINKED = (
+    select(
+        Link.id,
+        Link.mailbox_id,
+        Link.entity,
+        Link.local_id,
+        Link.run_id,
+        Link.rule,
+        Link.match_method,
+        Link.gone_at,
+        Link.untracked_at,
+        Mailbox.address,
+        MirrorFolder.path,
+        SyncRun.started_at,
+    )
+    .join(Mailbox, Mailbox.id == Link.mailbox_id)
+    .join(MirrorFolder, MirrorFolder.id == Link.folder_id)
+    .outerjoin(SyncRun, SyncRun.id == Link.run_id)
+    .order_by(Mailbox.address, MirrorFolder.path, Link.id)
+)
+_CARDS_OF_CONTACT = _LINKED.where(Link.entity == "contact", Link.local_id == bindparam("contact_id")).limit(CARDS_SHOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +194,31 @@ def client(session: Session, viewer: Viewer, entity: str, client_id: int) -> Cli
     if entity == "contact":
         contact = session.scalar(select(Contact).where(Contact.id == client_id, access.contacts(viewer)))
         if contact is not None:
-            cards = _copies(session, viewer, Link.entity == "contact", Link.local_id == client_id)
-            return _client(session, entity, contact.display_name, contact, cards, [])
+            return of_contact(session, viewer, contact)
     elif entity == "company":
         company = session.scalar(select(Company).where(Company.id == client_id, access.companies(viewer)))
         if company is not None:
-            people = select(Contact.id).where(Contact.company_id == client_id, access.contacts(viewer))
-            cards = _copies(session, viewer, Link.entity == "contact", Link.local_id.in_(people))
-            return _client(session, entity, company.name, company, cards, [d.domain for d in company.domains])
+            return of_company(session, viewer, company)
     raise NotFound(f"There is no such {entity}.")
+
+
+def of_contact(session: Session, viewer: Viewer, contact: Contact) -> ClientWhy:
+    """Why a contact is here that the viewer sees."""
+    rows = session.execute(_CARDS_OF_CONTACT, {"contact_id": contact.id}).all()
+    return _client(session, "contact", contact.display_name, contact, _copies_of(viewer, rows), [])
+
+
+def of_company(session: Session, viewer: Viewer, company: Company) -> ClientWhy:
+    """Why a company is here that the viewer sees."""
+    rows = session.execute(_cards_of_company(viewer), {"company_id": company.id}).all()
+    domains = [each.domain for each in company.domains]
+    return _client(session, "company", company.name, company, _copies_of(viewer, rows), domains)
+
+
+@access.kept
+def _cards_of_company(viewer: Viewer) -> Select[*tuple[Any, ...]]:
+    people = select(Contact.id).where(Contact.company_id == bindparam("company_id"), access.contacts(viewer))
+    return _LINKED.where(Link.entity == "contact", Link.local_id.in_(people)).limit(CARDS_SHOWN)
 
 
 def link(session: Session, viewer: Viewer, link_id: int) -> Copy:
@@ -234,27 +272,22 @@ def _copies_of_activity(session: Session, viewer: Viewer, row: Activity, hidden:
 def _copies(
     session: Session, viewer: Viewer, *which: ColumnElement[bool], limit: int | None = CARDS_SHOWN
 ) -> list[Copy]:
-    rows = session.execute(
-        select(Link, Mailbox.address, MirrorFolder.path, SyncRun.started_at)
-        .join(Mailbox, Mailbox.id == Link.mailbox_id)
-        .join(MirrorFolder, MirrorFolder.id == Link.folder_id)
-        .outerjoin(SyncRun, SyncRun.id == Link.run_id)
-        .where(*which)
-        .order_by(Mailbox.address, MirrorFolder.path, Link.id)
-        .limit(limit)
-    )
+    return _copies_of(viewer, session.execute(_LINKED.where(*which).limit(limit)).all())
+
+
+def _copies_of(viewer: Viewer, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Copy]:
     return [
         Copy(
             link_id=row.id,
             entity=row.entity,
             local_id=row.local_id,
-            folder=path if access.sees_inside(viewer, row.mailbox_id) else "",
-            origin=Origin(address, row.run_id, run_at, row.rule),
+            folder=row.path if access.sees_inside(viewer, row.mailbox_id) else "",
+            origin=Origin(row.address, row.run_id, row.started_at, row.rule),
             match_method=row.match_method,
             gone_at=row.gone_at,
             untracked_at=row.untracked_at,
         )
-        for row, address, path, run_at in rows
+        for row in rows
     ]
 
 
