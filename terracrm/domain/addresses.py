@@ -68,17 +68,30 @@ class DomainPolicy:
     @classmethod
     def of(cls, internal: Iterable[str], free_mail: Iterable[str]) -> DomainPolicy:
         """From the lists of the settings."""
-        return cls(frozenset(d.casefold() for d in internal), frozenset(d.casefold() for d in free_mail))
+        return _policy(frozenset(internal), frozenset(free_mail))
 
     def is_internal(self, address: str) -> bool:
         """Whether a normalised address is of our own company; subdomains of ours are ours."""
-        domain = domain_of(address)
-        return bool(domain) and any(domain == d or domain.endswith(f".{d}") for d in self.internal)
+        return _is_within(domain_of(address), self.internal)
 
     def company_domain(self, address: str) -> str:
         """The domain that tells the company of a normalised address; "" for internal, free-mail and none."""
-        domain = domain_of(address)
-        if not domain or self.is_internal(address) or domain in self.free_mail:
-            return ""
-        found = registrable(domain)
-        return "" if found in self.free_mail else found
+        return _company_domain(domain_of(address), self)
+
+
+@lru_cache(maxsize=10)
+def _policy(internal: frozenset[str], free_mail: frozenset[str]) -> DomainPolicy:
+    return DomainPolicy(frozenset(d.casefold() for d in internal), frozenset(d.casefold() for d in free_mail))
+
+
+@lru_cache(maxsize=20_000)
+def _is_within(domain: str, domains: frozenset[str]) -> bool:
+    return bool(domain) and any(domain == d or domain.endswith(f".{d}") for d in domains)
+
+
+@lru_cache(maxsize=20_000)
+def _company_domain(domain: str, policy: DomainPolicy) -> str:
+    if not domain or _is_within(domain, policy.internal) or domain in policy.free_mail:
+        return ""
+    found = registrable(domain)
+    return "" if found in policy.free_mail else found

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from terracrm.domain.addresses import DomainPolicy, normalise
 from terracrm.domain.capture import normalise_message_id
@@ -39,7 +40,6 @@ _WRAPPED = re.compile(r"\[(?:fwd?|пересл)\s?:\s?(.*)\]")
 _TRAILER = re.compile(r"\s?\((?:fwd?|пересл)\)$")
 _WORD = re.compile(r"[^\W_]")
 _DIGIT = re.compile(r"\d")
-_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Subject:
     is_reply: bool
 
 
+@lru_cache(maxsize=1_000)  # a page of mail asks several times for each
 def read_subject(subject: str) -> Subject:
     """The subject without what clients and gateways put around it, in any number and order.
 
@@ -144,10 +145,10 @@ def tie(mails: Sequence[Mail]) -> dict[int, int]:
 
 def _folded(subject: str) -> str:
     """Lower case, one space, no invisible characters, ё as е: how subjects differ between clients."""
-    visible = "".join(
-        c for c in unicodedata.normalize("NFKC", subject[:MAX_SUBJECT]) if unicodedata.category(c) != "Cf"
-    )
-    return _SPACE.sub(" ", visible.casefold().replace("ё", "е")).strip()
+    visible = unicodedata.normalize("NFKC", subject[:MAX_SUBJECT])
+    if not visible.isprintable():
+        visible = "".join(c for c in visible if unicodedata.category(c) != "Cf")
+    return " ".join(visible.casefold().replace("ё", "е").split())
 
 
 def _is_message_id(name: str) -> bool:

@@ -20,9 +20,9 @@ def add(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) 
 def new_ids(session: Session, table: type[Base], how_many: int) -> list[int]:
     """Ids for rows that this transaction is about to add, in rising order.
 
-    So each row can name the others before any is there; to have the ids returned takes SQLite a statement for each row.
-    SQLite numbers rows on from the highest id, and has one writer (`db.begin_write`): the rows would get the same ids by
-    themselves. PostgreSQL gives them out.
+    To have ids returned takes SQLite a statement for each row. There, rows are numbered on from the highest id and one
+    transaction writes at a time (`db.begin_write`): the rows would get the same ids by themselves. PostgreSQL gives
+    the ids out.
     """
     if not how_many:
         return []

@@ -66,8 +66,9 @@ def arriving(message_key: str, copies: Sequence[MessageRecord], mailbox_id: int,
     is_reply = read_subject(record.subject).is_reply
     mail = Mail(message_key, 0, subject_key(record, policy), record.sent_at, is_loose=is_reply and not named)
     own = {message_key, normalise_message_id(record.message_id)} - {""}
-    keys = own.union(*(_keys_of(copy, mailbox_id, policy) for copy in copies))
-    return Arriving(mail, frozenset(keys), is_reply, named[0] if named else "")
+    others = (name for copy in copies[:-1] for name in named_messages(copy))
+    conversations = (_conversation_key(copy, mailbox_id, policy) for copy in copies if copy.conversation_id)
+    return Arriving(mail, frozenset({*own, *named, *others, *conversations}), is_reply, named[0] if named else "")
 
 
 def assign(session: Session, messages: Sequence[Arriving]) -> Assigned:
@@ -117,13 +118,10 @@ def forget(session: Session, place: Place) -> list[int]:
     return sorted(set(threads.values()))
 
 
-def _keys_of(record: MessageRecord, mailbox_id: int, policy: DomainPolicy) -> set[str]:
-    keys = set(named_messages(record))
-    if record.conversation_id:
-        outside = ",".join(sorted(outside_people(record, policy)))
-        digest = hashlib.sha256(f"{record.conversation_id}\0{outside}".encode()).hexdigest()
-        keys.add(f"conversation:{mailbox_id}:{digest}")
-    return keys
+def _conversation_key(record: MessageRecord, mailbox_id: int, policy: DomainPolicy) -> str:
+    outside = ",".join(sorted(outside_people(record, policy)))
+    digest = hashlib.sha256(f"{record.conversation_id}\0{outside}".encode()).hexdigest()
+    return f"conversation:{mailbox_id}:{digest}"
 
 
 def _lock_subjects(session: Session, subjects: Iterable[str]) -> None:
