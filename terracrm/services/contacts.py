@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
+from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from terracrm.domain.names import name_key
 from terracrm.errors import NotFound
@@ -81,20 +81,10 @@ def count(session: Session, viewer: Viewer) -> int:
 
 def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile:
     """The profile of a contact; NotFound when there is none or the viewer does not see it."""
-    contact = session.scalar(
-        select(Contact)
-        .options(
-            joinedload(Contact.owner),
-            joinedload(Contact.team),
-            selectinload(Contact.addresses),
-            selectinload(Contact.phones),
-            selectinload(Contact.postal_addresses),
-        )
-        .where(Contact.id == contact_id, access.contacts(viewer))
-    )
+    contact = session.scalar(_contact(viewer), {"contact_id": contact_id})
     if contact is None:
         raise NotFound("There is no such contact.")
-    company = session.scalar(select(Company).where(Company.id == contact.company_id, access.companies(viewer)))
+    company = session.scalar(_employer(viewer), {"company_id": contact.company_id}) if contact.company_id else None
     return ContactProfile(
         contact,
         company,
@@ -102,6 +92,16 @@ def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile
         _first_at(session, viewer, contact_id),
         field_changes.latest(session, viewer, "contact", contact_id),
     )
+
+
+@access.kept
+def _contact(viewer: Viewer) -> Select[Contact]:
+    return select(Contact).where(Contact.id == bindparam("contact_id"), access.contacts(viewer))
+
+
+@access.kept
+def _employer(viewer: Viewer) -> Select[Company]:
+    return select(Company).where(Company.id == bindparam("company_id"), access.companies(viewer))
 
 
 def _rows(viewer: Viewer, sort: Sort) -> Select[int, str, str, int | None, str, str, str, datetime | None]:
