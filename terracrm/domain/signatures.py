@@ -154,7 +154,11 @@ def is_name(line: str, known: Sequence[str]) -> bool:
 
     One word in common is not enough where two could be: «Мария Петрова» is not Иван Петров.
     """
-    first = _SEPARATORS.split(re.split(r"[,(]", line[:MAX_POSITION], maxsplit=1)[0], maxsplit=1)[0]
+    before = line[:MAX_POSITION].partition(",")[0].partition("(")[0]
+    begins = _WORD.search(before)
+    if not known or begins is None or not begins[0][0].isupper():
+        return False
+    first = _SEPARATORS.split(before, maxsplit=1)[0]
     found = _WORD.findall(first)
     if not 0 < len(found) <= 5 or not all(word[0].isupper() for word in found) or _NO_NAME.search(first):
         return False

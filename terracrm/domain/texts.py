@@ -72,8 +72,8 @@ def _storable(value: Any) -> Any:
 
 def _is_storable(text: str) -> bool:
     """What `_UNSTORABLE` tells; to encode a text is much faster than to search it for what cannot be encoded."""
-    if "\0" in text:
-        return False
+    if text.isascii() or "\0" in text:
+        return "\0" not in text
     try:
         text.encode()
     except UnicodeEncodeError:

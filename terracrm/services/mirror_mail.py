@@ -84,9 +84,8 @@ class Arrival:
 
 def store(session: Session, source: Source, arrivals: Sequence[Arrival]) -> int:
     """Take in a page of mail that has no link yet; how many of the messages are new and matched to nobody."""
-    keys = _keys(session, [arrival.record for arrival in arrivals])
+    keys, known = _keys(session, [arrival.record for arrival in arrivals])
     keyed = dict(zip(keys, arrivals, strict=True))
-    known = _known(session, keyed)
     new = {key: arrival for key, arrival in keyed.items() if key not in known}
     matches = _matches(session, source, [arrival.record for arrival in keyed.values()])
     placed = _threads(session, source, arrivals, keys)
@@ -123,9 +122,8 @@ def set_read(session: Session, link: Link, is_read: bool, version: str) -> None:
 
 def links_of(session: Session, source: Source, record: MessageRecord) -> list[Link]:
     """The links of this mailbox to copies of this mail."""
-    key = _keys(session, [record])[0]
-    message_id = session.scalar(select(Message.activity_id).where(Message.message_key == key))
-    return links.of(session, ENTITY, message_id, source.mailbox_id) if message_id else []
+    _, known = _keys(session, [record])
+    return [link for message_id in known.values() for link in links.of(session, ENTITY, message_id, source.mailbox_id)]
 
 
 def withdraw(session: Session, source: Source, link: Link) -> None:
@@ -165,22 +163,23 @@ def _credit(session: Session, message_id: int) -> None:
     session.execute(update(Activity).where(Activity.id == message_id).values(**source))
 
 
-def _keys(session: Session, records: Sequence[MessageRecord]) -> list[str]:
-    """What each mail goes by; see `domain.same_mail`."""
+def _keys(session: Session, records: Sequence[MessageRecord]) -> tuple[list[str], dict[str, int]]:
+    """What each mail goes by (see `domain.same_mail`), and those messages of them that are here, by their keys."""
+    asked = {message_key(record) for record in records}
     sender = and_(ParticipantRow.activity_id == Message.activity_id, ParticipantRow.role == Role.FROM)
     rows = session.execute(
-        select(Message.message_key, ParticipantRow.address, Activity.subject, Message.sent_at)
+        select(Message.message_key, Message.activity_id, ParticipantRow.address, Activity.subject, Message.sent_at)
         .join(Activity, Activity.id == Message.activity_id)
         .outerjoin(ParticipantRow, sender)
-        .where(Message.message_key.in_({message_key(record) for record in records}))
-    )
-    known = {key: Face(normalise(address or ""), subject, sent_at) for key, address, subject, sent_at in rows}
-    return same_mail.keys_of(records, known)
-
-
-def _known(session: Session, keyed: dict[str, Arrival]) -> dict[str, int]:
-    rows = session.execute(select(Message.message_key, Message.activity_id).where(Message.message_key.in_(keyed)))
-    return dict(rows.all())
+        .where(Message.message_key.in_(asked))
+    ).all()
+    faces = {key: Face(normalise(address or ""), subject, sent_at) for key, _, address, subject, sent_at in rows}
+    keys = same_mail.keys_of(records, faces)
+    known = {row.message_key: row.activity_id for row in rows}
+    if told_apart := set(keys) - asked:
+        others = select(Message.message_key, Message.activity_id).where(Message.message_key.in_(told_apart))
+        known |= dict(session.execute(others).all())
+    return keys, {key: known[key] for key in keys if key in known}
 
 
 def _threads(session: Session, source: Source, arrivals: Sequence[Arrival], keys: Sequence[str]) -> threads.Assigned:
