@@ -128,7 +128,7 @@ class _Store:
         query = "SELECT a.address, c.id, c.company_id FROM contact_addresses a JOIN contacts c ON c.id = a.contact_id"
         people = {address: ids for address, *ids in self._among(f"{query} WHERE a.address IN", domains)}
         query = "SELECT domain, company_id FROM company_domains WHERE domain IN"
-        companies = dict(self._among(query, set(domains.values())))
+        companies: dict[str, int] = dict(self._among(query, set(domains.values())))
         found: dict[str, Row] = {}
         for address, domain in domains.items():
             if address in people:

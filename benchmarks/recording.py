@@ -105,7 +105,8 @@ def kept(bench: Bench) -> Path:
 
 def record(count: int, seed: int = 1) -> Recording:
     """A mailbox of so many letters."""
-    with filled(count, seed) as simulator:
+    simulator = filled(count, seed)
+    with simulator:
         return listen(simulator)
 
 
@@ -170,7 +171,8 @@ def _start_as_clients_do(url: str) -> None:
 
 
 def _pages(simulator: Recorded, inbox: str) -> list[bytes]:
-    pages, state = [], ""
+    pages: list[bytes] = []
+    state = ""
     while not pages or b"<m:IncludesLastItemInRange>false<" in pages[-1]:
         pages.append(simulator.ask(soap.sync_items(inbox, state, _BATCH)))
         found = re.search(rb"<m:SyncState>([^<]+)</m:SyncState>", pages[-1])

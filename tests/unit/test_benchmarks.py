@@ -24,8 +24,9 @@ COUNT = 60
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Recorded]:
-    with recording.filled(COUNT) as simulator:
-        yield simulator
+    made = recording.filled(COUNT)
+    with made:
+        yield made
 
 
 @pytest.fixture(scope="module")
