@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from terracrm.services.timeline import Cursor
 
 WALK, LONGEST_WALK = 1000, 20_000  # rows; the longest takes about as long as GIN does for words that need it
-STEPS, GROWTH = 2000, 4
+STEPS, GROWTH = 2000, 2
 
 _ADD = text(
     "INSERT INTO activity_search (id, occurred_at, words)"
@@ -52,16 +52,20 @@ def remove(session: Session, ids: Sequence[int]) -> None:
 
 def newest(session: Session, words: Sequence[str], after: Cursor | None, first: int) -> Iterator[list[int]]:
     """The ids of what has all the words, the last one as a beginning: the newest first, so many, then ever more."""
-    asked: dict[str, Any] = {"query": ts_query(words), "at": "infinity", "id": 0, "size": first}
+    asked: dict[str, Any] = {"query": ts_query(words), "at": "infinity", "id": 0}
     if after:
         asked |= {"at": after.occurred_at.isoformat(), "id": after.activity_id}
+    size = first
     while True:
-        hits = _hits(session, asked)
-        yield [hit.id for hit in hits]
-        if len(hits) < asked["size"]:
+        most, hits = size, _walked(session, asked, size)
+        if hits is None:
+            most, hits = max(size, STEPS), session.execute(_GATHER, {**asked, "size": max(size, STEPS)}).all()
+        for start in range(0, len(hits), size):
+            yield [hit.id for hit in hits[start : start + size]]
+        if len(hits) < most:
             return
         asked |= {"at": hits[-1].occurred_at.isoformat(), "id": hits[-1].id}
-        asked["size"] = min(GROWTH * asked["size"], STEPS)
+        size = min(GROWTH * size, STEPS)
 
 
 def ts_query(words: Sequence[str]) -> str:
@@ -70,13 +74,10 @@ def ts_query(words: Sequence[str]) -> str:
     return " & ".join(quoted) + (":*" if len(words[-1]) > 1 else "")
 
 
-def _hits(session: Session, asked: dict[str, Any]) -> Sequence[Row[Any]]:
-    wanted = asked["size"]
-    walked = session.execute(_WALK, {**asked, "walk": max(WALK, wanted)}).all()
-    if len(walked) >= wanted:
-        return walked
-    if (needed := 2 * max(WALK, wanted) * wanted // (len(walked) or 1)) <= LONGEST_WALK:
-        walked = session.execute(_WALK, {**asked, "walk": needed}).all()
-        if len(walked) >= wanted:
-            return walked
-    return session.execute(_GATHER, asked).all()
+def _walked(session: Session, asked: dict[str, Any], size: int) -> Sequence[Row[Any]] | None:
+    """So many of the newest hits, met on a walk back in time; None when it would be too long."""
+    rows = max(WALK, size)
+    found = session.execute(_WALK, {**asked, "size": size, "walk": rows}).all()
+    if len(found) < size and (rows := 2 * rows * size // (len(found) or 1)) <= LONGEST_WALK:
+        found = session.execute(_WALK, {**asked, "size": size, "walk": rows}).all()
+    return found if len(found) == size else None

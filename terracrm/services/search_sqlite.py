@@ -19,8 +19,8 @@ from terracrm.services.timeline import Cursor
 IDS = 2**31
 LAST_SECOND = 2**32  # of 2106, and as long before 1970: what is said to be beyond stands there
 MOST_ENDINGS = 100
-FIRST_PLACE, BEHIND_ALL = -(2**63), 2**63 - 1
-STEPS, GROWTH = 2000, 4
+BEHIND_ALL = 2**63 - 1
+STEPS, GROWTH = 2000, 2
 
 _PLACES = text("SELECT place, words FROM activity_search_rows WHERE activity_id IN :ids").bindparams(
     bindparam("ids", expanding=True)
