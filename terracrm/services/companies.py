@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, func, select
+from sqlalchemy.orm import Session
 
 from terracrm.domain.names import company_key
 from terracrm.errors import NotFound
@@ -17,7 +17,6 @@ from terracrm.services.access import Viewer
 from terracrm.services.listing import PAGE_SIZE, Listing
 
 Sort = Literal["name", "recent"]
-PEOPLE_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +69,21 @@ def count(session: Session, viewer: Viewer) -> int:
 
 def profile(session: Session, viewer: Viewer, company_id: int) -> CompanyProfile:
     """The profile of a company; NotFound when there is none or the viewer does not see it."""
-    company = session.scalar(
-        select(Company)
-        .options(joinedload(Company.owner), joinedload(Company.team))
-        .where(Company.id == company_id, access.companies(viewer))
-    )
+    company = session.scalar(_company(viewer), {"company_id": company_id})
     if company is None:
         raise NotFound("There is no such company.")
-    people = contacts.some(session, viewer, Contact.company_id == company_id, PEOPLE_SHOWN)
-    first_at, first_mailbox = _first_seen(session, viewer, company_id)
+    people = contacts.of_company(session, viewer, company_id)
+    first = session.execute(_first_seen(viewer), {"company_id": company_id}).first()
+    first_at, first_mailbox = first or (None, "")
     changes = field_changes.latest(session, viewer, "company", company_id)
-    return CompanyProfile(company, people, _counts(session, viewer, company_id), first_at, first_mailbox, changes)
+    return CompanyProfile(
+        company, people, timeline.counts_of_company(session, viewer, company_id), first_at, first_mailbox, changes
+    )
+
+
+@access.kept
+def _company(viewer: Viewer) -> Select[Company]:
+    return select(Company).where(Company.id == bindparam("company_id"), access.companies(viewer))
 
 
 def _rows(viewer: Viewer, sort: Sort) -> Select[int, str, str, str, int, datetime | None]:
@@ -111,18 +114,13 @@ def _last_at(viewer: Viewer) -> ScalarSelect[datetime]:
     return newest.order_by(CompanyTimeline.occurred_at.desc()).limit(1).correlate(Company).scalar_subquery()
 
 
-def _counts(session: Session, viewer: Viewer, company_id: int) -> timeline.Counts:
-    newest = select(CompanyTimeline.kind).where(CompanyTimeline.company_id == company_id)
-    return timeline.counts(session, viewer, newest, CompanyTimeline.occurred_at, CompanyTimeline.activity_id)
-
-
-def _first_seen(session: Session, viewer: Viewer, company_id: int) -> tuple[datetime | None, str]:
-    row = session.execute(
-        select(Activity.occurred_at, Mailbox.address)
+@access.kept
+def _first_seen(viewer: Viewer) -> Select[datetime, str]:
+    return (
+        select(Activity.occurred_at, func.coalesce(Mailbox.address, ""))
         .join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
         .outerjoin(Mailbox, Mailbox.id == Activity.mailbox_id)
-        .where(CompanyTimeline.company_id == company_id, access.activities_of_client(viewer))
+        .where(CompanyTimeline.company_id == bindparam("company_id"), access.activities_of_client(viewer))
         .order_by(CompanyTimeline.occurred_at, CompanyTimeline.activity_id)
         .limit(1)
-    ).first()
-    return (row.occurred_at, row.address or "") if row else (None, "")
+    )

@@ -24,6 +24,7 @@ from terracrm.services import access, field_changes, timeline
 from terracrm.services.access import Viewer
 from terracrm.services.listing import PAGE_SIZE, Listing
 
+PEOPLE_SHOWN = 100
 Sort = Literal["name", "recent"]
 
 
@@ -73,6 +74,11 @@ def some(session: Session, viewer: Viewer, condition: ColumnElement[bool], limit
     return [ContactRow(*row) for row in session.execute(rows)]
 
 
+def of_company(session: Session, viewer: Viewer, company_id: int) -> list[ContactRow]:
+    """The first people of a company by name whom the viewer sees."""
+    return [ContactRow(*row) for row in session.execute(_people(viewer), {"company_id": company_id})]
+
+
 def count(session: Session, viewer: Viewer) -> int:
     """How many contacts the viewer sees."""
     condition = access.contacts(viewer) & Contact.archived_at.is_(None)
@@ -88,8 +94,8 @@ def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile
     return ContactProfile(
         contact,
         company,
-        _counts(session, viewer, contact_id),
-        _first_at(session, viewer, contact_id),
+        timeline.counts_of_contact(session, viewer, contact_id),
+        session.scalar(_first_at(viewer), {"contact_id": contact_id}),
         field_changes.latest(session, viewer, "contact", contact_id),
     )
 
@@ -102,6 +108,12 @@ def _contact(viewer: Viewer) -> Select[Contact]:
 @access.kept
 def _employer(viewer: Viewer) -> Select[Company]:
     return select(Company).where(Company.id == bindparam("company_id"), access.companies(viewer))
+
+
+@access.kept
+def _people(viewer: Viewer) -> Select[int, str, str, int | None, str, str, str, datetime | None]:
+    mine = Contact.company_id == bindparam("company_id"), Contact.archived_at.is_(None)
+    return _rows(viewer, "name").where(*mine, access.contacts(viewer)).limit(PEOPLE_SHOWN)
 
 
 def _rows(viewer: Viewer, sort: Sort) -> Select[int, str, str, int | None, str, str, str, datetime | None]:
@@ -131,7 +143,7 @@ def _first_of(
 
 def _last_at(viewer: Viewer) -> ScalarSelect[datetime]:
     newest = select(ContactTimeline.occurred_at).where(
-        ContactTimeline.contact_id == Contact.id, ContactTimeline.occurred_at <= utcnow()
+        ContactTimeline.contact_id == Contact.id, ContactTimeline.occurred_at <= bindparam("now", callable_=utcnow)
     )
     if not viewer.sees_all:
         newest = newest.join(Activity, Activity.id == ContactTimeline.activity_id)
@@ -139,16 +151,12 @@ def _last_at(viewer: Viewer) -> ScalarSelect[datetime]:
     return newest.order_by(ContactTimeline.occurred_at.desc()).limit(1).correlate(Contact).scalar_subquery()
 
 
-def _counts(session: Session, viewer: Viewer, contact_id: int) -> timeline.Counts:
-    newest = select(ContactTimeline.kind).where(ContactTimeline.contact_id == contact_id)
-    return timeline.counts(session, viewer, newest, ContactTimeline.occurred_at, ContactTimeline.activity_id)
-
-
-def _first_at(session: Session, viewer: Viewer, contact_id: int) -> datetime | None:
-    return session.scalar(
+@access.kept
+def _first_at(viewer: Viewer) -> Select[datetime]:
+    return (
         select(Activity.occurred_at)
         .join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
-        .where(ContactTimeline.contact_id == contact_id, access.activities_of_client(viewer))
+        .where(ContactTimeline.contact_id == bindparam("contact_id"), access.activities_of_client(viewer))
         .order_by(ContactTimeline.occurred_at, ContactTimeline.activity_id)
         .limit(1)
     )

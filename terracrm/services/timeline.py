@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, exists, select, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, exists, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 
 from terracrm.domain.capture import Detail
@@ -147,18 +147,32 @@ def of_company(
     session: Session, viewer: Viewer, company_id: int, filters: Filters, after: Cursor | None = None
 ) -> Page:
     """The history of a company that the viewer sees, with that of its people."""
+    rows, known = _of_company(viewer), {"client_id": company_id}
+    return _page(session, viewer, rows, known, CompanyTimeline.occurred_at, CompanyTimeline.activity_id, filters, after)
+
+
+@access.kept
+def _of_company(viewer: Viewer) -> Select[Activity]:
     rows = select(Activity).join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
-    rows = rows.where(CompanyTimeline.company_id == company_id, access.activities_of_client(viewer))
-    return page_of(session, viewer, rows, CompanyTimeline.occurred_at, CompanyTimeline.activity_id, filters, after)
+    mine = CompanyTimeline.company_id == bindparam("client_id")
+    rows = rows.where(mine, access.activities_of_client(viewer))
+    return _newest(rows, CompanyTimeline.occurred_at, CompanyTimeline.activity_id)
 
 
 def of_contact(
     session: Session, viewer: Viewer, contact_id: int, filters: Filters, after: Cursor | None = None
 ) -> Page:
     """The history of a contact that the viewer sees."""
+    rows, known = _of_contact(viewer), {"client_id": contact_id}
+    return _page(session, viewer, rows, known, ContactTimeline.occurred_at, ContactTimeline.activity_id, filters, after)
+
+
+@access.kept
+def _of_contact(viewer: Viewer) -> Select[Activity]:
     rows = select(Activity).join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
-    rows = rows.where(ContactTimeline.contact_id == contact_id, access.activities_of_client(viewer))
-    return page_of(session, viewer, rows, ContactTimeline.occurred_at, ContactTimeline.activity_id, filters, after)
+    mine = ContactTimeline.contact_id == bindparam("client_id")
+    rows = rows.where(mine, access.activities_of_client(viewer))
+    return _newest(rows, ContactTimeline.occurred_at, ContactTimeline.activity_id)
 
 
 def everywhere(
@@ -171,7 +185,8 @@ def everywhere(
 ) -> Page:
     """The history of all that the viewer sees, as far as the conditions `only` hold."""
     rows = select(Activity).where(access.activities(viewer), *only)
-    return page_of(session, viewer, rows, Activity.occurred_at, Activity.id, filters, after, limit)
+    rows = _newest(rows, Activity.occurred_at, Activity.id, limit)
+    return _page(session, viewer, rows, {}, Activity.occurred_at, Activity.id, filters, after, limit)
 
 
 def upcoming_meetings(session: Session, viewer: Viewer, now: datetime, limit: int) -> list[Entry]:
@@ -186,18 +201,28 @@ def upcoming_meetings(session: Session, viewer: Viewer, now: datetime, limit: in
     return _entries(session, viewer, rows)
 
 
-def page_of(
+def _newest(
+    rows: Select[Activity],
+    occurred_at: InstrumentedAttribute[datetime],
+    activity_id: InstrumentedAttribute[int],
+    limit: int = PAGE_SIZE,
+) -> Select[Activity]:
+    """The first so many, and one more that tells whether there are others."""
+    return rows.order_by(occurred_at.desc(), activity_id.desc()).limit(limit + 1)
+
+
+def _page(
     session: Session,
     viewer: Viewer,
     rows: Select[Activity],
-    occurred_at: ColumnElement[datetime] | InstrumentedAttribute[datetime],
-    activity_id: ColumnElement[int] | InstrumentedAttribute[int],
-    filters: Filters = Filters(),
-    after: Cursor | None = None,
+    known: dict[str, int],
+    occurred_at: InstrumentedAttribute[datetime],
+    activity_id: InstrumentedAttribute[int],
+    filters: Filters,
+    after: Cursor | None,
     limit: int = PAGE_SIZE,
 ) -> Page:
-    """One page of `rows`, which hold only what the viewer may see, in the order of the two columns."""
-    rows = rows.order_by(occurred_at.desc(), activity_id.desc()).limit(limit + 1)
+    """One page of the `_newest` of `rows`, which hold only what the viewer may see."""
     if after:
         rows = rows.where(tuple_(occurred_at, activity_id) < (after.occurred_at, after.activity_id))
     if filters.since:
@@ -210,23 +235,48 @@ def page_of(
         person = ContactTimeline.__table__.alias()
         took_part = exists().where(person.c.activity_id == Activity.id, person.c.contact_id == filters.contact_id)
         rows = rows.where(took_part)
-    found = session.scalars(rows).all()
+    found = session.scalars(rows, known).all()
     shown = found[:limit]
     rest = Cursor(shown[-1].occurred_at, shown[-1].id) if len(found) > limit else None
     return Page(_entries(session, viewer, shown), rest)
 
 
-def counts(
-    session: Session,
-    viewer: Viewer,
-    kinds: Select[str],
-    occurred_at: InstrumentedAttribute[datetime],
-    activity_id: InstrumentedAttribute[int],
-) -> Counts:
-    """The newest entries of a client's timeline by kind, as far as the viewer sees them."""
-    if not viewer.sees_all:
-        kinds = kinds.join(Activity, Activity.id == activity_id).where(access.activities_of_client(viewer))
-    found = session.scalars(kinds.order_by(occurred_at.desc(), activity_id.desc()).limit(COUNTED + 1)).all()
+def counts_of_company(session: Session, viewer: Viewer, company_id: int) -> Counts:
+    """The newest entries of a company's history by kind, as far as the viewer sees them."""
+    return _counts(session, _kinds_of_company(viewer), company_id)
+
+
+def counts_of_contact(session: Session, viewer: Viewer, contact_id: int) -> Counts:
+    """The newest entries of a contact's history by kind, as far as the viewer sees them."""
+    return _counts(session, _kinds_of_contact(viewer), contact_id)
+
+
+@access.kept
+def _kinds_of_company(viewer: Viewer) -> Select[str]:
+    kinds = select(CompanyTimeline.kind).where(CompanyTimeline.company_id == bindparam("client_id"))
+    kinds = _seen(viewer, kinds, CompanyTimeline.activity_id)
+    return kinds.order_by(CompanyTimeline.occurred_at.desc(), CompanyTimeline.activity_id.desc()).limit(
+        bindparam("count")
+    )
+
+
+@access.kept
+def _kinds_of_contact(viewer: Viewer) -> Select[str]:
+    kinds = select(ContactTimeline.kind).where(ContactTimeline.contact_id == bindparam("client_id"))
+    kinds = _seen(viewer, kinds, ContactTimeline.activity_id)
+    return kinds.order_by(ContactTimeline.occurred_at.desc(), ContactTimeline.activity_id.desc()).limit(
+        bindparam("count")
+    )
+
+
+def _seen(viewer: Viewer, kinds: Select[str], activity_id: InstrumentedAttribute[int]) -> Select[str]:
+    if viewer.sees_all:
+        return kinds
+    return kinds.join(Activity, Activity.id == activity_id).where(access.activities_of_client(viewer))
+
+
+def _counts(session: Session, kinds: Select[str], client_id: int) -> Counts:
+    found = session.scalars(kinds, {"client_id": client_id, "count": COUNTED + 1}).all()
     counted = Counter(found[:COUNTED])
     return Counts({kind: counted[kind] for kind in ActivityKind}, len(found) > COUNTED)
 
