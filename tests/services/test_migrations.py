@@ -120,6 +120,14 @@ def test_the_roles_are_there_from_the_start(session: Session) -> None:
     assert {role.code for role in session.query(Role)} == {"manager", "controller", "admin"}
 
 
+def test_postgresql_compiles_no_queries(engine: Engine) -> None:
+    if engine.dialect.name != "postgresql":
+        pytest.skip("PostgreSQL")
+    with engine.connect() as connection:
+        connection.rollback()
+        assert connection.execute(text("SHOW jit")).scalar() == "off"
+
+
 def test_sqlite_is_opened_in_wal_mode_with_foreign_keys_and_patience_and_wipes_what_is_deleted(tmp_path: Path) -> None:
     engine = db.make_engine(f"sqlite:///{tmp_path / 'new' / 'made.db'}")
     names = ("journal_mode", "foreign_keys", "secure_delete")
