@@ -149,11 +149,12 @@ class Mirror(Section):
         examples=[["gmail.com", "yandex.ru", "mail.ru"]],
     )
     page_size: int = Field(
-        default=100,
+        default=200,
         ge=1,
         le=512,
-        description="How many changes are fetched and committed at a time. Exchange gives 512 at most.",
-        examples=[100],
+        description="How many changes are fetched and committed at a time. Exchange gives 512 at most. More take a "
+        "little less time in all and more memory, and let others who write to the database wait for longer.",
+        examples=[200],
     )
     excluded_folders: Names = Field(
         default_factory=lambda: ["Drafts", "Outbox", "Junk Email", "Deleted Items", "Sync Issues"],
