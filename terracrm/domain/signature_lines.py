@@ -48,6 +48,8 @@ def _length(line: str, below: list[str], sender: Sequence[str]) -> int | None:
         return len(below) if _is_whole(below) else None
     if _DASHES.match(line):
         return len(below) if below and (line.rstrip("\r\n") == "-- " or _is_whole(below)) else None
+    if not below:
+        return None
     is_named = is_name(line, sender) or (_RULE.match(line) and any(is_name(each, sender) for each in below[:2]))
     return len(below) if is_named and _is_whole(below) and _gives_contact(below) else None
 
@@ -58,9 +60,12 @@ def _is_whole(lines: list[str]) -> bool:
 
 def _block(lines: list[str]) -> list[str]:
     """The lines, as far as they look like the inside of a signature rather than like something that is said."""
-    notice = next((index for index, line in enumerate(lines) if is_notice(line)), len(lines))
-    prose = next((index for index, line in enumerate(lines[:notice]) if index >= _LONG or _is_prose(line)), None)
-    return lines if prose is None else lines[:prose]
+    for index, line in enumerate(lines):
+        if is_notice(line):
+            break
+        if index >= _LONG or _is_prose(line):
+            return lines[:index]
+    return lines
 
 
 def _gives_contact(lines: list[str]) -> bool:
