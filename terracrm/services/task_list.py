@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, select, true
+from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, false, func, select, true
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.domain.topics import CONTACT
 from terracrm.errors import NotFound
-from terracrm.models import Activity, CompanyTimeline, ContactTimeline, Task, User
+from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Task, User
 from terracrm.services import access, topics
 from terracrm.services.access import Viewer
 from terracrm.services.listing import PAGE_SIZE, Listing
@@ -86,7 +86,10 @@ def listing(session: Session, viewer: Viewer, filters: Filters, page: int = 1) -
 
 
 def of_client(session: Session, viewer: Viewer, entity: str, client_id: int) -> list[TaskRow]:
-    """The next open tasks of a contact, or of a company and its people, that the viewer reads."""
+    """The next open tasks of a contact, or of a company and its people, that the viewer reads.
+
+    The viewer sees the client. What is looked through is the client's own history, however many tasks there are.
+    """
     rows = _of_contact(viewer) if entity == CONTACT else _of_company(viewer)
     return _read(session, viewer, session.execute(rows, {"client_id": client_id}).all())
 
@@ -109,22 +112,21 @@ def count_due(session: Session, viewer: Viewer, until: date) -> int:
 
 @access.kept
 def _of_contact(viewer: Viewer) -> Select[Activity, Task, str, str, str]:
-    about = exists().where(
-        ContactTimeline.activity_id == Task.activity_id, ContactTimeline.contact_id == bindparam("client_id")
-    )
-    return _next_ones(viewer).where(about)
+    rows = _next_ones(viewer).join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
+    mine = ContactTimeline.contact_id == bindparam("client_id"), ContactTimeline.kind == ActivityKind.TASK
+    return rows.where(*mine)
 
 
 @access.kept
 def _of_company(viewer: Viewer) -> Select[Activity, Task, str, str, str]:
-    about = exists().where(
-        CompanyTimeline.activity_id == Task.activity_id, CompanyTimeline.company_id == bindparam("client_id")
-    )
-    return _next_ones(viewer).where(about)
+    rows = _next_ones(viewer).join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
+    mine = CompanyTimeline.company_id == bindparam("client_id"), CompanyTimeline.kind == ActivityKind.TASK
+    return rows.where(*mine)
 
 
 def _next_ones(viewer: Viewer) -> Select[Activity, Task, str, str, str]:
-    return _rows("open").where(*_wanted(viewer, Filters())).limit(SHOWN_OF_CLIENT)
+    seen = access.activities_of_client(viewer) if viewer.reads_content else false()
+    return _rows("open").where(seen, _in_state("open")).limit(SHOWN_OF_CLIENT)
 
 
 def _wanted(viewer: Viewer, filters: Filters) -> list[ColumnElement[bool]]:
