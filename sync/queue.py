@@ -28,6 +28,7 @@ from terracrm.errors import BrokerUnusable
 
 try:
     from billiard.exceptions import WorkerLostError
+    from billiard.util import get_logger
     from celery import Celery, signals
     from celery.worker import state
     from kombu.exceptions import KombuError
@@ -129,12 +130,16 @@ class Broker:
             raise BrokerUnusable(f"The message broker {self._address} cannot be reached: {error}") from error
 
 
-def work(settings: Settings, concurrency: int) -> None:
-    """Run what is on the queue until SIGINT or SIGTERM; then each stream finishes its page and goes on next time."""
+def work(settings: Settings, concurrency: int) -> int:
+    """Run what is on the queue until SIGINT or SIGTERM; then each stream finishes its page and goes on next time.
+
+    The exit code: 0, or another one when Celery could not go on.
+    """
     app = make_app(settings)
     worker = _Worker(settings)
     app.task(worker.run, name=TASK)
     signals.setup_logging.connect(_keep_logs, weak=False)
+    get_logger().propagate = True  # of the processes that are forked; else it would write past the log
     signals.worker_process_init.connect(worker.start, weak=False)
     signals.worker_ready.connect(_ready, weak=False)
     signals.task_failure.connect(worker.lost, weak=False)
@@ -147,6 +152,7 @@ def work(settings: Settings, concurrency: int) -> None:
     log.info("the worker is starting", streams=concurrency)
     controller.start()
     log.info("the worker has stopped")
+    return int(controller.exitcode or 0)
 
 
 class _Worker:

@@ -31,6 +31,7 @@ QUIET = {
     "amqp": logging.WARNING,
     "celery": logging.WARNING,
     "kombu": logging.WARNING,
+    "multiprocessing": logging.WARNING,
     "waitress": logging.WARNING,
     "alembic": logging.WARNING,
     "werkzeug": logging.WARNING,

@@ -32,4 +32,5 @@ def worker(
 
     invocation.start_log(service=True)
     invocation.require_database()
-    queue.work(settings, concurrency or settings.sync.workers)
+    if code := queue.work(settings, concurrency or settings.sync.workers):
+        raise typer.Exit(code)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -21,7 +22,7 @@ from terracrm.models import Stream, SyncRun, User, utcnow
 from terracrm.services import mailboxes
 from tests.distributed.brokers import Broker
 from tests.distributed.machines import Program
-from tests.torture import office
+from tests.torture import office, processes
 from tests.torture.canon import Canon
 from tests.torture.exchange import DOMAIN, PASSWORD, Exchange
 from tests.torture.office import Place, address_of, mail
@@ -69,7 +70,7 @@ class Stage:
             own = [f"{card}END:VCARD\r\n" for n, card in enumerate(cards) if (number + n) % 3]
             (self.folder / "cards" / f"{name}.vcf").write_text("".join(own))
         self.exchange.load(vcards=self.folder / "cards")
-        for _ in range(2 * len(self.names)):
+        for _ in self.names:
             self.letter()
         scaled, calm = self._databases["scaled"], self._databases["calm"]
         self._administer(f"CREATE DATABASE {scaled}")
@@ -84,7 +85,7 @@ class Stage:
             f'[database]\nurl = "{self.url("scaled")}"\n[paths]\ndata_dir = "{self.folder / "data"}"\n'
             f'[mirror]\ninternal_domains = ["{DOMAIN}"]\npage_size = 3\n[outlook]\nwrite_delay_seconds = 0\n'
             f'[sync]\nengine = "celery"\nbroker_url = "{self.broker.url}"\nwatch = false\nstreams_per_server = 5\n'
-            "retry_base_seconds = 1\nretry_max_seconds = 5\n"
+            'retry_base_seconds = 1\nretry_max_seconds = 5\n[log]\nformat = "json"\n'
         )
 
     def _add(self, session: Session, name: str) -> None:
@@ -188,7 +189,12 @@ class Stage:
     # How it ends.
 
     def settle(self) -> None:
-        """Everything runs again; wait until each stream has been run since, and nothing is left to do."""
+        """Everything runs again; wait until each stream has been run since, and nothing is left to do.
+
+        Meanwhile one process mirrors the same mailboxes undisturbed, into the other database.
+        """
+        streams = [(name, kind) for name in self.names for kind in KINDS]
+        calm = processes.start(partial(office.run, Place(self.folder, self.url("calm"), self.exchange.url), streams))
         for program in self._programs:
             if not program.is_running:
                 program.start()
@@ -200,6 +206,7 @@ class Stage:
             time.sleep(0.3)
         for program in self._programs:
             program.stop()
+        calm.result()
 
     def _left(self, since: object) -> object:
         with self.crm() as sessions, sessions() as session:
@@ -209,9 +216,7 @@ class Stage:
             return session.execute(query.group_by(Stream.state, Stream.last_error)).all()
 
     def problems(self) -> list[str]:
-        """How it differs from an undisturbed run over the same mailboxes."""
-        place = Place(self.folder, self.url("calm"), self.exchange.url)
-        office.run(place, [(name, kind) for name in self.names for kind in KINDS])
+        """How it differs from the undisturbed run."""
         contents, lines = self.exchange.contents(), {}
         for name in self._databases:
             with self.crm(name) as sessions, sessions() as session:
@@ -220,6 +225,7 @@ class Stage:
                 self.done[f"runs in the {name} database"] = session.scalar(select(func.count(SyncRun.id))) or 0
         self.done["lines compared"] = lines["calm"].total()
         problems = ["the broker's password is in the log"] if "pass/word" in unquote(self.log()) else []
+        problems += [f"not ours in the log: {line}" for line in self.log().splitlines() if not line.startswith("{")]
         problems += [f"lost: {line}" for line in (lines["calm"] - lines["scaled"]).elements()]
         return problems + [f"too much: {line}" for line in (lines["scaled"] - lines["calm"]).elements()]
 
