@@ -60,7 +60,9 @@ def advice(language: Language, rule: str) -> str:
         Rule.APPROVAL: lambda: gettext("A run would have removed or changed very much: look at its plan and decide."),
         Rule.PAUSED: lambda: gettext("Mend what the reason says, then run terracrm mailbox enable."),
         Rule.FAILING: lambda: gettext("It is tried again by itself; the reason says what is in the way."),
-        Rule.LATE: lambda: gettext("Give the daemon more workers (sync.workers), or see what keeps it."),
+        Rule.LATE: lambda: gettext(
+            "Run more streams at a time (sync.workers; with engine celery more terracrm worker), or see what keeps them."
+        ),
         Rule.BROKEN_OFF: lambda: gettext(
             "A worker dies while it runs: the log of the daemon and of the system says why."
         ),
