@@ -8,10 +8,11 @@ import os
 import platform
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 BEGIN, END = "<!-- the last run -->", "<!-- the end of the last run -->"
@@ -71,6 +72,11 @@ class Bench:
         """Print a figure at once and keep it for the table."""
         self.figures.append(figure)
         print(figure.as_json(), flush=True)
+
+
+def median_ratio(one: Sequence[float], other: Sequence[float]) -> float:
+    """How one side stands to the other, of which each round was measured right after one of the first."""
+    return median(here / there for here, there in zip(one, other, strict=True))
 
 
 def table(figures: list[Figure]) -> str:
