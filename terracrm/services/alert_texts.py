@@ -61,7 +61,7 @@ def advice(language: Language, rule: str) -> str:
         Rule.PAUSED: lambda: gettext("Mend what the reason says, then run terracrm mailbox enable."),
         Rule.FAILING: lambda: gettext("It is tried again by itself; the reason says what is in the way."),
         Rule.LATE: lambda: gettext(
-            "Run more streams at a time (sync.workers; with engine celery more terracrm worker), or see what keeps them."
+            "Run more streams at a time (sync.workers, or terracrm worker on more machines), or see what keeps them."
         ),
         Rule.BROKEN_OFF: lambda: gettext(
             "A worker dies while it runs: the log of the daemon and of the system says why."
