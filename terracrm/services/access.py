@@ -18,7 +18,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, literal_column, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, literal_column, not_, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.errors import Forbidden
@@ -46,6 +46,11 @@ VIEWERS_KEPT = 64
 
 # Aliases, because the conditions also stand inside queries of these tables; made once, because making them is slow.
 _Employer = aliased(Company, name="employer")
+# Asked on each page.
+_TEAM = select(User.id).where(User.team_id == bindparam("team_id"))
+_MAILBOXES = select(Mailbox.id, Mailbox.user_id, Mailbox.team_id).where(
+    or_(Mailbox.team_id == bindparam("team_id"), Mailbox.user_id.in_(bindparam("users", expanding=True)))
+)
 
 
 class RoleCode(StrEnum):
@@ -128,12 +133,11 @@ def viewer_of_mailbox(session: Session, mailbox: Mailbox) -> Viewer:
 def _member(session: Session, user_id: int, role: str, team_id: int | None) -> Viewer:
     """Who reads the mailboxes of a user and the shared ones of a team."""
     colleagues: frozenset[int] = frozenset()
-    wanted = Mailbox.user_id == user_id
     if team_id is not None:
-        colleagues = frozenset(session.scalars(select(User.id).where(User.team_id == team_id)))
-        wanted = or_(wanted, Mailbox.team_id == team_id, Mailbox.user_id.in_(colleagues))
+        colleagues = frozenset(session.scalars(_TEAM, {"team_id": team_id}))
     own, of_team = set(), set()
-    for mailbox_id, owner, team in session.execute(select(Mailbox.id, Mailbox.user_id, Mailbox.team_id).where(wanted)):
+    users = [user_id, *colleagues]
+    for mailbox_id, owner, team in session.execute(_MAILBOXES, {"team_id": team_id, "users": users}):
         is_of_team = team_id is not None and team == team_id
         if owner == user_id or (owner is None and is_of_team):
             own.add(mailbox_id)
@@ -170,10 +174,10 @@ def contacts(viewer: Viewer) -> Condition:
         return is_live(Contact)
     if viewer.role != RoleCode.MANAGER:
         return false()
+    is_free = _unassigned(Contact)
     employer = select(_Employer.id).where(_Employer.id == Contact.company_id).correlate(Contact)
-    of_own_company = employer.where(_assigned(viewer, _Employer)).exists()
-    of_free_company = or_(Contact.company_id.is_(None), employer.where(_unassigned(_Employer)).exists())
-    seen = or_(_assigned(viewer, Contact), of_own_company, and_(_unassigned(Contact), of_free_company))
+    of_seen_company = employer.where(or_(_assigned(viewer, _Employer), and_(is_free, _unassigned(_Employer)))).exists()
+    seen = or_(_assigned(viewer, Contact), and_(is_free, Contact.company_id.is_(None)), of_seen_company)
     return and_(is_live(Contact), seen)
 
 

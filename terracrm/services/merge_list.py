@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from terracrm.models import Company, Contact, Merge, User
@@ -15,6 +15,13 @@ from terracrm.services.access import Viewer
 from terracrm.services.merged import Entity
 
 MOST = 1000
+
+
+_OF_CLIENT = (
+    select(Merge)
+    .where(Merge.entity == bindparam("entity"), Merge.winner_id == bindparam("client_id"), Merge.undone_at.is_(None))
+    .order_by(Merge.id.desc())
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,8 @@ class MergeRow:
 
 def of_client(session: Session, viewer: Viewer, entity: Entity, client_id: int) -> list[MergeRow]:
     """What was merged into a client that the viewer sees, newest first; what was undone is not among it."""
-    mine = select(Merge).where(Merge.entity == entity, Merge.winner_id == client_id, Merge.undone_at.is_(None))
-    return [_row(session, viewer, found) for found in session.scalars(mine.order_by(Merge.id.desc()))]
+    found = session.scalars(_OF_CLIENT, {"entity": entity, "client_id": client_id})
+    return [_row(session, viewer, made) for made in found]
 
 
 def page(session: Session, viewer: Viewer, merge_id: int) -> MergeRow:
