@@ -28,6 +28,8 @@ from terracrm.domain.words import stem
 Row = tuple[Any, ...]
 Keyed = Sequence[tuple[str, list[str], Mail]]
 """Mails, each with its key and those of the mails that it names."""
+_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON", "cache_size=-32000")
+"""Those of the product."""
 _CLOCK_SKEW = timedelta(days=1)
 _PLACES_A_SECOND = 2**31  # the full-text index is in the order of time
 
@@ -54,7 +56,7 @@ class _Store:
         self._full_text_chars = mirror.full_text_chars
         self._splits = splits
         self._db = sqlite3.connect(database, isolation_level=None)
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+        for pragma in _PRAGMAS:
             self._db.execute(f"PRAGMA {pragma}")
         self._revision = 0
         self.count = 0
