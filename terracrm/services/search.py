@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from types import ModuleType
 from typing import Literal
 
@@ -135,9 +136,14 @@ def _words(query: str) -> list[str]:
 
 
 def _readable(session: Session, viewer: Viewer, ids: list[int]) -> list[int]:
-    rows = select(Activity.id).where(Activity.id.in_(ids), access.readable_activities(viewer))
-    seen = set(session.scalars(rows))
+    index = _history_index(session)
+    seen = set(session.scalars(_seen_of(viewer, index), {"ids": index.listed(ids)}))
     return [id_ for id_ in ids if id_ in seen]
+
+
+@lru_cache(access.VIEWERS_KEPT)
+def _seen_of(viewer: Viewer, index: ModuleType) -> Select[int]:
+    return select(Activity.id).where(index.is_listed(Activity.id), access.readable_activities(viewer))
 
 
 def _history_index(session: Session) -> ModuleType:
