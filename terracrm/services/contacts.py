@@ -8,6 +8,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from terracrm.domain.names import name_key
 from terracrm.errors import NotFound
@@ -17,6 +18,7 @@ from terracrm.models import (
     Contact,
     ContactAddress,
     ContactPhone,
+    ContactPostalAddress,
     ContactTimeline,
     utcnow,
 )
@@ -26,6 +28,14 @@ from terracrm.services.listing import PAGE_SIZE, Listing
 
 PEOPLE_SHOWN = 100
 Sort = Literal["name", "recent"]
+_LISTS = {
+    name: select(model).where(model.contact_id == bindparam("contact_id")).order_by(model.position)
+    for name, model in (
+        ("addresses", ContactAddress),
+        ("phones", ContactPhone),
+        ("postal_addresses", ContactPostalAddress),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,8 @@ def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile
     contact = session.scalar(_contact(viewer), {"contact_id": contact_id})
     if contact is None:
         raise NotFound("There is no such contact.")
+    for name, rows in _LISTS.items():  # at half the cost of having each loaded when it is first looked at
+        set_committed_value(contact, name, session.scalars(rows, {"contact_id": contact_id}).all())
     company = session.scalar(_employer(viewer), {"company_id": contact.company_id}) if contact.company_id else None
     return ContactProfile(
         contact,

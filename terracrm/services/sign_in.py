@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from terracrm.db import begin_write
@@ -16,6 +16,7 @@ from terracrm.services import touches
 from terracrm.services.users import HASHER
 
 MAX_PASSWORD = 1024
+_USER = select(User).where(User.id == bindparam("user_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def sign_in(session: Session, name: str, password: str, lockout: Lockout, now: d
 
 def current_user(session: Session, user_id: int, session_epoch: int) -> User | None:
     """The user of a session, as long as the user is active and the session was not revoked."""
-    user = session.get(User, user_id)
+    user = session.scalar(_USER, {"user_id": user_id})
     if user is None or not user.is_active or user.session_epoch != session_epoch:
         return None
     return user
