@@ -43,12 +43,8 @@ def excluded(folders: Collection[AnyFolder], include: Iterable[str], exclude: It
 
 def below(folders: Collection[AnyFolder], paths: Iterable[str]) -> set[str]:
     """The ids of the folders that the paths name, and of all that is in them."""
-    roots = {root for path in paths if (wanted := comparable(path)) for root in _roots(folders, wanted)}
-    return {
-        folder.remote_id
-        for folder in folders
-        if any((path := comparable(folder.path)) == root or path.startswith(f"{root}/") for root in roots)
-    }
+    roots = tuple(f"{root}/" for path in paths if (wanted := comparable(path)) for root in _roots(folders, wanted))
+    return {folder.remote_id for folder in folders if f"{comparable(folder.path)}/".startswith(roots)}
 
 
 def comparable(path: str) -> str:
