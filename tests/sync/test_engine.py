@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from connectors.base import Account, Capabilities, Connector
+from connectors.memory import MemoryConnector
 from sync import claims, engine, folders, writer
 from sync.outcomes import Stopped
 from sync.run import Run
@@ -378,3 +379,36 @@ def test_a_run_that_is_told_to_stop_stops_between_pages_and_goes_on_at_once(offi
     one = stream(office, session)
     assert (one.claim, one.failures, one.id in due_streams(session, office.settings)) == ("", 0, True)
     assert office.run("anna", "mail").counts.created == 15
+
+
+def test_what_a_stopped_run_reads_ahead_ends_before_its_connection(office: Office, session: Session) -> None:
+    office.settings.mirror.page_size = 10
+    office.settings.sync.requests_in_flight = 5
+    fill(office, 25)
+    seen: list[object] = []
+
+    class Reading(MemoryConnector):
+        def __init__(self, account: Account) -> None:
+            super().__init__(account, office.server)
+            seen.append(account.requests_in_flight)
+
+        def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Generator[Page, None, None]:
+            seen.append(self._pages(super().changes(folder, cursor, page_size)))
+            return seen[-1]
+
+        def _pages(self, pages: Iterator[Page]) -> Generator[Page, None, None]:
+            try:
+                yield from pages
+            finally:
+                seen.append("ended")
+
+        def close(self) -> None:
+            seen.append("closed")
+
+    def stop(_path: str, done: int, _expected: int | None) -> None:
+        if done:
+            raise Stopped
+
+    engine.run_stream(office.settings, office.sessions, stream(office, session).id, Reading, stop)
+    assert seen[0] == 5
+    assert seen[-2:] == ["ended", "closed"]
