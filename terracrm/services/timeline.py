@@ -292,11 +292,13 @@ def _counts(session: Session, kinds: Select[str], client_id: int) -> Counts:
 
 
 def page_of_ids(session: Session, viewer: Viewer, ids: Sequence[int]) -> Page:
-    """The page that begins with these activities, in this order, all of which the viewer may see."""
+    """The page that begins with these activities, in this order, all of which the viewer may see; what has gone since
+    is left out.
+    """
     shown = ids[:PAGE_SIZE]
     found = {row.id: row for row in session.execute(select(*_SHOWN).where(Activity.id.in_(shown)))}
-    rows = [found[id_] for id_ in shown]
-    rest = Cursor(rows[-1].occurred_at, rows[-1].id) if len(ids) > PAGE_SIZE else None
+    rows = [found[id_] for id_ in shown if id_ in found]
+    rest = Cursor(rows[-1].occurred_at, rows[-1].id) if rows and len(ids) > PAGE_SIZE else None
     return Page(_entries(session, viewer, rows), rest)
 
 

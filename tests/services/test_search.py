@@ -159,6 +159,11 @@ def test_what_moves_to_another_time_is_found_there(office: Office) -> None:
     assert subjects(office, "anna", "сливки") == [question.subject, tasting.subject]
 
 
+def test_what_is_findable_and_no_longer_there_is_left_out(office: Office) -> None:
+    search.index_activities(office.session, [(9_999, NOW, "сметана")])
+    assert subjects(office, "viktor", "сметана") == ["RE: Договор поставки сметаны", "Договор поставки сметаны"]
+
+
 @pytest.mark.parametrize("year", [1, 1601, 1969, 2105, 2106, 4501, 9999])
 def test_any_date_can_be_indexed_paged_and_removed(office: Office, year: int) -> None:
     row = office.activities["question"]
