@@ -32,6 +32,7 @@ from terracrm.domain.capture import Detail
 from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord
 from terracrm.models import Link, Message, QuarantinedItem, SyncRunItem, utcnow
 from terracrm.services import (
+    bulk,
     client_cards,
     kept_out,
     links,
@@ -90,7 +91,7 @@ def link_states(session: Session, mailbox_id: int, remote_ids: Sequence[str]) ->
     rows = session.execute(
         select(Link.remote_id, Link.version, Link.gone_at, Link.rule, Link.untracked_at, Link.is_unmet, Message.detail)
         .outerjoin(Message, is_mail)
-        .where(Link.mailbox_id == mailbox_id, Link.remote_id.in_(remote_ids))
+        .where(Link.mailbox_id == mailbox_id, bulk.among(session, Link.remote_id, remote_ids))
     )
     return {
         row.remote_id: LinkState(

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.models import Company, CompanyDomain, Contact, ContactAddress, SenderDecision
+from terracrm.services import bulk
 
 BY_DECISION = "decision"
 BY_ADDRESS = "address"
@@ -58,6 +59,8 @@ def match(session: Session, policy: DomainPolicy, addresses: Iterable[str]) -> d
 
 def match_outside(session: Session, domains: Mapping[str, str]) -> dict[str, Match]:
     """Match addresses from outside of which the domain that tells the company, or "", is known already."""
+    if not domains:
+        return {}
     people = _people(session, set(domains))
     companies = _companies(session, {domain for domain in domains.values() if domain})
     decisions, ignored = _decisions(session, domains, companies)
@@ -99,31 +102,28 @@ def _decisions(
     )
     decided: dict[str, Match] = {}
     ignored: set[str] = set()
-    for some in chunks(sorted(domains)):
-        for address, decision, contact_id, employer_id, company_id in session.execute(
-            query.where(SenderDecision.address.in_(some))
-        ):
-            if decision == IGNORE:
-                ignored.add(address)
-            elif contact_id or company_id:
-                company = company_id or employer_id or companies.get(domains[address])
-                decided[address] = Match(contact_id, company, BY_DECISION)
+    rows = session.execute(query.where(bulk.among(session, SenderDecision.address, domains)))
+    for address, decision, contact_id, employer_id, company_id in rows:
+        if decision == IGNORE:
+            ignored.add(address)
+        elif contact_id or company_id:
+            company = company_id or employer_id or companies.get(domains[address])
+            decided[address] = Match(contact_id, company, BY_DECISION)
     return decided, ignored
 
 
 def _people(session: Session, addresses: set[str]) -> dict[str, dict[int, int | None]]:
-    query = select(ContactAddress.address, Contact.id, Contact.company_id).join(Contact).where(is_live())
+    # From an inner join SQLite makes a walk through all live contacts.
+    is_theirs = and_(Contact.id == ContactAddress.contact_id, is_live())
+    query = select(ContactAddress.address, Contact.id, Contact.company_id).outerjoin(Contact, is_theirs)
     found: dict[str, dict[int, int | None]] = defaultdict(dict)
-    for some in chunks(sorted(addresses)):
-        for address, contact_id, company_id in session.execute(query.where(ContactAddress.address.in_(some))):
+    rows = session.execute(query.where(bulk.among(session, ContactAddress.address, addresses)))
+    for address, contact_id, company_id in rows:
+        if contact_id is not None:
             found[address][contact_id] = company_id
     return found
 
 
 def _companies(session: Session, domains: set[str]) -> dict[str, int]:
     query = select(CompanyDomain.domain, CompanyDomain.company_id).join(Company).where(Company.merged_into_id.is_(None))
-    return {
-        domain: company_id
-        for some in chunks(sorted(domains))
-        for domain, company_id in session.execute(query.where(CompanyDomain.domain.in_(some)))
-    }
+    return dict(session.execute(query.where(bulk.among(session, CompanyDomain.domain, domains))).all())

@@ -171,7 +171,7 @@ def _keys(session: Session, records: Sequence[MessageRecord]) -> tuple[list[str]
         select(Message.message_key, Message.activity_id, ParticipantRow.address, Activity.subject, Message.sent_at)
         .join(Activity, Activity.id == Message.activity_id)
         .outerjoin(ParticipantRow, sender)
-        .where(Message.message_key.in_(asked))
+        .where(bulk.among(session, Message.message_key, asked))
     ).all()
     faces = {key: Face(normalise(address or ""), subject, sent_at) for key, _, address, subject, sent_at in rows}
     keys = same_mail.keys_of(records, faces)

@@ -155,9 +155,7 @@ def _strands(session: Session, messages: Sequence[Arriving]) -> tuple[dict[str, 
 
 def _known_keys(session: Session, wanted: Sequence[str]) -> dict[str, int]:
     query = select(ThreadKey.key, ThreadKey.thread_id)
-    return {
-        key: strand for some in chunks(wanted) for key, strand in session.execute(query.where(ThreadKey.key.in_(some)))
-    }
+    return dict(session.execute(query.where(bulk.among(session, ThreadKey.key, wanted))).all())
 
 
 def _add(session: Session, roots: Collection[str | int]) -> dict[str | int, int]:

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from terracrm.services import companies, contacts, search, timeline
+from terracrm.domain.addresses import DomainPolicy
+from terracrm.services import companies, contacts, matching, search, timeline
 from terracrm.services.access import Viewer, viewer_of
 from tests.office import NOW, Office
 
@@ -86,6 +87,15 @@ def test_a_later_page_begins_where_the_one_before_ended(
     plan = plan_of(office.session, *next(each for each in asked if "occurred_at" in each[0]))
     sought = [line for line in plan.splitlines() if line.startswith("SEARCH") or "Index Cond" in line]
     assert any("occurred_at" in line for line in sought), plan
+
+
+def test_whose_addresses_these_are_is_looked_up_by_them(office: Office, asked: list[tuple[str, Any]]) -> None:
+    asked.clear()
+    matching.match(office.session, DomainPolicy(), [f"a{number}@b{number}.example" for number in range(500)])
+    (people,) = (each for each in asked if each[0].startswith("SELECT contact_addresses"))
+    # PostgreSQL chooses by how many there are of each.
+    if office.session.get_bind().dialect.name == "sqlite":
+        assert "ix_contact_addresses_address" in plan_of(office.session, *people)
 
 
 def plan_of(session: Session, statement: str, parameters: Any) -> str:
