@@ -17,7 +17,7 @@ from terracrm import db
 from terracrm.models import User
 from terracrm.services.access import Viewer, viewer_of
 
-TIMES = 3
+TIMES = 5
 
 
 @dataclass(frozen=True, slots=True)

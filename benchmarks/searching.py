@@ -66,7 +66,7 @@ def _queries(database: Seeded) -> list[str]:
     classes: dict[str, list[str]] = {name: [] for name in CLASSES}
     for word, times in sorted(counted.items()):
         classes[next(name for name, least in CLASSES.items() if times / len(texts) >= least)].append(word)
-    random = Random(12)
-    groups = [(name,) for name in classes] + list(product(classes, repeat=2))
+    random, there = Random(12), [name for name, words in classes.items() if words]
+    groups = [(name,) for name in there] + list(product(there, repeat=2))
     drawn = [[random.choice(classes[name]) for name in group] for group in groups for _ in range(QUERIES)]
     return [" ".join(words) for words in drawn]
