@@ -20,7 +20,7 @@ RUNS = 20
 def measure(bench: Bench) -> None:
     """One folder more or less in a run of a mailbox, and a daemon that keeps 200 mailboxes."""
     _one_folder(bench)
-    _daemon(bench, 20 if bench.quick else 200, 10 if bench.quick else 40)
+    _daemon(bench, 20 if bench.quick else 200, 10 if bench.quick else 30)
 
 
 def _one_folder(bench: Bench) -> None:
@@ -82,5 +82,5 @@ def _mails(addresses: list[str]) -> list[tuple[bytes, list[str], str]]:
     return [
         (mail(number * 10 + place, f"client{number}@client.example", address), [address], "inbox")
         for number, address in enumerate(addresses)
-        for place in range(5)
+        for place in range(3)
     ]

@@ -19,7 +19,7 @@ SCHEMA = "bench_processes"
 
 
 def measure(bench: Bench) -> None:
-    """The daemon over PostgreSQL, where there is one; over SQLite, which lets one process write at a time, beside it."""
+    """The daemon over PostgreSQL, where there is one, and beside it over SQLite, where one process writes at a time."""
     letters = 40 if bench.quick else 500
     kinds = ("PostgreSQL", "SQLite") if bench.postgres else ("SQLite",)
     with serving(recording.kept(bench), letters) as server:
