@@ -245,7 +245,10 @@ def serving(recording: Path, count: int, *, latency_ms: int = 0, compressed: boo
                 raise RuntimeError("the replayer did not start")
             yield Served(url, process.pid)
         finally:
+            ended = process.poll()
             process.terminate()
+            if ended is not None:
+                raise RuntimeError(f"the replayer ended before its time, with code {ended}")
 
 
 async def _serve(replay: Replay, latency_ms: int, gzip_level: int, port: int) -> None:
