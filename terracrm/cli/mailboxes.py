@@ -15,7 +15,7 @@ from terracrm.cli.mailbox_rules import owner, rules
 from terracrm.cli.passwords import STDIN, PasswordFile, read_password
 from terracrm.cli.servers import clock_problem, look_round
 from terracrm.errors import InvalidInput, TerraCRMError
-from terracrm.models import Mailbox, Stream
+from terracrm.models import STOPPED, Mailbox, Stream
 from terracrm.secrets import encrypt
 from terracrm.services import audit, mailbox_endings, mailboxes, mirror_attachments
 
@@ -107,7 +107,7 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="One JSON object o
         typer.echo(f"{row['mailbox']} ({_state(row)}{owner})")
         for stream in row["streams"]:
             success = stream["last_success"] or "never read"
-            typer.echo(f"  {stream['stream']:<10} {stream['state']:<12} {success:<26} {stream['error']}".rstrip())
+            typer.echo(f"  {stream['stream']:<10} {stream['state']:<12} {success:<26} {_why(row, stream)}".rstrip())
 
 
 @app.command(name="test")
@@ -286,6 +286,15 @@ def _state(row: dict[str, Any]) -> str:
     return "enabled" if row["enabled"] else "paused"
 
 
+def _why(row: dict[str, Any], stream: dict[str, Any]) -> str:
+    """Why a stream is not in order, and when it is tried again; "" for one that is."""
+    if not stream["error"] or not row["enabled"]:
+        return str(stream["error"])
+    moment = str(stream["next_try"])[:16].replace("T", " ")
+    waits = f"Next try {moment} UTC" if stream["next_try"] else "It waits for a person"
+    return f"{stream['error'].rstrip('.')}. {waits}"
+
+
 def _stream(stream: Stream) -> dict[str, Any]:
     success = stream.last_success_at
     return {
@@ -293,4 +302,5 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "state": stream.state,
         "last_success": success.isoformat(timespec="seconds") if success else None,
         "error": stream.last_error,
+        "next_try": None if stream.state in STOPPED else stream.due_at.isoformat(timespec="seconds"),
     }

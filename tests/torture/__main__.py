@@ -1,6 +1,6 @@
 """Kills and faults, as many as are asked for, and their numbers.
 
-python -m tests.torture [--database URL] [--stride N] [--random N] [--faults N] [--only WORDS] [--seed N]
+python -m tests.torture [--database URL] [--stride N] [--random N] [--faults N] [--away N] [--only WORDS] [--seed N]
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.torture import faults, processes
@@ -25,6 +27,7 @@ def main() -> int:
     parser.add_argument("--stride", type=int, default=1, help="kill at every so many points; 0: at none")
     parser.add_argument("--random", type=int, default=100, help="kills at random moments")
     parser.add_argument("--faults", type=int, default=1, help="every so many faults; 0: none")
+    parser.add_argument("--away", type=float, default=60, help="for how many seconds the database is away")
     parser.add_argument("--only", default="", help="units whose name has these words")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
@@ -69,21 +72,21 @@ def _kill(kills: Kills, asked: argparse.Namespace) -> None:
 
 def _strike(kills: Kills, asked: argparse.Namespace) -> tuple[int, int]:
     """How many faults were struck, and how many of them ended in another way than they should."""
-    here = {"disk full": faults.disk_full, "database gone": faults.database_gone}
-    cases = [(fault, unit) for fault in faults.FAULTS for unit in faults.PHASES if fault.but not in unit]
-    cases += [(name, unit) for name in here for unit in faults.PHASES]  # type: ignore[misc]
+    strikes: dict[str, Callable[[str], str]] = {
+        **{fault.name: partial(faults.strike, kills, fault) for fault in faults.FAULTS},
+        "disk full": partial(faults.strike_here, kills, "disk full", faults.disk_full),
+        "database gone": partial(faults.strike_here, kills, "database gone", faults.database_gone),
+        "database away": partial(faults.strike_away, kills, asked.away),
+    }
+    cases = [(name, unit) for name in strikes for unit in faults.PHASES]
     struck = problems = 0
-    for number, (fault, unit) in enumerate(cases):
+    for number, (name, unit) in enumerate(cases):
         if number % asked.faults or asked.only not in unit:
             continue
         struck += 1
-        if isinstance(fault, faults.Fault):
-            problem = faults.strike(kills, fault, unit)
-        else:
-            problem = faults.strike_here(kills, fault, here[fault], unit)
-        if problem:
+        if problem := strikes[name](unit):
             problems += 1
-            print(f"{fault.name if isinstance(fault, faults.Fault) else fault} in {unit}: {problem}", flush=True)
+            print(f"{name} in {unit}: {problem}", flush=True)
     return struck, problems
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sqlite3
+import threading
 from ast import literal_eval
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -105,6 +108,49 @@ class PostgreSQL:
             host=url.host, port=url.port, user=url.username, password=url.password, dbname=url.database,
             options=str(url.query["options"]),
         )  # fmt: skip
+
+
+class Gate:
+    """A way to a PostgreSQL server that can be shut: then its connections end, and new ones are refused."""
+
+    def __init__(self, url: str) -> None:
+        wanted = make_url(url)
+        self._server = wanted.host or "127.0.0.1", wanted.port or 5432
+        self._port, self._open = 0, set[socket.socket]()
+        self.open()
+        self.url = wanted.set(host="127.0.0.1", port=self._port).render_as_string(hide_password=False)
+
+    def open(self) -> None:
+        """Let connections through."""
+        self._listener = socket.create_server(("127.0.0.1", self._port))
+        self._port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def shut(self) -> None:
+        """End all connections, and refuse new ones."""
+        for each in (self._listener, *self._open):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._open.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = listener.accept()
+                there = socket.create_connection(self._server)
+                self._open |= {here, there}
+                for ends in ((here, there), (there, here)):
+                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    @staticmethod
+    def _carry(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while part := source.recv(1 << 16):
+                target.sendall(part)
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -109,8 +110,12 @@ class Exchange:
         """Switch a fault on; its number."""
         return int(self._ask("fault", kind, settings))
 
+    def clock(self, seconds: int) -> None:
+        """Have the server's clock be ahead by so much."""
+        self._ask("clock", seconds)
+
     def mend(self, number: int | None = None) -> None:
-        """Switch one or all faults off."""
+        """Switch one fault off, or all and set the clock right."""
         self._ask("mend", number)
 
     def password(self, word: str) -> None:
@@ -189,8 +194,12 @@ class Host:
     def do_mend(self, number: int | None) -> None:
         if number is None:
             self.simulator.faults.clear()
+            self.do_clock(0)
         else:
             self.simulator.faults.remove(number)
+
+    def do_clock(self, seconds: int) -> None:
+        self.simulator.store.skew = timedelta(seconds=seconds)
 
     def do_password(self, word: str) -> None:
         self.simulator.password = word

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def test_kills_and_faults_lose_and_double_nothing(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--stride", "20" if ALL else "97", "--random", "10" if ALL else "2", "--faults", "1" if ALL else "29"]
+    words += ["--away", "60" if ALL else "2"]
     if kind == "postgresql":
         if not POSTGRES or not ALL:
             pytest.skip("on PostgreSQL with `make test-all` or `make kills`")
