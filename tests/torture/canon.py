@@ -118,6 +118,8 @@ class Canon:
             return ""
         if value is None or value in ("", {}):
             return ""
+        if column == "occurred_at" and row.get("kind") == "task":
+            return f"{column}:set"  # done today is done when it was read
         if place == "links.match_method" and value == "key":
             return "match_method:written"  # what we wrote, known again by its key after a kill
         if column in ("remote_id", "remote_folder_id"):
@@ -171,7 +173,8 @@ class Canon:
         if table == "activities":
             message = self._by_id["messages"].get(number)
             title = message["message_key"] if message else row["subject"]
-            return f"{row['kind']} {row['occurred_at']:%m-%dT%H:%M:%S} {title}"
+            when = "" if row["kind"] == "task" else f"{row['occurred_at']:%m-%dT%H:%M:%S} "
+            return f"{row['kind']} {when}{title}"
         made = {
             "streams": lambda: f"{self.name('mailboxes', row['mailbox_id'])}/{row['kind']}",
             "folders": lambda: f"{self.name('streams', row['stream_id'])}:{row['path']}",
