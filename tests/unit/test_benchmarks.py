@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import fetching, first_mirror, mirroring, recording, soap
+from benchmarks.__main__ import NAMES
 from benchmarks.alike import require_same
 from benchmarks.first_mirror import Told
 from benchmarks.letters import OWNER
@@ -20,6 +22,7 @@ from connectors.exchange_ews import ExchangeEWS
 from terracrm.domain.records import MessageRecord
 
 COUNT = 60
+PAGE = Path(__file__).resolve().parents[2] / "docs/performance.md"
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,12 @@ def test_the_connector_reads_larger_mailboxes_than_were_recorded_and_others_than
         ours, others = (_read(server.url, address) for address in (OWNER, "boss@firma.example"))
     assert len(ours) == len(others) == 150
     assert len(ours | others) == 300, "each letter is another one"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_benchmark_can_be_run_by_its_name(name: str) -> None:
+    assert callable(importlib.import_module(f"benchmarks.{name}").measure)
+    assert f"| `{name}` |" in PAGE.read_text(encoding="utf-8"), "docs/performance.md explains it"
 
 
 def test_what_is_measured_tells_figures_and_stores_what_the_product_stores(
