@@ -257,7 +257,7 @@ def _withdraw_moved(session: Session, source: Source, action: Withhold) -> int:
             same = mirror_contacts.links_of(session, source, record)
         case MeetingRecord() as record:
             same = mirror_calendar.links_of(session, source, record)
-    moved = [link.remote_id for link in same if link.gone_at is not None or link.folder_id != source.folder_id]
+    moved = [link.remote_id for link in same if link.gone_at or link.is_unmet or link.folder_id != source.folder_id]
     return sum(_withdraw(session, source, remote_id, action.rule) for remote_id in moved)
 
 

@@ -254,3 +254,22 @@ def test_one_folder_of_many_that_is_gone_is_no_move(office: Office, session: Ses
     assert not session.scalars(select(OutboxItem).where(OutboxItem.reason != "time")).all()
     assert crm.cards() == {}
     assert session.scalars(select(Stream)).all()
+
+
+@pytest.mark.parametrize("kind", ["mail", "calendar", "contacts"])
+def test_what_was_made_private_during_the_move_is_withdrawn(office: Office, session: Session, kind: str) -> None:
+    items = {
+        "mail": ("Inbox", mail("Больничный")),
+        "calendar": ("Calendar", meeting("Врач")),
+        "contacts": ("Contacts", contact("Доктор", "doctor@klinika.example")),
+    }
+    folder, record = items[kind]
+    office.server.put(office.folder("anna", folder), record)
+    office.run("anna", kind)
+    assert sum(counts(session)) > 0
+    office.server = moved(office.server)
+    for box in office.server._folders[f"anna@{DOMAIN}"].values():
+        for item in list(box.present()):
+            office.server.change(item.remote_id, replace(item.record, is_private=True))
+    office.run("anna", kind)
+    assert (counts(session)[:4], session.scalars(select(Link)).all()) == ([0, 0, 0, 0], [])
