@@ -18,7 +18,7 @@ from sync.run import Fenced, Progress, Run
 from terracrm.db import is_about_data, is_race
 from terracrm.domain.records import Change, ChangeKind, ContactRecord, Folder, StreamKind
 from terracrm.domain.texts import storable
-from terracrm.errors import CursorExpired, ItemGone
+from terracrm.errors import CursorExpired, ItemGone, Temporary
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, utcnow
 from terracrm.services import (
     client_cards,
@@ -158,7 +158,11 @@ def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, 
                 try:
                     counts = write_page(run, folder_id, page.changes, page.cursor)
                 except Unsure as unsure:
-                    run.brake.ask(connector, folder, unsure.remote_ids)
+                    try:
+                        run.brake.ask(connector, folder, unsure.remote_ids)
+                    except Temporary:
+                        withdraw(run, folder_id, page.changes)
+                        raise
                     counts = write_page(run, folder_id, page.changes, page.cursor)
                 run.summary.counts.add(counts)
             cursor = page.cursor
@@ -227,8 +231,8 @@ def write_page(
 ) -> writer.Counts:
     """Write a page and its cursor in one commit; where the page fails, each of its items on its own.
 
-    Raises Held when the brake does not let it pass, and Unsure when the server is to be asked first: then nothing of
-    it is written but what privacy demands. Where it is not checked, that was decided before.
+    Raises Held when the brake does not let it pass: then nothing of it is written but what privacy demands; and Unsure
+    when the server is to be asked first: then nothing of it is. Where it is not checked, that was decided before.
     """
     try:
         return _write_page(run, folder_id, changes, cursor, is_checked=is_checked)

@@ -330,6 +330,21 @@ def test_items_that_are_told_as_deleted_by_mistake_stay_and_the_rest_waits_for_t
     assert (world.run().state, world.live()) == ("ok", ITEMS - 1)
 
 
+def test_what_became_private_goes_while_the_server_contradicts_itself(world: World) -> None:
+    world.fill().edit(1, is_private=True)
+
+    class Lying(MemoryConnector):
+        def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
+            for page in super().changes(folder, cursor, page_size):
+                gone = [Change(ChangeKind.DELETED, each) for each in world.ids[1:2] if folder.path == "Contacts"]
+                yield replace(page, changes=(*gone, *page.changes))
+
+    for _ in range(2):
+        world.enable()
+        summary = world.run(lambda account: Lying(account, world.server))
+        assert (summary.state, world.live(), world.changed()) == ("backoff", ITEMS - 1, ITEMS - 1)
+
+
 @pytest.mark.parametrize("path", ["Contacts/Zulu", "Deleted Items/Old"])
 def test_what_left_is_asked_for_once_a_page_wherever_it_went(world: World, path: str) -> None:
     target = world.server.add_folder("anna@office.test", path, StreamKind.CONTACTS, path.partition("/")[0])
