@@ -1,4 +1,4 @@
-"""Whatever an office looks like, everybody sees what the rules say, which are told here in plain Python (invariant 7)."""
+"""Whatever an office looks like, everybody sees what the rules say, told here in plain Python once more (A1, A2)."""
 
 from __future__ import annotations
 
