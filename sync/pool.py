@@ -50,7 +50,12 @@ class Pool:
         while self._waiting and len(self._running) < self._count and not self._is_closed:
             stream_id = self._waiting.pop(0)
             self._running.add(stream_id)
-            self._submit(stream_id).add_done_callback(partial(self._over, stream_id))
+            try:
+                run = self._submit(stream_id)
+            except BaseException:
+                self._running.discard(stream_id)
+                raise
+            run.add_done_callback(partial(self._over, stream_id))
 
     def _submit(self, stream_id: int) -> Future[None]:
         try:

@@ -11,6 +11,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from sync.pool import Pool
 
 
@@ -89,3 +91,23 @@ def test_what_was_woken_goes_before_what_waits_and_nothing_runs_twice() -> None:
     pool.close()
     tasks.end(3)
     assert len(tasks.begun) == 5
+
+
+def test_a_run_that_could_not_be_started_keeps_no_place() -> None:
+    class Full(Threads):
+        """A machine that has no room for a process, once."""
+
+        is_full = True
+
+        def submit(self, work: object, stream_id: int) -> Future[None]:
+            if self.is_full:
+                self.is_full = False
+                raise OSError("no memory")
+            return super().submit(work, stream_id)
+
+    tasks = Full()
+    pool = Pool(1, lambda: tasks, lambda _: None, lambda: None)  # type: ignore[arg-type, return-value]
+    with pytest.raises(OSError, match="no memory"):
+        pool.run([1], is_all=True)
+    pool.run([1], is_all=True)
+    assert [stream_id for stream_id, _ in tasks.begun] == [1]
