@@ -19,6 +19,7 @@ from requests.cookies import RequestsCookieJar
 from urllib3 import BaseHTTPResponse
 
 from connectors.exchange_ews import errors
+from connectors.exchange_ews.certificates import tls_context
 from terracrm.errors import SignInRefused, Unsupported
 
 PIECE = 1024 * 1024  # bytes
@@ -98,7 +99,21 @@ class OnePieceResponse(requests.Response):
 
 
 class OnePieceAdapter(HTTPAdapter):
-    """Builds OnePieceResponses."""
+    """Builds OnePieceResponses, and knows by which authorities to check: requests reads them for each connection."""
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: bool | str | None, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What requests says of a connection, with the TLS context of this process."""
+        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https":
+            tls["ssl_context"] = tls_context(verify)
+        return host, tls
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str | None, cert: Any) -> None:
+        """As requests does, but for the authorities, which the context knows."""
+        super().cert_verify(conn, url, verify, cert)
+        conn.ca_certs = conn.ca_cert_dir = None
 
     def build_response(self, req: requests.PreparedRequest, resp: BaseHTTPResponse) -> requests.Response:
         """What requests builds, as a OnePieceResponse."""
