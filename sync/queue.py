@@ -133,21 +133,26 @@ class Broker:
 def work(settings: Settings, concurrency: int) -> int:
     """Run what is on the queue until SIGINT or SIGTERM; then each stream finishes its page and goes on next time.
 
-    The exit code: 0, or another one when Celery could not go on.
+    The exit code: 0, or another one when Celery could not go on. Raises BrokerUnusable when the broker refuses us.
     """
     app = make_app(settings)
+    _knock(app, settings.sync.broker)
     worker = _Worker(settings)
     app.task(worker.run, name=TASK)
     signals.setup_logging.connect(_keep_logs, weak=False)
     get_logger().propagate = True  # of the processes that are forked; else it would write past the log
     signals.worker_process_init.connect(worker.start, weak=False)
-    signals.worker_ready.connect(_ready, weak=False)
     signals.task_failure.connect(worker.lost, weak=False)
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, worker.stop)
     worker.free_dead()
     controller = app.WorkController(
-        pool="prefork", concurrency=concurrency, without_gossip=True, without_mingle=True, without_heartbeat=True
+        pool="prefork",
+        concurrency=concurrency,
+        ready_callback=_ready,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
     )
     log.info("the worker is starting", streams=concurrency)
     controller.start()
@@ -211,9 +216,20 @@ class _Worker:
             raise Stopped
 
 
+def _knock(app: Celery, address: str) -> None:
+    """Raise BrokerUnusable when the broker refuses us: Celery would stumble over it. One that is away is waited for."""
+    with app.connection_for_read() as connection:
+        try:
+            connection.connect()
+        except connection.recoverable_connection_errors:
+            log.debug("the message broker is away")
+        except (*connection.connection_errors, *connection.channel_errors) as error:
+            raise BrokerUnusable(f"The message broker {address} refuses us: mend sync.broker_url: {error}") from error
+
+
 def _keep_logs(**_: object) -> None:
     """That somebody listens to this signal keeps Celery from setting up logs of its own."""
 
 
-def _ready(**_: object) -> None:
+def _ready(_: object) -> None:
     log.info("the worker is running")

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 import structlog
+from amqp.exceptions import AccessRefused
 from billiard.exceptions import WorkerLostError
+from kombu import Connection
 from pydantic import SecretStr
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
@@ -120,6 +122,16 @@ def test_a_broker_that_is_away_is_told_without_its_password(kind: str) -> None:
             ask()
         assert SECRET not in str(said.value)
     broker.close()
+
+
+def test_a_worker_that_the_broker_refuses_ends_with_one_line(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Connection) -> None:
+        raise AccessRefused("Login was refused")
+
+    monkeypatch.setattr(Connection, "connect", refuse)
+    office.settings.sync.broker_url = SecretStr(AWAY["rabbitmq"])
+    with pytest.raises(BrokerUnusable, match=r"127\.0\.0\.1:1 refuses us: mend sync\.broker_url: .*Login was refused"):
+        queue.work(office.settings, 1)
 
 
 def test_nothing_but_json_is_taken_from_the_queue() -> None:
