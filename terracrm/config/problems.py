@@ -73,7 +73,7 @@ def _location(details: ErrorDetails) -> tuple[str, ...]:
     """Section, setting and, in a list, the number of the entry, counted from 1."""
     parts = [str(part + 1) if isinstance(part, int) else part for part in details["loc"]]
     name = details.get("ctx", {}).get("name")
-    return (*parts, name) if name else tuple(parts)
+    return (*parts, *name.split(".")) if name else tuple(parts)
 
 
 def _in_file(location: tuple[str, ...], contents: Mapping[str, Any]) -> bool:

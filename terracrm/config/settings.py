@@ -636,7 +636,7 @@ class Settings(BaseSettings):
         if not self.database.url:
             self.database.url = f"sqlite:///{self.paths.data_dir / DATABASE_FILE}"
         if self.sync.engine == "celery" and self.database.url.startswith("sqlite"):
-            raise PydanticCustomError("engine", "celery needs PostgreSQL: set database.url", {"name": "sync.engine"})
+            raise PydanticCustomError("engine", "must be PostgreSQL with engine celery", {"name": "database.url"})
         return self
 
 

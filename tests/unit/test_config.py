@@ -134,6 +134,14 @@ def test_a_file_that_is_not_toml_says_where_and_the_environment_is_still_checked
     assert environment.startswith("web.port")
 
 
+def test_the_distributed_engine_says_what_it_needs(folder: Path) -> None:
+    sync = '[sync]\nengine = "celery"\n'
+    [line] = problems(write(folder, sync))
+    assert line.startswith("sync.broker_url: is needed with engine celery")
+    [line] = problems(write(folder, f'{sync}broker_url = "amqp://mq.example"\n'))
+    assert line.startswith("database.url: must be PostgreSQL with engine celery")
+
+
 def test_a_section_that_is_no_section_is_a_mistake(folder: Path) -> None:
     assert problems(write(folder, "web = 8000\n")) == ["web: must be a section: write [web] on a line of its own"]
 
