@@ -231,6 +231,6 @@ def _policy() -> DomainPolicy:
     return DomainPolicy.of(mirror.internal_domains, mirror.free_mail_domains)
 
 
-def shown(client: Contact | Company) -> Mapping[str, object]:
+def shown() -> Mapping[str, object]:
     """What a profile shows besides: whether the viewer may change the client."""
-    return {"may_edit": viewer().decides and client.merged_into_id is None}
+    return {"may_edit": viewer().decides}

@@ -45,7 +45,7 @@ def show(company_id: int) -> str | Response:
         after=after,
         is_filtered=filtered,
         why=why.of_company(session(), viewer(), profile.company),
-        **client_forms.shown(profile.company),
+        **client_forms.shown(),
         **shown,
         **tasks.of_client("company", company_id),
     )

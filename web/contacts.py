@@ -48,7 +48,7 @@ def show(contact_id: int) -> str | Response:
         suggestions=found,
         conflicts=conflicts.of_contact(session(), viewer(), contact_id),
         outlooks=client_outlooks.of_contact(session(), viewer(), contact_id),
-        **client_forms.shown(profile.contact),
+        **client_forms.shown(),
         why=why.of_contact(session(), viewer(), profile.contact),
         **shown,
         **tasks.of_client("contact", contact_id),

@@ -183,7 +183,7 @@ def _form(
 def _client(contact_id: int | None, company_id: int | None) -> tuple[str, int, str] | None:
     """The kind, number and name of the client; NotFound for one that the viewer does not see."""
     if contact_id:
-        return CONTACT, contact_id, contacts.profile(session(), viewer(), contact_id).contact.display_name
+        return CONTACT, contact_id, contacts.get(session(), viewer(), contact_id).display_name
     if company_id:
         return COMPANY, company_id, companies.profile(session(), viewer(), company_id).company.name
     return None

@@ -24,7 +24,7 @@ def show(who: Who, user: As = None, changes: WithChanges = False, as_json: AsJso
     """
     with current().transaction() as session:
         viewer = clients.viewer(session, user)
-        contact = contacts.profile(session, viewer, clients.contact_id(session, viewer, who)).contact
+        contact = contacts.get(session, viewer, clients.contact_id(session, viewer, who))
         found = clients.described(session, viewer, contact, contact_edits.values(contact), changes)
     clients.show(found, as_json)
 

@@ -18,8 +18,21 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, literal_column, not_, or_, select, true
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from terracrm.errors import Forbidden
 from terracrm.models import (
@@ -37,6 +50,7 @@ from terracrm.models import (
     Task,
     User,
 )
+from terracrm.services import rows
 
 Condition = ColumnElement[bool]
 Kept = TypeVar("Kept")
@@ -134,10 +148,10 @@ def _member(session: Session, user_id: int, role: str, team_id: int | None) -> V
     """Who reads the mailboxes of a user and the shared ones of a team."""
     colleagues: frozenset[int] = frozenset()
     if team_id is not None:
-        colleagues = frozenset(session.scalars(_TEAM, {"team_id": team_id}))
+        colleagues = frozenset(id_ for (id_,) in rows.fetch(session, _TEAM, {"team_id": team_id}))
     own, of_team = set(), set()
     users = [user_id, *colleagues]
-    for mailbox_id, owner, team in session.execute(_MAILBOXES, {"team_id": team_id, "users": users}):
+    for mailbox_id, owner, team in rows.fetch(session, _MAILBOXES, {"team_id": team_id, "users": users}):
         is_of_team = team_id is not None and team == team_id
         if owner == user_id or (owner is None and is_of_team):
             own.add(mailbox_id)
@@ -247,7 +261,7 @@ def _assigned(viewer: Viewer, client: type[Company] | type[Contact]) -> Conditio
     if viewer.team_id is None:
         return client.owner_id == viewer.user_id
     owners = viewer.colleague_ids | {viewer.user_id}
-    return or_(client.owner_id.in_(owners), client.team_id == viewer.team_id)
+    return or_(_among(client.owner_id, owners), client.team_id == viewer.team_id)
 
 
 def _unassigned(client: type[Company] | type[Contact]) -> Condition:
@@ -276,7 +290,15 @@ def _shared(viewer: Viewer) -> Condition:
 
 def _is_in(mailbox_ids: frozenset[int]) -> Condition:
     copies = select(ActivityMailbox.activity_id).where(ActivityMailbox.activity_id == Activity.id)
-    return _looked_up(copies.where(ActivityMailbox.mailbox_id.in_(mailbox_ids)))
+    return _looked_up(copies.where(_among(ActivityMailbox.mailbox_id, mailbox_ids)))
+
+
+def _among(column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None], ids: frozenset[int]) -> Condition:
+    """Whether a column is one of these few, each a parameter of its own.
+
+    A list that is one parameter would be spelt out anew each time that the kept statement is executed.
+    """
+    return column.in_([literal(id_) for id_ in sorted(ids)]) if ids else false()
 
 
 def _of_visible_client(viewer: Viewer) -> Condition:

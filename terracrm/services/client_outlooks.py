@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from terracrm.models import Link, Mailbox, OutboxItem, User, utcnow
-from terracrm.services import access, outbox, outbox_list
+from terracrm.services import access, outbox, outbox_list, rows
 from terracrm.services.access import Viewer
 
 
@@ -30,13 +30,13 @@ class OutlookCard:
 
 def of_contact(session: Session, viewer: Viewer, contact_id: int) -> list[OutlookCard]:
     """The cards of a contact in the mailboxes whose state the viewer sees, by address."""
-    rows = session.execute(_cards(viewer), {"contact_id": contact_id, "now": utcnow()})
+    cards = rows.fetch(session, _cards(viewer), {"contact_id": contact_id, "now": utcnow()})
     found: dict[str, OutlookCard] = {}
-    for address, owner, link_id, gone_at, state, error in rows:
+    for address, owner, link_id, gone_at, state, error in cards:
         given_up = error or "" if state == outbox.GIVEN_UP else ""
         is_there = link_id is not None and gone_at is None
-        row = OutlookCard(address, owner, is_there, gone_at is not None, state == outbox.OWED, given_up)
-        found.setdefault(address, row)
+        card = OutlookCard(address, owner, is_there, gone_at is not None, state == outbox.OWED, given_up)
+        found.setdefault(address, card)
     return list(found.values())
 
 

@@ -19,7 +19,7 @@ from terracrm.domain.client_slots import Value
 from terracrm.domain.contact_merge import LISTS
 from terracrm.errors import Forbidden, NotFound, TerraCRMError
 from terracrm.models import Activity, Conflict, Contact, Mailbox, Task, User, utcnow
-from terracrm.services import access, audit, contact_data, merged, tasks
+from terracrm.services import access, audit, contact_data, merged, rows, tasks
 from terracrm.services.access import Viewer
 from terracrm.services.field_history import CONFLICT, Origin
 from terracrm.services.listing import PAGE_SIZE, Listing
@@ -103,7 +103,7 @@ def count(session: Session, viewer: Viewer) -> int:
 def of_contact(session: Session, viewer: Viewer, contact_id: int) -> list[ConflictRow]:
     """The open conflicts about a contact, and about those that were merged into it."""
     ids = [contact_id, *merged.absorbed(session, CONTACT, contact_id)]
-    there = session.scalars(_OPEN_ONES, {"ids": ids}).all()
+    there = [id_ for (id_,) in rows.fetch(session, _OPEN_ONES, {"ids": ids})]
     if not there:
         return []
     mine = Conflict.id.in_(there)

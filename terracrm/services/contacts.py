@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Row, ScalarSelect, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
-from sqlalchemy.orm.attributes import set_committed_value
 
 from terracrm.domain.names import name_key
 from terracrm.errors import NotFound
@@ -20,22 +20,20 @@ from terracrm.models import (
     ContactPhone,
     ContactPostalAddress,
     ContactTimeline,
+    Team,
+    User,
     utcnow,
 )
-from terracrm.services import access, field_changes, timeline
+from terracrm.services import access, field_changes, rows, timeline
 from terracrm.services.access import Viewer
 from terracrm.services.listing import PAGE_SIZE, Listing
 
 PEOPLE_SHOWN = 100
 Sort = Literal["name", "recent"]
-_LISTS = {
-    name: select(model).where(model.contact_id == bindparam("contact_id")).order_by(model.position)
-    for name, model in (
-        ("addresses", ContactAddress),
-        ("phones", ContactPhone),
-        ("postal_addresses", ContactPostalAddress),
-    )
-}
+_ADDRESSES, _PHONES, _POSTAL_ADDRESSES = (
+    select(table).where(table.contact_id == bindparam("contact_id")).order_by(table.position)
+    for table in (ContactAddress, ContactPhone, ContactPostalAddress)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +52,17 @@ class ContactRow:
 
 @dataclass(frozen=True, slots=True)
 class ContactProfile:
-    """All that is known of a contact. `company` is None when there is none or the viewer does not see it."""
+    """All that is known of a contact, in rows with the columns of the tables.
 
-    contact: Contact
-    company: Company | None
+    The contact's row has besides: `owner` and `team`, the names of whom it belongs to, `employer_id` and `employer`
+    where the viewer sees the company, and `first_at`, when its history begins.
+    """
+
+    contact: Row[*tuple[Any, ...]]
+    addresses: Sequence[Row[*tuple[Any, ...]]]
+    phones: Sequence[Row[*tuple[Any, ...]]]
+    postal_addresses: Sequence[Row[*tuple[Any, ...]]]
     counts: timeline.Counts
-    first_at: datetime | None
     changes: field_changes.Changes
 
 
@@ -74,19 +77,19 @@ def listing(
         )
         condition &= or_(Contact.name_key.contains(key, autoescape=True), of_company)
     total = session.scalar(select(func.count()).select_from(Contact).where(condition)) or 0
-    rows = _rows(viewer, sort).where(condition).limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)
-    return Listing([ContactRow(*row) for row in session.execute(rows)], total, page)
+    shown = _rows(viewer, sort).where(condition).limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)
+    return Listing([ContactRow(*row) for row in rows.fetch(session, shown)], total, page)
 
 
 def some(session: Session, viewer: Viewer, condition: ColumnElement[bool], limit: int) -> list[ContactRow]:
     """The first contacts by name for which `condition` holds and which the viewer sees."""
-    rows = _rows(viewer, "name").where(condition, access.contacts(viewer), Contact.archived_at.is_(None)).limit(limit)
-    return [ContactRow(*row) for row in session.execute(rows)]
+    shown = _rows(viewer, "name").where(condition, access.contacts(viewer), Contact.archived_at.is_(None)).limit(limit)
+    return [ContactRow(*row) for row in rows.fetch(session, shown)]
 
 
 def of_company(session: Session, viewer: Viewer, company_id: int) -> list[ContactRow]:
     """The first people of a company by name whom the viewer sees."""
-    return [ContactRow(*row) for row in session.execute(_people(viewer), {"company_id": company_id})]
+    return [ContactRow(*row) for row in rows.fetch(session, _people(viewer), {"company_id": company_id})]
 
 
 def count(session: Session, viewer: Viewer) -> int:
@@ -95,31 +98,47 @@ def count(session: Session, viewer: Viewer) -> int:
     return session.scalar(select(func.count()).select_from(Contact).where(condition)) or 0
 
 
-def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile:
-    """The profile of a contact; NotFound when there is none or the viewer does not see it."""
-    contact = session.scalar(_contact(viewer), {"contact_id": contact_id})
+def get(session: Session, viewer: Viewer, contact_id: int) -> Contact:
+    """A contact; NotFound when there is none or the viewer does not see it."""
+    contact = session.scalar(select(Contact).where(Contact.id == contact_id, access.contacts(viewer)))
     if contact is None:
         raise NotFound("There is no such contact.")
-    for name, rows in _LISTS.items():  # at half the cost of having each loaded when it is first looked at
-        set_committed_value(contact, name, session.scalars(rows, {"contact_id": contact_id}).all())
-    company = session.scalar(_employer(viewer), {"company_id": contact.company_id}) if contact.company_id else None
+    return contact
+
+
+def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile:
+    """The profile of a contact; NotFound when there is none or the viewer does not see it."""
+    known = {"contact_id": contact_id}
+    contact = rows.first(session, _contact(viewer), known)
+    if contact is None:
+        raise NotFound("There is no such contact.")
     return ContactProfile(
         contact,
-        company,
+        rows.fetch(session, _ADDRESSES, known),
+        rows.fetch(session, _PHONES, known),
+        rows.fetch(session, _POSTAL_ADDRESSES, known),
         timeline.counts_of_contact(session, viewer, contact_id),
-        session.scalar(_first_at(viewer), {"contact_id": contact_id}),
         field_changes.latest(session, viewer, "contact", contact_id),
     )
 
 
 @access.kept
-def _contact(viewer: Viewer) -> Select[Contact]:
-    return select(Contact).where(Contact.id == bindparam("contact_id"), access.contacts(viewer))
-
-
-@access.kept
-def _employer(viewer: Viewer) -> Select[Company]:
-    return select(Company).where(Company.id == bindparam("company_id"), access.companies(viewer))
+def _contact(viewer: Viewer) -> Select[*tuple[Any, ...]]:
+    employer = and_(Company.id == Contact.company_id, access.companies(viewer))
+    return (
+        select(
+            Contact,
+            func.coalesce(func.nullif(User.full_name, ""), User.name, "").label("owner"),
+            func.coalesce(Team.name, "").label("team"),
+            Company.id.label("employer_id"),
+            Company.name.label("employer"),
+            _first_at(viewer).label("first_at"),
+        )
+        .outerjoin(User, User.id == Contact.owner_id)
+        .outerjoin(Team, Team.id == Contact.team_id)
+        .outerjoin(Company, employer)
+        .where(Contact.id == bindparam("contact_id"), access.contacts(viewer))
+    )
 
 
 @access.kept
@@ -131,7 +150,7 @@ def _people(viewer: Viewer) -> Select[int, str, str, int | None, str, str, str, 
 def _rows(viewer: Viewer, sort: Sort) -> Select[int, str, str, int | None, str, str, str, datetime | None]:
     last_at = _last_at(viewer)
     company = select(Company.id, Company.name).where(access.companies(viewer)).subquery()
-    rows = select(
+    listed = select(
         Contact.id,
         Contact.display_name,
         Contact.job_title,
@@ -142,8 +161,8 @@ def _rows(viewer: Viewer, sort: Sort) -> Select[int, str, str, int | None, str, 
         last_at,
     ).outerjoin(company, company.c.id == Contact.company_id)
     if sort == "recent":
-        return rows.order_by(last_at.desc().nulls_last(), Contact.name_key, Contact.id)
-    return rows.order_by(Contact.name_key, Contact.id)
+        return listed.order_by(last_at.desc().nulls_last(), Contact.name_key, Contact.id)
+    return listed.order_by(Contact.name_key, Contact.id)
 
 
 def _first_of(
@@ -163,12 +182,10 @@ def _last_at(viewer: Viewer) -> ScalarSelect[datetime]:
     return newest.order_by(ContactTimeline.occurred_at.desc()).limit(1).correlate(Contact).scalar_subquery()
 
 
-@access.kept
-def _first_at(viewer: Viewer) -> Select[datetime]:
-    return (
-        select(Activity.occurred_at)
-        .join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
-        .where(ContactTimeline.contact_id == bindparam("contact_id"), access.activities_of_client(viewer))
-        .order_by(ContactTimeline.occurred_at, ContactTimeline.activity_id)
-        .limit(1)
-    )
+def _first_at(viewer: Viewer) -> ScalarSelect[datetime]:
+    oldest = select(ContactTimeline.occurred_at).where(ContactTimeline.contact_id == bindparam("contact_id"))
+    if not viewer.sees_all:
+        oldest = oldest.join(Activity, Activity.id == ContactTimeline.activity_id)
+        oldest = oldest.where(access.activities_of_client(viewer))
+    oldest = oldest.order_by(ContactTimeline.occurred_at, ContactTimeline.activity_id)
+    return oldest.limit(1).scalar_subquery()

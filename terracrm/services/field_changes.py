@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import and_, bindparam, exists, select
+from sqlalchemy import and_, bindparam, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.models import Company, FieldChange, Mailbox, Team, User
-from terracrm.services import access, field_history, merged
+from terracrm.services import access, field_history, merged, rows
 from terracrm.services.access import Viewer
 from terracrm.services.field_history import MERGE
 
@@ -29,7 +29,16 @@ _SAME_ACT = exists().where(
 )
 # What was merged into the client has its changes here too, but not that it gave all away then.
 _ALL = (
-    select(FieldChange, User.full_name, User.name, Mailbox.address)
+    select(
+        FieldChange.id,
+        FieldChange.field,
+        FieldChange.old,
+        FieldChange.new,
+        FieldChange.changed_at,
+        func.coalesce(func.nullif(User.full_name, ""), User.name, ""),
+        func.coalesce(Mailbox.address, ""),
+        FieldChange.source,
+    )
     .outerjoin(User, User.id == FieldChange.user_id)
     .outerjoin(Mailbox, Mailbox.id == FieldChange.mailbox_id)
     .where(
@@ -80,7 +89,7 @@ def older(session: Session, viewer: Viewer, entity: Entity, entity_id: int, befo
 
 def every(session: Session, viewer: Viewer, entity: Entity, entity_id: int) -> list[ChangeRow]:
     """All changes, the newest first."""
-    return _rows(session, viewer, session.execute(_ALL, _asked(session, entity, entity_id)).all())
+    return _rows(session, viewer, rows.fetch(session, _ALL, _asked(session, entity, entity_id)))
 
 
 def _page(
@@ -88,7 +97,7 @@ def _page(
 ) -> Changes:
     asked = _asked(session, entity, entity_id) | {"count": size + 1, "before": before}
     query = _NEWEST if before is None else _NEWEST.where(FieldChange.id < bindparam("before"))
-    found = _rows(session, viewer, session.execute(query, asked).all())
+    found = _rows(session, viewer, rows.fetch(session, query, asked))
     return Changes(found[:size], found[size - 1].id if len(found) > size else None)
 
 
@@ -99,17 +108,8 @@ def _asked(session: Session, entity: Entity, entity_id: int) -> dict[str, Any]:
 def _rows(session: Session, viewer: Viewer, found: Sequence[Any]) -> list[ChangeRow]:
     names = _Names(session, viewer)
     return [
-        ChangeRow(
-            c.id,
-            c.field,
-            names.of(c.field, c.old),
-            names.of(c.field, c.new),
-            c.changed_at,
-            full_name or name or "",
-            address or "",
-            c.source,
-        )
-        for c, full_name, name, address in found
+        ChangeRow(id_, field, names.of(field, old), names.of(field, new), *rest)
+        for id_, field, old, new, *rest in found
     ]
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from terracrm.models import Company, Contact, Merge
+from terracrm.services import rows
 
 Entity = Literal["contact", "company"]
 Client = TypeVar("Client", Contact, Company)
@@ -43,8 +44,8 @@ def absorbed(session: Session, entity: Entity, id_: int) -> list[int]:
     found: list[int] = []
     wave = [id_]
     while wave:
-        rows = session.scalars(_MERGED_INTO[entity], {"ids": wave})
-        wave = [row for row in rows if row not in found and row != id_]
+        came = rows.fetch(session, _MERGED_INTO[entity], {"ids": wave})
+        wave = [each for (each,) in came if each not in found and each != id_]
         found += wave
     return found
 

@@ -34,7 +34,7 @@ from terracrm.models import (
     Participant,
     utcnow,
 )
-from terracrm.services import access, audit, mirror_contacts
+from terracrm.services import access, audit, mirror_contacts, rows
 from terracrm.services.access import Viewer
 from terracrm.services.field_history import SUGGESTION, of_mailbox
 from terracrm.services.matching import is_live
@@ -112,9 +112,9 @@ def collect_past(session: Session, policy: DomainPolicy, address: str) -> None:
 
 def of_contact(session: Session, viewer: Viewer, contact_id: int) -> list[Shown]:
     """The open suggestions for a contact, from the mail that the viewer may read."""
-    if session.scalar(_ANY_OPEN, {"contact_id": contact_id}) is None:
+    if rows.first(session, _ANY_OPEN, {"contact_id": contact_id}) is None:
         return []
-    rows = session.execute(
+    found = session.execute(
         select(ContactSuggestion, Activity, Contact)
         .join(Activity, Activity.id == ContactSuggestion.activity_id)
         .join(Contact, Contact.id == ContactSuggestion.contact_id)
@@ -127,7 +127,7 @@ def of_contact(session: Session, viewer: Viewer, contact_id: int) -> list[Shown]
     ).all()
     return [
         Shown(each.id, each.field, each.value, each.label, activity.id, activity.subject, activity.occurred_at)
-        for each, activity, contact in rows
+        for each, activity, contact in found
         if not _is_known(contact, each)
     ]
 

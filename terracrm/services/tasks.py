@@ -30,7 +30,7 @@ from terracrm.models import (
     User,
     utcnow,
 )
-from terracrm.services import access, audit, history, outbox, search, topics
+from terracrm.services import access, audit, history, outbox, rows, search, topics
 from terracrm.services.access import RoleCode, Viewer
 
 IMPORTANCES = ("low", "normal", "high")
@@ -177,7 +177,7 @@ def to_be_changed(session: Session, viewer: Viewer, task_id: int) -> Task:
 
 def assignees(session: Session) -> list[Row[int, str, str]]:
     """Who can be given a task: those who work with clients, by name; each with `id`, `full_name` and `name`."""
-    users = session.execute(_ASSIGNEES).all()
+    users = rows.fetch(session, _ASSIGNEES)
     return sorted(users, key=lambda user: (user.full_name or user.name).casefold())
 
 

@@ -8,35 +8,52 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, and_, bindparam, exists, func, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from terracrm.domain.capture import Detail
 from terracrm.domain.records import MeetingKind
 from terracrm.errors import InvalidInput
 from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Meeting, Message, Task, User
-from terracrm.services import access
+from terracrm.services import access, rows
 from terracrm.services.access import Viewer
 from terracrm.services.people import Person, others, people_of, speaker
 
 PAGE_SIZE = 30
 COUNTED = 200  # entries: counting all of a long history would take longer than the rest of its page
+MAX_ID = 2**31 - 1  # the databases take no larger one
 _CURSOR = re.compile(r"(-?\d{1,18})_(\d{1,18})", re.ASCII)
 _RESPONSIBLE, _DOER = aliased(User, name="responsible"), aliased(User, name="doer")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What an entry tells of an activity and of a meeting: rows cost half of what objects do.
+# What an entry tells of an activity, in the order in which it tells it.
 _SHOWN: tuple[Any, ...] = (
     Activity.id, Activity.kind, Activity.occurred_at, Activity.direction, Activity.subject, Activity.snippet,
     Activity.has_attachments,
 )  # fmt: skip
-_SHOWN_MEETING = (
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_BARE = select(Message.activity_id).where(Message.activity_id.in_(_IDS), Message.detail == Detail.HEADERS)
+_MEETINGS: Select[*tuple[Any, ...]] = select(
     Meeting.activity_id, Meeting.end_at, Meeting.is_all_day, Meeting.is_cancelled, Meeting.location, Meeting.start_date,
-    Meeting.end_date, Meeting.series_id, Meeting.recurrence, Meeting.kind,
-)  # fmt: skip
+    Meeting.end_date, or_(Meeting.series_id.is_not(None), func.coalesce(Meeting.recurrence, "") != ""),
+    and_(Meeting.series_id.is_not(None), Meeting.kind == MeetingKind.EXCEPTION),
+).where(Meeting.activity_id.in_(_IDS))  # fmt: skip
+_TASKS = (
+    select(
+        Task.activity_id,
+        Task.due_on,
+        func.coalesce(func.nullif(_RESPONSIBLE.full_name, ""), _RESPONSIBLE.name, ""),
+        Task.done_at,
+        func.coalesce(func.nullif(_DOER.full_name, ""), _DOER.name, ""),
+        Task.cancelled_at,
+    )
+    .outerjoin(_RESPONSIBLE, _RESPONSIBLE.id == Task.responsible_id)
+    .outerjoin(_DOER, _DOER.id == Task.done_by_id)
+    .where(Task.activity_id.in_(_IDS))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +71,7 @@ class Cursor:
         """The cursor that was written as `text`; InvalidInput for anything else."""
         found = _CURSOR.fullmatch(text)
         try:
-            if found:
+            if found and int(found[2]) <= MAX_ID:
                 return cls(_EPOCH + timedelta(microseconds=int(found[1])), int(found[2]))
         except OverflowError:
             pass
@@ -106,11 +123,10 @@ class TaskFacts:
         return self.done_at is None and not self.is_cancelled
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of the history. Where `is_readable` is false, only its kind and time are told.
 
-    `only_headers`: of this mail no more than who wrote to whom and when is kept (S6).
+    `only_headers`: of this mail no more than who wrote to whom and when is kept (S6). A tuple as Person is.
     """
 
     id: int
@@ -121,7 +137,7 @@ class Entry:
     subject: str = ""
     snippet: str = ""
     has_attachments: bool = False
-    people: list[Person] = field(default_factory=list)
+    people: Sequence[Person] = ()
     meeting: MeetingFacts | None = None
     task: TaskFacts | None = None
     only_headers: bool = False
@@ -157,32 +173,36 @@ def of_company(
     session: Session, viewer: Viewer, company_id: int, filters: Filters, after: Cursor | None = None
 ) -> Page:
     """The history of a company that the viewer sees, with that of its people."""
-    rows, known = _of_company(viewer), {"client_id": company_id}
-    return _page(session, viewer, rows, known, CompanyTimeline.occurred_at, CompanyTimeline.activity_id, filters, after)
+    newest, known = _of_company(viewer), {"client_id": company_id}
+    return _page(
+        session, viewer, newest, known, CompanyTimeline.occurred_at, CompanyTimeline.activity_id, filters, after
+    )
 
 
 @access.kept
 def _of_company(viewer: Viewer) -> Select[*tuple[Any, ...]]:
-    rows = select(*_SHOWN).join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
+    history = select(*_SHOWN).join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
     mine = CompanyTimeline.company_id == bindparam("client_id")
-    rows = rows.where(mine, access.activities_of_client(viewer))
-    return _newest(rows, CompanyTimeline.occurred_at, CompanyTimeline.activity_id)
+    seen = history.where(mine, access.activities_of_client(viewer))
+    return _newest(seen, CompanyTimeline.occurred_at, CompanyTimeline.activity_id)
 
 
 def of_contact(
     session: Session, viewer: Viewer, contact_id: int, filters: Filters, after: Cursor | None = None
 ) -> Page:
     """The history of a contact that the viewer sees."""
-    rows, known = _of_contact(viewer), {"client_id": contact_id}
-    return _page(session, viewer, rows, known, ContactTimeline.occurred_at, ContactTimeline.activity_id, filters, after)
+    newest, known = _of_contact(viewer), {"client_id": contact_id}
+    return _page(
+        session, viewer, newest, known, ContactTimeline.occurred_at, ContactTimeline.activity_id, filters, after
+    )
 
 
 @access.kept
 def _of_contact(viewer: Viewer) -> Select[*tuple[Any, ...]]:
-    rows = select(*_SHOWN).join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
+    history = select(*_SHOWN).join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
     mine = ContactTimeline.contact_id == bindparam("client_id")
-    rows = rows.where(mine, access.activities_of_client(viewer))
-    return _newest(rows, ContactTimeline.occurred_at, ContactTimeline.activity_id)
+    seen = history.where(mine, access.activities_of_client(viewer))
+    return _newest(seen, ContactTimeline.occurred_at, ContactTimeline.activity_id)
 
 
 def everywhere(
@@ -194,37 +214,37 @@ def everywhere(
     limit: int = PAGE_SIZE,
 ) -> Page:
     """The history of all that the viewer sees, as far as the conditions `only` hold."""
-    rows = select(*_SHOWN).where(access.activities(viewer), *only)
-    rows = _newest(rows, Activity.occurred_at, Activity.id, limit)
-    return _page(session, viewer, rows, {}, Activity.occurred_at, Activity.id, filters, after, limit)
+    seen = select(*_SHOWN).where(access.activities(viewer), *only)
+    newest = _newest(seen, Activity.occurred_at, Activity.id, limit)
+    return _page(session, viewer, newest, {}, Activity.occurred_at, Activity.id, filters, after, limit)
 
 
 def upcoming_meetings(session: Session, viewer: Viewer, now: datetime, limit: int) -> list[Entry]:
     """The next meetings with clients that the viewer sees, the nearest first."""
-    rows = session.execute(
+    nearest = (
         select(*_SHOWN)
         .where(Activity.kind == ActivityKind.MEETING, Activity.occurred_at > now, access.activities(viewer))
         .where(~exists().where(Meeting.activity_id == Activity.id, Meeting.is_cancelled))
         .order_by(Activity.occurred_at, Activity.id)
         .limit(limit)
-    ).all()
-    return _entries(session, viewer, rows)
+    )
+    return _entries(session, viewer, rows.fetch(session, nearest))
 
 
 def _newest(
-    rows: Select[*tuple[Any, ...]],
+    seen: Select[*tuple[Any, ...]],
     occurred_at: InstrumentedAttribute[datetime],
     activity_id: InstrumentedAttribute[int],
     limit: int = PAGE_SIZE,
 ) -> Select[*tuple[Any, ...]]:
     """The first so many, and one more that tells whether there are others."""
-    return rows.order_by(occurred_at.desc(), activity_id.desc()).limit(limit + 1)
+    return seen.order_by(occurred_at.desc(), activity_id.desc()).limit(limit + 1)
 
 
 def _page(
     session: Session,
     viewer: Viewer,
-    rows: Select[*tuple[Any, ...]],
+    newest: Select[*tuple[Any, ...]],
     known: dict[str, int],
     occurred_at: InstrumentedAttribute[datetime],
     activity_id: InstrumentedAttribute[int],
@@ -232,20 +252,20 @@ def _page(
     after: Cursor | None,
     limit: int = PAGE_SIZE,
 ) -> Page:
-    """One page of the `_newest` of `rows`, which hold only what the viewer may see."""
+    """One page of the `newest`, which hold only what the viewer may see."""
     if after:
-        rows = rows.where(tuple_(occurred_at, activity_id) < (after.occurred_at, after.activity_id))
+        newest = newest.where(tuple_(occurred_at, activity_id) < (after.occurred_at, after.activity_id))
     if filters.since:
-        rows = rows.where(occurred_at >= filters.since)
+        newest = newest.where(occurred_at >= filters.since)
     if filters.until:
-        rows = rows.where(occurred_at < filters.until)
+        newest = newest.where(occurred_at < filters.until)
     if filters.kinds:
-        rows = rows.where(Activity.kind.in_(filters.kinds))
+        newest = newest.where(Activity.kind.in_(filters.kinds))
     if filters.contact_id is not None:
         person = ContactTimeline.__table__.alias()
         took_part = exists().where(person.c.activity_id == Activity.id, person.c.contact_id == filters.contact_id)
-        rows = rows.where(took_part)
-    found = session.execute(rows, known).all()
+        newest = newest.where(took_part)
+    found = rows.fetch(session, newest, known)
     shown = found[:limit]
     rest = Cursor(shown[-1].occurred_at, shown[-1].id) if len(found) > limit else None
     return Page(_entries(session, viewer, shown), rest)
@@ -286,8 +306,8 @@ def _seen(viewer: Viewer, kinds: Select[str], activity_id: InstrumentedAttribute
 
 
 def _counts(session: Session, kinds: Select[str], client_id: int) -> Counts:
-    found = session.scalars(kinds, {"client_id": client_id, "count": COUNTED + 1}).all()
-    counted = Counter(found[:COUNTED])
+    found = rows.fetch(session, kinds, {"client_id": client_id, "count": COUNTED + 1})
+    counted = Counter(kind for (kind,) in found[:COUNTED])
     return Counts({kind: counted[kind] for kind in ActivityKind}, len(found) > COUNTED)
 
 
@@ -296,83 +316,51 @@ def page_of_ids(session: Session, viewer: Viewer, ids: Sequence[int]) -> Page:
     is left out.
     """
     shown = ids[:PAGE_SIZE]
-    found = {row.id: row for row in session.execute(select(*_SHOWN).where(Activity.id.in_(shown)))}
-    rows = [found[id_] for id_ in shown if id_ in found]
-    rest = Cursor(rows[-1].occurred_at, rows[-1].id) if rows and len(ids) > PAGE_SIZE else None
-    return Page(_entries(session, viewer, rows), rest)
+    found = {row.id: row for row in rows.fetch(session, select(*_SHOWN).where(Activity.id.in_(shown)))}
+    there = [found[id_] for id_ in shown if id_ in found]
+    rest = Cursor(there[-1].occurred_at, there[-1].id) if there and len(ids) > PAGE_SIZE else None
+    return Page(_entries(session, viewer, there), rest)
 
 
-def _entries(session: Session, viewer: Viewer, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[Entry]:
+def _entries(session: Session, viewer: Viewer, shown: Sequence[Row[*tuple[Any, ...]]]) -> list[Entry]:
     if not viewer.reads_content:
-        return [Entry(row.id, row.kind, row.occurred_at, is_readable=False) for row in rows]
-    ids = [row.id for row in rows]
-    people = people_of(session, viewer, ids)
-    bare = _of_headers_only(session, [row.id for row in rows if row.kind == ActivityKind.MAIL and not row.subject])
-    meetings = _meetings(session, [row.id for row in rows if row.kind == ActivityKind.MEETING])
-    tasks = _tasks(session, [row.id for row in rows if row.kind == ActivityKind.TASK])
+        return [Entry(id_, kind, occurred_at, is_readable=False) for id_, kind, occurred_at, *_ in shown]
+    people = people_of(session, viewer, [id_ for id_, *_ in shown])
+    mails = [id_ for id_, kind, _, _, subject, *_ in shown if kind == ActivityKind.MAIL and not subject]
+    bare = _of_headers_only(session, mails)
+    meetings = _meetings(session, [id_ for id_, kind, *_ in shown if kind == ActivityKind.MEETING])
+    tasks = _tasks(session, [id_ for id_, kind, *_ in shown if kind == ActivityKind.TASK])
     return [
         Entry(
-            id=row.id,
-            kind=row.kind,
-            occurred_at=row.occurred_at,
-            is_readable=True,
-            direction=row.direction,
-            subject=row.subject,
-            snippet=row.snippet,
-            has_attachments=row.has_attachments,
-            people=people.get(row.id, []),
-            meeting=meetings.get(row.id),
-            task=tasks.get(row.id),
-            only_headers=row.id in bare,
+            *(id_, kind, occurred_at, True, direction, subject, snippet, has_attachments),
+            people.get(id_, ()),
+            meetings.get(id_),
+            tasks.get(id_),
+            id_ in bare,
         )
-        for row in rows
+        for id_, kind, occurred_at, direction, subject, snippet, has_attachments in shown
     ]
 
 
 def _of_headers_only(session: Session, activity_ids: list[int]) -> set[int]:
     if not activity_ids:
         return set()
-    bare = select(Message.activity_id).where(Message.activity_id.in_(activity_ids), Message.detail == Detail.HEADERS)
-    return set(session.scalars(bare))
+    return {id_ for (id_,) in rows.fetch(session, _BARE, {"ids": activity_ids})}
 
 
 def _meetings(session: Session, activity_ids: list[int]) -> dict[int, MeetingFacts]:
     if not activity_ids:
         return {}
-    rows = session.execute(select(*_SHOWN_MEETING).where(Meeting.activity_id.in_(activity_ids)))
-    return {
-        row.activity_id: MeetingFacts(
-            end_at=row.end_at,
-            is_all_day=row.is_all_day,
-            is_cancelled=row.is_cancelled,
-            location=row.location,
-            start_date=row.start_date,
-            end_date=row.end_date,
-            is_recurring=row.series_id is not None or bool(row.recurrence),
-            is_changed=row.series_id is not None and row.kind == MeetingKind.EXCEPTION,
-        )
-        for row in rows
-        if row.activity_id is not None
-    }
+    found = rows.fetch(session, _MEETINGS, {"ids": activity_ids})
+    return {activity_id: MeetingFacts(*facts) for activity_id, *facts in found}
 
 
 def _tasks(session: Session, activity_ids: list[int]) -> dict[int, TaskFacts]:
     if not activity_ids:
         return {}
-    rows = session.execute(
-        select(Task, _RESPONSIBLE.full_name, _RESPONSIBLE.name, _DOER.full_name, _DOER.name)
-        .outerjoin(_RESPONSIBLE, _RESPONSIBLE.id == Task.responsible_id)
-        .outerjoin(_DOER, _DOER.id == Task.done_by_id)
-        .where(Task.activity_id.in_(activity_ids))
-        .options(defer(Task.text))
-    )
     return {
-        row.activity_id: TaskFacts(
-            due_on=row.due_on,
-            responsible=responsible or login or "",
-            done_at=row.done_at,
-            done_by=doer or doer_login or "",
-            is_cancelled=row.cancelled_at is not None,
+        activity_id: TaskFacts(due_on, responsible, done_at, doer, cancelled_at is not None)
+        for activity_id, due_on, responsible, done_at, doer, cancelled_at in rows.fetch(
+            session, _TASKS, {"ids": activity_ids}
         )
-        for row, responsible, login, doer, doer_login in rows
     }

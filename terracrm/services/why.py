@@ -30,7 +30,7 @@ from terracrm.models import (
     Stream,
     SyncRun,
 )
-from terracrm.services import access, topics
+from terracrm.services import access, rows, topics
 from terracrm.services.access import Viewer
 from terracrm.services.people import Person, blind_copies, people_of
 from terracrm.services.topics import TopicRow
@@ -57,6 +57,8 @@ _LINKED = (
     .outerjoin(SyncRun, SyncRun.id == Link.run_id)
     .order_by(Mailbox.address, MirrorFolder.path, Link.id)
 )
+_MAILBOX = select(Mailbox.address).where(Mailbox.id == bindparam("mailbox_id"))
+_RUN = select(SyncRun.started_at).where(SyncRun.id == bindparam("run_id"))
 _CARDS_OF_CONTACT = _LINKED.where(Link.entity == "contact", Link.local_id == bindparam("contact_id")).limit(CARDS_SHOWN)
 
 
@@ -202,17 +204,17 @@ def client(session: Session, viewer: Viewer, entity: str, client_id: int) -> Cli
     raise NotFound(f"There is no such {entity}.")
 
 
-def of_contact(session: Session, viewer: Viewer, contact: Contact) -> ClientWhy:
-    """Why a contact is here that the viewer sees."""
-    rows = session.execute(_CARDS_OF_CONTACT, {"contact_id": contact.id}).all()
-    return _client(session, "contact", contact.display_name, contact, _copies_of(viewer, rows), [])
+def of_contact(session: Session, viewer: Viewer, contact: Contact | Row[*tuple[Any, ...]]) -> ClientWhy:
+    """Why a contact is here that the viewer sees; a row of its table will do."""
+    cards = rows.fetch(session, _CARDS_OF_CONTACT, {"contact_id": contact.id})
+    return _client(session, "contact", contact.display_name, contact, _copies_of(viewer, cards), [])
 
 
 def of_company(session: Session, viewer: Viewer, company: Company) -> ClientWhy:
     """Why a company is here that the viewer sees."""
-    rows = session.execute(_cards_of_company(viewer), {"company_id": company.id}).all()
+    cards = rows.fetch(session, _cards_of_company(viewer), {"company_id": company.id})
     domains = [each.domain for each in company.domains]
-    return _client(session, "company", company.name, company, _copies_of(viewer, rows), domains)
+    return _client(session, "company", company.name, company, _copies_of(viewer, cards), domains)
 
 
 @access.kept
@@ -244,15 +246,20 @@ def mail(session: Session, viewer: Viewer, message_id: str) -> ActivityWhy | Mis
 
 
 def _client(
-    session: Session, entity: str, name: str, row: Contact | Company, cards: list[Copy], domains: list[str]
+    session: Session,
+    entity: str,
+    name: str,
+    row: Contact | Company | Row[*tuple[Any, ...]],
+    cards: list[Copy],
+    domains: list[str],
 ) -> ClientWhy:
     origin = _origin(session, row.created_by_mailbox_id, row.created_by_run_id, row.created_by_rule)
     return ClientWhy(entity, row.id, name, origin, row.created_at, cards, row.merged_into_id, domains)
 
 
 def _origin(session: Session, mailbox_id: int | None, run_id: int | None, rule: str) -> Origin:
-    mailbox = session.get(Mailbox, mailbox_id) if mailbox_id else None
-    run = session.get(SyncRun, run_id) if run_id else None
+    mailbox = rows.first(session, _MAILBOX, {"mailbox_id": mailbox_id}) if mailbox_id else None
+    run = rows.first(session, _RUN, {"run_id": run_id}) if run_id else None
     return Origin(mailbox.address if mailbox else "", run_id, run.started_at if run else None, rule)
 
 

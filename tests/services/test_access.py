@@ -64,7 +64,7 @@ def test_a_contact_of_one_s_own_is_seen_although_the_company_is_not(office: Offi
     office.session.flush()
     profile = contacts.profile(office.session, viewer("anna"), peter.id)
     assert profile.contact.display_name == "Peter Volkov"
-    assert profile.company is None
+    assert profile.contact.employer_id is None
 
 
 def test_a_manager_reads_the_history_of_visible_clients_as_far_as_it_is_shared(office: Office, viewer: Viewers) -> None:

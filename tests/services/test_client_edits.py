@@ -228,7 +228,7 @@ def test_a_new_contact_is_its_makers_and_in_the_company_of_its_address(office: O
     assert (made.display_name, made.owner_id, made.team_id) == ("Олег Новый", anna.user_id, anna.team_id)
     assert made.company is office.companies["market.example"]
     assert list(changes(office.session, made)) == ["created"]
-    assert contacts.profile(office.session, anna, made.id).contact is made
+    assert contacts.get(office.session, anna, made.id) is made
 
 
 def test_a_new_contact_needs_a_name(office: Office, viewer: Viewers) -> None:

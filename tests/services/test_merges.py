@@ -58,8 +58,8 @@ def test_the_winner_has_the_history_and_addresses_of_both(office: Office, viewer
     anna, winner = viewer("anna"), maria(office)
     merges.merge(office.session, anna, "contact", winner.id, twin.id)
     profile = contacts.profile(office.session, anna, winner.id)
-    assert [entry.address for entry in profile.contact.addresses] == ["maria@market.example", "maria@home.example"]
-    assert [entry.number for entry in profile.contact.phones] == ["+7 495 123-45-67"]
+    assert [entry.address for entry in profile.addresses] == ["maria@market.example", "maria@home.example"]
+    assert [entry.number for entry in profile.phones] == ["+7 495 123-45-67"]
     assert profile.contact.display_name == "Мария Иванова"
     assert profile.contact.department == "Закупки"
     assert {"From my private address", "Фото полки"} <= subjects(office, anna, winner.id)
