@@ -287,6 +287,8 @@ def _decide(session: Session, viewer: Viewer, plan_id: int, state: str) -> Plan:
         raise Forbidden("Only an administrator decides about a plan.")
     if plan.cause != BRAKE:
         raise InvalidInput(f"plan {plan_id} waits for nobody: terracrm sync run --plan {plan_id} does it")
+    # The stream first and then the plan, as the end of a run takes them: else each could wait for the other.
+    session.execute(select(Stream.id).where(Stream.id == plan.stream_id).with_for_update())
     mine = update(Plan).where(Plan.id == plan_id, Plan.state == OPEN)
     decision = {"state": state, "user_id": viewer.signs_as, "decided_at": utcnow()}
     is_mine = session.connection().execute(mine.values(decision)).rowcount

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm.config import Settings
@@ -195,6 +196,27 @@ def test_of_two_admins_one_is_faster(sessions: sessionmaker[Session]) -> None:
             plans.reject(slow, access.operator(), plan_id)
         slow.rollback()
         assert slow.get_one(Stream, stream_id).state == "ok"
+
+
+def test_an_admin_and_the_end_of_a_run_never_wait_for_each_other(sessions: sessionmaker[Session]) -> None:
+    with sessions.begin() as session:
+        if session.get_bind().dialect.name == "sqlite":
+            pytest.skip("SQLite has one writer")
+        stream = mail(make_office(session))
+        plan_id = plans.store(session, stream.mailbox_id, stream.id, plans.BRAKE, [gone(stream, 1)]).id
+        stream.state, stream_id = StreamState.APPROVAL, stream.id
+    with sessions.begin() as ending, sessions() as deciding, ThreadPoolExecutor(1) as admin:
+        ending.get_one(Stream, stream_id, with_for_update=True)
+        backend = deciding.scalar(text("SELECT pg_backend_pid()"))
+        decided = admin.submit(plans.approve, deciding, access.operator(), plan_id)
+        waits = text("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = :pid")
+        while not ending.scalar(waits, {"pid": backend}):
+            assert not decided.done()
+            ending.execute(text("SELECT pg_stat_clear_snapshot()"))
+        plans.settle(ending, stream_id)
+        ending.commit()
+        with pytest.raises(PlanDecided, match="superseded"):
+            decided.result()
 
 
 def test_a_stream_that_was_stopped_otherwise_stays_so(office: Office, viewer: Viewers, held: Held) -> None:
