@@ -50,15 +50,20 @@ class Told:
 
 
 def prepared(folder: Path) -> Path:
-    """A database, made once in this folder, in which a first mirror may begin; to be copied.
+    """A database, made once in this folder, in which a first mirror may begin; to be copied."""
+    path = folder / "prepared.db"
+    if not path.exists():
+        prepare(f"sqlite:///{path}", folder)
+    return path
+
+
+def prepare(database: str, folder: Path) -> None:
+    """Make an empty database one in which a first mirror may begin; the password is put into the folder.
 
     Every second company is known by its domain, and half of these have one known contact. Those who write are known by
     their companies alone: so no signature suggests anything, which the hand-written side would have to do as well.
     """
-    path = folder / "prepared.db"
-    if path.exists():
-        return path
-    engine = db.make_engine(f"sqlite:///{path}")
+    engine = db.make_engine(database)
     db.upgrade(engine)
     password = folder / "password"
     password.write_text(PASSWORD)
@@ -76,7 +81,6 @@ def prepared(folder: Path) -> Path:
                     Contact(display_name=person.name, name_key=person.name, company=company, addresses=[address])
                 )
     engine.dispose()
-    return path
 
 
 def run(side: str, url: str, database: Path, template: Path | None = None) -> Told:
@@ -90,9 +94,9 @@ def run(side: str, url: str, database: Path, template: Path | None = None) -> To
 
 def run_here(side: str, url: str, database: Path) -> Told:
     """The same in this process."""
-    mirror = _sides()[side]
+    chosen = _sides()[side]
     cpu, started = time.process_time(), time.monotonic()
-    messages = mirror(url, database)
+    messages = chosen(url, database)
     seconds, cpu = time.monotonic() - started, time.process_time() - cpu
     return Told(messages, seconds, cpu, _peak_mb())
 
@@ -111,10 +115,13 @@ def remove(database: Path) -> None:
 
 
 def product(url: str, database: Path) -> int:
-    """What a user runs: the stream of the mailbox, with the settings that come with TerraCRM."""
-    settings = Settings.model_validate(
-        {"database": {"url": f"sqlite:///{database}"}, "paths": {"data_dir": str(database.parent)}}
-    )
+    """What a user runs, into a file of SQLite."""
+    return mirror(url, f"sqlite:///{database}", database.parent)
+
+
+def mirror(url: str, database: str, folder: Path) -> int:
+    """What a user runs: the stream of the mailbox, with the settings that come with TerraCRM; how many letters."""
+    settings = Settings.model_validate({"database": {"url": database}, "paths": {"data_dir": str(folder)}})
     engine = db.make_engine(settings.database.url)
     sessions = db.session_factory(engine)
     with sessions.begin() as session:
