@@ -79,10 +79,11 @@ class Fetcher:
 
     def _waiting(self) -> list[Waiting]:
         with self.read() as session:
-            mailbox = session.get_one(Mailbox, self.mailbox_id)
-            if mirror_attachments.policy_of(self.settings.mirror, mailbox) == "none":
+            found = mirror_attachments.waiting(session, self.mailbox_id, FILES_PER_RUN)
+            mailbox = session.get_one(Mailbox, self.mailbox_id) if found else None
+            if mailbox is None or mirror_attachments.policy_of(self.settings.mirror, mailbox) == "none":
                 return []
-            return mirror_attachments.waiting(session, self.mailbox_id, FILES_PER_RUN)
+            return found
 
     def _fetch(self, wanted: Waiting) -> Temporary | None:
         """Fetch and keep one content, or say why not; returns what is wrong with the server, if it is the server."""

@@ -30,13 +30,14 @@ def is_free(row: Stream | MailboxWatch | Row[*tuple[Any, ...]]) -> bool:
 
 
 def take(session: Session, stream: Stream, claim: str, lease_seconds: int) -> bool:
-    """Claim the stream unless somebody alive has it. The caller commits."""
+    """Claim the stream for a run that begins now, unless somebody alive has it. The caller commits."""
     if not is_free(stream):
         return False
+    now = utcnow()
     taken = session.connection().execute(
         update(Stream)
         .where(Stream.id == stream.id, Stream.claim == stream.claim)
-        .values(claim=claim, claimed_until=utcnow() + timedelta(seconds=lease_seconds))
+        .values(claim=claim, claimed_until=now + timedelta(seconds=lease_seconds), last_run_at=now)
     )
     return taken.rowcount == 1
 

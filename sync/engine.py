@@ -6,12 +6,12 @@ database make a second worker, a late call or a crash harmless (design, invarian
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from time import monotonic, sleep
 
 import structlog
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from connectors.base import Account, Connector
 from sync import (
@@ -31,7 +31,7 @@ from sync import (
 )
 from sync.brake import Brake, Braked
 from sync.kinds import outbound_of
-from sync.run import Connect, Fenced, Order, Progress, Run, Sessions, Summary
+from sync.run import WITH_MAILBOX, Connect, Fenced, Order, Progress, Run, Sessions, Summary
 from terracrm.config import Settings
 from terracrm.db import begin_write
 from terracrm.domain.records import Folder, StreamKind
@@ -93,7 +93,7 @@ def _begin(
 ) -> Run | Summary | None:
     with sessions() as session, session.begin():
         begin_write(session)
-        stream = session.get(Stream, stream_id)
+        stream = session.get(Stream, stream_id, options=[WITH_MAILBOX])
         if stream is None:
             return None
         if stream.is_refused or stream.state in stopped:
@@ -111,10 +111,9 @@ def _begin(
             return None
         if not claims.take(session, stream, claim, settings.sync.lease_seconds):
             return None
-        outcomes.close_abandoned(session, stream_id)
+        outcomes.close_abandoned(session, stream_id, stream.last_run_at)
         row = SyncRun(stream_id=stream_id)
         session.add(row)
-        stream.last_run_at = utcnow()
         session.flush()
         summary = Summary(stream.mailbox.address, stream.kind)
         brake = Brake.of(settings, session, stream, row.id)
@@ -167,7 +166,7 @@ def _note_refusal(run: Run, error: SignInRefused) -> None:
     """Before the claim is given back, so that no other stream of the account tries in between."""
     try:
         with run.transaction() as session:
-            accounts.refused(session, run.settings, session.get_one(Stream, run.stream_id).mailbox, str(error))
+            accounts.refused(session, run.settings, run.stream(session).mailbox, str(error))
     except OperationalError as failure:
         log.error("the refusal could not be written", error=outcomes.explain(failure))
 
@@ -175,8 +174,10 @@ def _note_refusal(run: Run, error: SignInRefused) -> None:
 def _push(run: Run, connector: Connector, progress: Progress | None) -> push.Push | None:
     """What writes what is owed to the mailbox; None where nothing may be written."""
     outbound = outbound_of(run.kind)
+    if outbound is None or run.is_waiting:
+        return None
     with run.sessions() as session:
-        if outbound is None or run.is_waiting or not outbox.may_write(session.get_one(Stream, run.stream_id)):
+        if not outbox.may_write(run.stream(session)):
             return None
 
     def show(done: int, total: int) -> None:
@@ -217,14 +218,12 @@ def _fetch_attachments(run: Run, connector: Connector, connect: Connect, progres
         if progress:
             progress("attachments", done, total)
 
-    with run.sessions() as session:
-        mailbox_id = session.get_one(Stream, run.stream_id).mailbox_id
-    attachments.Fetcher(run.settings, mailbox_id, connector, other, run.sessions, run.transaction, show).run()
+    attachments.Fetcher(run.settings, run.brake.mailbox_id, connector, other, run.sessions, run.transaction, show).run()
 
 
 def _account(run: Run) -> Account:
     with run.sessions() as session:
-        mailbox = session.get_one(Stream, run.stream_id).mailbox
+        mailbox = session.get_one(Mailbox, run.brake.mailbox_id, options=[joinedload(Mailbox.streams)])
         return account_of(run.settings, mailbox)
 
 
@@ -253,10 +252,11 @@ def _folders(
     """The folders to read, and why one that is needed for writing cannot be had: then they are read all the same."""
     found = connector.folders()
     with run.transaction() as session:
-        stream = session.get_one(Stream, run.stream_id)
+        stream = run.stream(session)
         accounts.let_in(session, run.settings, stream.mailbox)
         leaving = folders.refresh(session, stream, found, mirror_folders.left_out_paths(run.settings, ()))
         run.is_moved = stream.moved_at is not None
+        mirrored = _mirrored(run, stream, found)
     holding.leave(run, connector, leaving)
     if run.kind is StreamKind.POSTS:
         moved.look_up_posts(run, connector)
@@ -265,17 +265,23 @@ def _folders(
         found += pusher.prepare() if pusher else []
     except ItemRejected as error:
         refused = error
+    if leaving or pusher:
+        with run.sessions() as session:
+            mirrored = _mirrored(run, session.get_one(Stream, run.stream_id), found)
+    return mirrored, refused
+
+
+def _mirrored(run: Run, stream: Stream, found: Iterable[Folder]) -> list[tuple[int, Folder]]:
+    """The folders to read, as they are found there; none of posts, which tell nothing that is not known here."""
     if run.kind is StreamKind.POSTS:
-        return [], refused  # posts tell nothing that is not known here
+        return []
     remote = {folder.remote_id: folder for folder in found}
-    with run.sessions() as session:
-        stream = session.get_one(Stream, run.stream_id)
-        rows = [row for row in stream.folders if row.gone_at is None and not row.is_excluded]
-        rows = [row for row in rows if row.role or stream.direction != "out"]
-        rows = [row for row in rows if row.id not in run.brake.vanished]
-        # Whom we wrote to first: then what these people wrote finds them, with what its signatures say of them.
-        rows.sort(key=lambda row: row.well_known != "sentitems")
-        return [(row.id, remote[row.remote_id]) for row in rows], refused
+    rows = [row for row in stream.folders if row.gone_at is None and not row.is_excluded]
+    rows = [row for row in rows if row.role or stream.direction != "out"]
+    rows = [row for row in rows if row.id not in run.brake.vanished]
+    # Whom we wrote to first: then what these people wrote finds them, with what its signatures say of them.
+    rows.sort(key=lambda row: row.well_known != "sentitems")
+    return [(row.id, remote[row.remote_id]) for row in rows if row.remote_id in remote]
 
 
 def _is_more_wanted(run: Run, session: Session, mailbox: Mailbox) -> bool:
@@ -303,15 +309,17 @@ def _finish(run: Run, error: Exception | None) -> None:
 def _write_outcome(run: Run, error: Exception | None) -> None:
     with run.sessions() as session, session.begin():
         begin_write(session)
-        stream = session.get_one(Stream, run.stream_id, with_for_update=True)
+        stream = session.get_one(
+            Stream, run.stream_id, options=[joinedload(Stream.mailbox)], with_for_update={"of": Stream}
+        )
         row = session.get_one(SyncRun, run.run_id)
         is_ours = stream.claim == run.claim
+        if run.clock_skew is not None:
+            stream.clock_skew = round(run.clock_skew.total_seconds())
         outcomes.settle(run.settings, session, stream, row, error, is_ours=is_ours, is_waiting=run.is_waiting)
         if is_ours and error is None and not run.brake.is_exact:
             plans.settle(session, stream.id)
             stream.moved_at = None
-        if run.clock_skew is not None:
-            stream.clock_skew = round(run.clock_skew.total_seconds())
         if is_ours and error is None and not run.is_waiting and _is_more_wanted(run, session, stream.mailbox):
             stream.due_at = utcnow()
         run.summary.state, run.summary.error = stream.state, row.error

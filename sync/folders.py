@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from sync import moved
@@ -33,7 +33,8 @@ def refresh(session: Session, stream: Stream, found: Collection[Folder], exclude
     """
     moved.follow(session, stream, found)
     known = {folder.remote_id: folder for folder in stream.folders}
-    remote = {folder.remote_id: folder for folder in found if _belongs(folder, stream, known)}
+    ours = known if stream.kind == StreamKind.POSTS else _with_role_elsewhere(session, stream)
+    remote = {folder.remote_id: folder for folder in found if _belongs(folder, stream, ours)}
     excluded = domain.excluded(remote.values(), stream.include_folders, [*excluded_names, *stream.exclude_folders])
     is_empty = not remote and (stream.kind != StreamKind.POSTS or not found)
     if is_empty and any(row.gone_at is None for row in known.values()):
@@ -75,12 +76,20 @@ def leave(session: Session, folder: MirrorFolder, place: Folder | None) -> None:
     session.flush()
 
 
-def _belongs(folder: Folder, stream: Stream, known: Container[str]) -> bool:
-    """Whether a folder is one of the stream's. Posts lie in folders of mail, which no other stream is to mirror."""
+def _belongs(folder: Folder, stream: Stream, ours: Container[str]) -> bool:
+    """Whether a folder is one of the stream's. Posts lie in folders of mail, which no other stream is to mirror.
+
+    `ours` are of a stream of posts its folders, of any other those that another stream writes into.
+    """
     if stream.kind == StreamKind.POSTS:
-        return folder.remote_id in known
-    elsewhere = (row for other in stream.mailbox.streams if other is not stream for row in other.folders if row.role)
-    return folder.kind == stream.kind and all(row.remote_id != folder.remote_id for row in elsewhere)
+        return folder.remote_id in ours
+    return folder.kind == stream.kind and folder.remote_id not in ours
+
+
+def _with_role_elsewhere(session: Session, stream: Stream) -> set[str]:
+    """The folders of the mailbox that its other streams write into."""
+    others = Stream.mailbox_id == stream.mailbox_id, MirrorFolder.stream_id != stream.id, MirrorFolder.role != ""
+    return set(session.scalars(select(MirrorFolder.remote_id).join(MirrorFolder.stream).where(*others)))
 
 
 def mark_gone(session: Session, folder: MirrorFolder) -> None:

@@ -41,8 +41,10 @@ def follow(session: Session, stream: Stream, found: Collection[Folder]) -> None:
     That it has moved is kept with the stream until a run got through: the one that finds it may break off.
     """
     pairs = _pairs(stream, found)
+    if not pairs:
+        return
     others = [other for other in stream.mailbox.streams if other is not stream and other.kind == StreamKind.POSTS]
-    for row, folder in [*pairs, *(pair for other in others if pairs for pair in _pairs(other, found))]:
+    for row, folder in [*pairs, *(pair for other in others for pair in _pairs(other, found))]:
         log.warning("the folder has another id: the mailbox was moved", folder=row.path)
         row.remote_id, row.stream.moved_at = folder.remote_id, utcnow()
         if row.stream.kind == StreamKind.POSTS:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Exists, exists, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,9 @@ from terracrm.config import Settings
 from terracrm.errors import AuthFailed, SignInRefused, Temporary, TerraCRMError, Unsupported
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, StreamState, SyncRun, utcnow
 from terracrm.services import outbox, plans, reconciliations, skipped
+
+CLOCKS_DIFFER: Final = timedelta(hours=1)
+"""By so much at most, between the machines that run streams."""
 
 
 class Stopped(Exception):
@@ -57,13 +61,8 @@ def settle(
     stream.is_refused = isinstance(error, SignInRefused)
     stream.last_error = run.error
     if error is None:
-        stream.failures = 0
-        stream.last_success_at = now
-        stream.last_error = reconciliations.reason(session, stream)
-        has_gaps = stream.gaps or _has_quarantined(session, stream) or outbox.has_given_up(session, stream)
-        stream.state = StreamState.DEGRADED if has_gaps else StreamState.OK
-        is_due = _is_woken(stream, run) or skipped.has_due(session, stream.id)
-        stream.due_at = now if is_due else now + _interval(settings, stream)
+        with session.no_autoflush:  # all of it in one statement
+            _got_through(settings, session, stream, run, now)
         return
     if isinstance(error, Stopped):
         run.outcome = "stopped"
@@ -85,6 +84,16 @@ def settle(
     else:
         stream.state = StreamState.DEGRADED
     stream.due_at = now + delay
+
+
+def _got_through(settings: Settings, session: Session, stream: Stream, run: SyncRun, now: datetime) -> None:
+    is_sick, has_due = session.execute(select(_has_quarantined(stream.id), skipped.has_due(stream.id))).one()
+    stream.failures = 0
+    stream.last_success_at = now
+    stream.last_error = reconciliations.reason(session, stream)
+    has_gaps = stream.gaps or is_sick or outbox.has_given_up(session, stream)
+    stream.state = StreamState.DEGRADED if has_gaps else StreamState.OK
+    stream.due_at = now if _is_woken(stream, run) or has_due else now + _interval(settings, stream)
 
 
 def _wait_on(settings: Settings, session: Session, stream: Stream, run: SyncRun, error: Exception | None) -> None:
@@ -137,15 +146,17 @@ def explain(error: Exception) -> str:
     return UNEXPECTED
 
 
-def close_abandoned(session: Session, stream_id: int) -> None:
-    """Say of runs whose worker died that they were broken off; what they committed stays."""
-    session.execute(
-        update(SyncRun)
-        .where(SyncRun.stream_id == stream_id, SyncRun.finished_at.is_(None))
-        .values(finished_at=utcnow(), outcome="broken_off")
-    )
+def close_abandoned(session: Session, stream_id: int, since: datetime | None) -> None:
+    """Say of runs whose worker died that they were broken off; what they committed stays.
+
+    `since` is when the stream was run last: each run closes what was abandoned before it, so no other one is open, and
+    the whole history of the stream need not be looked through.
+    """
+    abandoned = update(SyncRun).where(SyncRun.stream_id == stream_id, SyncRun.finished_at.is_(None))
+    if since is not None:
+        abandoned = abandoned.where(SyncRun.started_at >= since - CLOCKS_DIFFER)
+    session.execute(abandoned.values(finished_at=utcnow(), outcome="broken_off"))
 
 
-def _has_quarantined(session: Session, stream: Stream) -> bool:
-    mine = exists().where(QuarantinedItem.folder_id == MirrorFolder.id, MirrorFolder.stream_id == stream.id)
-    return bool(session.scalar(select(mine)))
+def _has_quarantined(stream_id: int) -> Exists:
+    return exists().where(QuarantinedItem.folder_id == MirrorFolder.id, MirrorFolder.stream_id == stream_id)

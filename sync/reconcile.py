@@ -53,7 +53,7 @@ def when_due(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folde
     end is tried again with the next run: it is a second opinion, and no reason not to read.
     """
     with run.sessions() as session:
-        stream = session.get_one(Stream, run.stream_id)
+        stream = run.stream(session)
         if run.brake.is_exact or (run.order is None and not reconciliations.is_due(session, run.settings, stream)):
             return
         folders = dict(mirrored)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, joinedload, sessionmaker
 
 from connectors.base import Account, Connector
 from sync import claims, writer
@@ -15,12 +15,13 @@ from sync.brake import Brake
 from terracrm.config import Settings
 from terracrm.db import begin_write
 from terracrm.domain.records import StreamKind
-from terracrm.models import Stream, SyncRun
+from terracrm.models import Mailbox, Stream, SyncRun
 from terracrm.services.plans import Step
 from terracrm.services.sources import Source, source_of
 
 Sessions = sessionmaker[Session]
 Connect = Callable[[Account], Connector]
+WITH_MAILBOX = joinedload(Stream.mailbox).joinedload(Mailbox.user)
 # folder path, items done in it, items expected in it where the server said so
 Progress = Callable[[str, int, int | None], None]
 
@@ -95,6 +96,10 @@ class Run:
                 raise Fenced
             yield session
 
+    def stream(self, session: Session) -> Stream:
+        """The stream with its mailbox and whose that is, in one question."""
+        return session.get_one(Stream, self.stream_id, options=[WITH_MAILBOX])
+
     def count(self, session: Session, counts: writer.Counts) -> None:
         """Add to what the run has done, in the commit of what was done."""
         row = session.get_one(SyncRun, self.run_id)
@@ -103,5 +108,5 @@ class Run:
 
     def source(self, session: Session) -> Source | None:
         """The mailbox as a source beyond any of its folders; None while the stream has none."""
-        stream = session.get_one(Stream, self.stream_id)
+        stream = self.stream(session)
         return source_of(self.settings, stream.mailbox, stream.folders[0], self.run_id) if stream.folders else None

@@ -170,9 +170,11 @@ def give_up(session: Session, item_id: int, revision: int, error: str) -> None:
 
 def may_write(stream: Stream) -> bool:
     """Whether anything is written for a stream: not while it, its mailbox or the mailbox's owner rests."""
+    if stream.direction not in OUT:
+        return False
     mailbox = stream.mailbox
     is_owner_here = mailbox.user is None or mailbox.user.is_active
-    return stream.direction in OUT and stream.is_enabled and mailbox.is_enabled and is_owner_here
+    return stream.is_enabled and mailbox.is_enabled and is_owner_here
 
 
 def is_being_removed(session: Session, link: Link) -> bool:

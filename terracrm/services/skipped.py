@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Exists, delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.capture import PRIVATE, hashed
@@ -132,11 +132,10 @@ def woken(session: Session, stream_ids: Collection[int]) -> list[int]:
     return [stream_id for stream_id in stream_ids if stream_id in found]
 
 
-def has_due(session: Session, stream_id: int) -> bool:
-    """Whether a stream has items to be read again."""
+def has_due(stream_id: int) -> Exists:
+    """Whether a stream has items to be read again, as part of a question."""
     folders = select(MirrorFolder.id).where(MirrorFolder.stream_id == stream_id, MirrorFolder.gone_at.is_(None))
-    found = exists().where(SkippedItem.folder_id.in_(folders), SkippedItem.is_due)
-    return bool(session.scalar(select(found)))
+    return exists().where(SkippedItem.folder_id.in_(folders), SkippedItem.is_due)
 
 
 def _forget_plans(session: Session, skips: Collection[Skip]) -> None:
