@@ -40,6 +40,10 @@ class Unsure(Exception):
         self.remote_ids = remote_ids
 
 
+class Contradicted(Temporary):
+    """The server still has an item of which it said that it is gone: what it says of this folder is not to be used."""
+
+
 class Braked(TerraCRMError):
     """A run would do more than it may: `steps` is all that waits, of a stream of `items`; nothing of it was done."""
 
@@ -158,9 +162,9 @@ class Brake:
                 self.done.changed.add(step.remote_id)
 
     def ask(self, connector: Connector, folder: Folder, remote_ids: Sequence[str]) -> None:
-        """Raise Temporary where the server still has one of these items, of which it said that they are gone."""
+        """Raise Contradicted where the server still has one of these items, of which it said that they are gone."""
         if connector.present(folder, remote_ids):
-            raise Temporary(f"the server shows {folder.path} without items that it has: nothing was removed here")
+            raise Contradicted(f"the server shows {folder.path} without items that it has: nothing was removed here")
         self._sure.update(remote_ids)
 
     def new(self, steps: Iterable[Step]) -> list[Step]:

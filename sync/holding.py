@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from connectors.base import Connector
 from sync import folders, looking
-from sync.brake import Braked, sample
+from sync.brake import Braked, Contradicted, sample
 from sync.looking import Thing
 from sync.planner import Action
 from sync.run import Run
@@ -61,9 +61,8 @@ class Reading:
 
 
 def leave(run: Run, connector: Connector, leaving: Mapping[int, Folder | None]) -> None:
-    """These folders are not where they were; None: nowhere. They go now, or are held when much is in them.
-
-    Raises Temporary where the server still has an item in one that it does not show.
+    """These folders are not where they were; None: nowhere. They go now, or are held when much is in them, or when the
+    server still has an item in one that it does not show.
     """
     if not leaving:
         return
@@ -76,9 +75,13 @@ def leave(run: Run, connector: Connector, leaving: Mapping[int, Folder | None]) 
     if count and (run.brake.is_exact or not run.brake.may_pass(count)):
         run.brake.vanished |= leaving
         return
-    for folder_id, remote_ids in lost.items():
-        if leaving[folder_id] is None:
-            _ask(run, connector, {}, folder_id, remote_ids)
+    try:
+        for folder_id, remote_ids in lost.items():
+            if leaving[folder_id] is None:
+                _ask(run, connector, {}, folder_id, remote_ids)
+    except Contradicted:
+        run.brake.vanished |= leaving  # `settle` asks again, when all other folders were read
+        return
     with run.transaction() as session:
         for folder_id in sorted(leaving):
             there = session.scalars(select(Link).where(Link.folder_id == folder_id, Link.gone_at.is_(None)))

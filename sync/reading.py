@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from connectors.base import Connector
 from sync import folders, holding, writer
-from sync.brake import Held, Unsure
+from sync.brake import Contradicted, Held, Unsure
 from sync.planner import Action, Cards, LinkState, Quarantine, Skip, TakeCard, Withdraw, Withhold, plan
 from sync.run import Fenced, Progress, Run
 from terracrm.db import is_about_data, is_race
@@ -46,13 +46,19 @@ PAGE_TRIES = 3
 def read(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]], progress: Progress | None) -> None:
     """All that is new in these folders, given by their ids, and what follows from it.
 
-    Raises Braked when that is more than a run may remove and change (Y2).
+    Raises Braked when that is more than a run may remove and change (Y2), Contradicted when all folders were read but
+    those of which the server contradicts itself.
     """
-    with_sick = _with_sick(run)
+    with_sick, contradicted = _with_sick(run), None
     for folder_id, folder in mirrored:
         if folder_id in with_sick:
             _retry_quarantined(run, connector, folder_id, folder)
-        _read_folder(run, connector, folder_id, folder, progress)
+        try:
+            _read_folder(run, connector, folder_id, folder, progress)
+        except Contradicted as error:
+            contradicted = error
+    if contradicted is not None:
+        raise contradicted
     _read_all_due(run, connector, mirrored)
     if holding.settle(run, connector, mirrored, _as_reading(run, connector, progress)):
         _read_all_due(run, connector, mirrored)

@@ -345,6 +345,28 @@ def test_what_became_private_goes_while_the_server_contradicts_itself(world: Wor
         assert (summary.state, world.live(), world.changed()) == ("backoff", ITEMS - 1, ITEMS - 1)
 
 
+def test_other_folders_go_on_while_the_server_contradicts_itself_about_one(world: World) -> None:
+    other = world.server.add_folder("anna@office.test", "Contacts/Zulu", StreamKind.CONTACTS, "contacts")
+    world.fill()
+    lies = world.ids[:1]
+
+    class Lying(MemoryConnector):
+        def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
+            for page in super().changes(folder, cursor, page_size):
+                gone = [Change(ChangeKind.DELETED, each) for each in lies if folder.path == "Contacts"]
+                yield replace(page, changes=(*gone, *page.changes))
+
+    moved, new = world.ids[1], contact("Новый клиент", "new@lavka.example")
+    for _ in range(2):
+        world.server.put(other, new)
+        world.enable()
+        assert world.run(lambda account: Lying(account, world.server)).state == "backoff"
+    assert world.live() == ITEMS + 2
+    world.server.move(moved, other)
+    world.enable()
+    assert (world.run().state, world.live(), world.states()) == ("ok", ITEMS + 2, [])
+
+
 @pytest.mark.parametrize("path", ["Contacts/Zulu", "Deleted Items/Old"])
 def test_what_left_is_asked_for_once_a_page_wherever_it_went(world: World, path: str) -> None:
     target = world.server.add_folder("anna@office.test", path, StreamKind.CONTACTS, path.partition("/")[0])
@@ -485,7 +507,7 @@ def test_a_folder_whose_items_were_moved_before_it_was_deleted_goes(world: World
 
 
 @pytest.mark.parametrize(("most", "percent"), [(3, 10), (3, 60), (100, 10)])
-def test_a_folder_that_is_not_listed_although_its_items_are_there_removes_nothing(
+def test_a_folder_that_is_not_listed_although_its_items_are_there_removes_nothing_and_stops_no_other(
     world: World, most: int, percent: int
 ) -> None:
     sync = world.office.settings.sync
@@ -497,8 +519,9 @@ def test_a_folder_that_is_not_listed_although_its_items_are_there_removes_nothin
         def folders(self) -> list[Folder]:
             return [folder for folder in super().folders() if folder.path != "Contacts/Zulu"]
 
+    world.server.put(world.office.folder("anna", "Contacts"), contact("Новый клиент", "new@lavka.example"))
     summary = world.run(lambda account: Forgetful(account, world.server))
-    assert (summary.state, world.live(), world.states()) == ("backoff", 12, [])
+    assert (summary.state, world.live(), world.states()) == ("backoff", 13, [])
 
 
 def test_a_folder_that_is_deleted_while_the_mailbox_is_read_waits_too(world: World) -> None:
