@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -11,7 +12,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
-from sync import folders, holding, writer
+from sync import folders, holding, preparing, writer
 from sync.brake import Contradicted, Held, Unsure
 from sync.planner import Action, Cards, LinkState, Quarantine, Skip, TakeCard, Withdraw, Withhold, plan
 from sync.run import Fenced, Progress, Run
@@ -250,15 +251,18 @@ def write_page(
 def _write_page(
     run: Run, folder_id: int, changes: Sequence[Change], cursor: str | None, *, is_checked: bool
 ) -> writer.Counts:
+    told = [storable(change) for change in changes]
+    texts = preparing.texts(run, folder_id, told)
+
     def write(perform: Perform) -> writer.Counts:
         def work(session: Session, row: MirrorFolder) -> writer.Counts:
-            return _apply(run, session, row, changes, cursor, perform, is_checked=is_checked)
+            return _apply(run, session, row, told, cursor, perform, is_checked=is_checked)
 
         return _write(run, folder_id, work)
 
     for _ in range(PAGE_TRIES):
         try:
-            return write(writer.apply)
+            return write(partial(writer.apply, texts=texts))
         except (Fenced, Held, Unsure):
             raise
         except Exception as error:
@@ -269,7 +273,7 @@ def _write_page(
                 raise
             log.exception("a page could not be written: trying its items one by one")
             break
-    return write(_one_by_one)
+    return write(partial(_one_by_one, texts=texts))
 
 
 def withdraw(run: Run, folder_id: int, changes: Sequence[Change], private_cursor: str | None = None) -> writer.Counts:
@@ -335,7 +339,7 @@ def _apply(
 
 def planned(run: Run, session: Session, folder: MirrorFolder, changes: Sequence[Change]) -> tuple[Source, list[Action]]:
     """What these changes of a folder mean now, one action for each."""
-    source, actions, _ = _planned(run, session, folder, changes)
+    source, actions, _ = _planned(run, session, folder, [storable(change) for change in changes])
     return source, actions
 
 
@@ -343,16 +347,17 @@ def _planned(
     run: Run, session: Session, folder: MirrorFolder, changes: Sequence[Change]
 ) -> tuple[Source, list[Action], dict[str, LinkState]]:
     source = source_of(run.settings, folder.stream.mailbox, folder, run.run_id)
-    told = [storable(change) for change in changes]
-    linked = writer.link_states(session, source.mailbox_id, [change.remote_id for change in told])
-    knowledge = known.lookup(session, source.rules, [change.record for change in told if change.record])
-    keys = client_cards.known_keys(session, source.mailbox_id, {change.key for change in told if change.key})
+    linked = writer.link_states(session, source.mailbox_id, [change.remote_id for change in changes])
+    knowledge = known.lookup(session, source.rules, [change.record for change in changes if change.record])
+    keys = client_cards.known_keys(session, source.mailbox_id, {change.key for change in changes if change.key})
     cards = Cards(is_their_folder=folder.role == outbox.CLIENTS, keys=keys)
-    undone = kept_out.lookup(session, source.mailbox_id, told)
-    return source, list(plan(told, linked, source.rules, knowledge, cards, undone)), linked
+    undone = kept_out.lookup(session, source.mailbox_id, changes)
+    return source, list(plan(changes, linked, source.rules, knowledge, cards, undone)), linked
 
 
-def _one_by_one(session: Session, source: Source, actions: Sequence[Action]) -> writer.Counts:
+def _one_by_one(
+    session: Session, source: Source, actions: Sequence[Action], texts: writer.Texts = writer.NONE
+) -> writer.Counts:
     """Each action behind a savepoint of its own: the sick one goes to quarantine, the others are done.
 
     First those that wait for something, because another one may be what they wait for.
@@ -361,7 +366,7 @@ def _one_by_one(session: Session, source: Source, actions: Sequence[Action]) -> 
     for action in sorted(actions, key=lambda action: not (isinstance(action, Skip) and action.waits_for)):
         try:
             with session.begin_nested():
-                done = writer.apply(session, source, [action])
+                done = writer.apply(session, source, [action], texts)
         except Exception as error:
             if not is_about_data(error):
                 raise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from types import MappingProxyType
 
 from sqlalchemy import and_, delete, insert, select
 from sqlalchemy.orm import Session
@@ -44,10 +45,13 @@ from terracrm.services import (
     skipped,
     task_items,
 )
+from terracrm.services.mail_text import MailText
 from terracrm.services.sources import Source
 
 QUARANTINE_BASE = timedelta(minutes=10)
 QUARANTINE_MAX = timedelta(days=1)
+Texts = Mapping[str, MailText]
+NONE: Texts = MappingProxyType({})
 
 
 @dataclass
@@ -106,16 +110,19 @@ def link_states(session: Session, mailbox_id: int, remote_ids: Sequence[str]) ->
     }
 
 
-def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts:
-    """Perform the actions; nothing is committed. A processed item leaves the quarantine."""
+def apply(session: Session, source: Source, actions: Sequence[Action], texts: Texts = NONE) -> Counts:
+    """Perform the actions; nothing is committed. A processed item leaves the quarantine.
+
+    `texts` are those of mail that are made already, by its remote ids.
+    """
     meetings = [a.record for a in actions if isinstance(a, Store | Update) and isinstance(a.record, MeetingRecord)]
     mirror_calendar.lock(session, meetings)
     counts = Counts()
     mail: list[mirror_mail.Arrival] = []
     for action in actions:
         match action:
-            case Store(remote_id, version, MessageRecord() as record, decision):
-                mail.append(mirror_mail.Arrival(remote_id, version, record, decision))
+            case Store(record=MessageRecord() as record):
+                mail.append(_arrival(source, action, record, texts))
                 counts.created += 1
             case Store(remote_id, version, ContactRecord() as record):
                 counts.created += mirror_contacts.store(session, source, remote_id, version, record)
@@ -159,6 +166,13 @@ def apply(session: Session, source: Source, actions: Sequence[Action]) -> Counts
         counts.unmatched += mirror_mail.store(session, source, mail)
     _release(session, source, actions)
     return counts
+
+
+def _arrival(source: Source, action: Store | Update, record: MessageRecord, texts: Texts) -> mirror_mail.Arrival:
+    text = texts.get(action.remote_id)
+    if text is None or text.record is not record:
+        text = MailText(record, source.full_text_chars)
+    return mirror_mail.Arrival(action.remote_id, action.version, record, action.decision, text)
 
 
 def _take_task(session: Session, source: Source, action: TakeTask, counts: Counts) -> None:
@@ -216,8 +230,7 @@ def _update(session: Session, source: Source, action: Update, weight: Weight) ->
 def _store_again(session: Session, source: Source, action: Update, link: Link) -> bool:
     match action.record:
         case MessageRecord() as record:
-            arrival = mirror_mail.Arrival(action.remote_id, action.version, record, action.decision)
-            return mirror_mail.update_copy(session, source, link, arrival)
+            return mirror_mail.update_copy(session, source, link, _arrival(source, action, record, NONE))
         case ContactRecord() as record:
             return mirror_contacts.store(session, source, action.remote_id, action.version, record)
         case MeetingRecord() as record:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 
 from sqlalchemy import and_, delete, select, update
 from sqlalchemy.orm import Session
 
-from terracrm.domain import replies, same_mail
+from terracrm.domain import same_mail
 from terracrm.domain.addresses import MAX_ADDRESS, is_no_reply, normalise
 from terracrm.domain.attachments import has_files
 from terracrm.domain.capture import (
@@ -22,10 +21,8 @@ from terracrm.domain.capture import (
     message_key,
     only_headers,
     sent_by_us,
-    snippet,
 )
 from terracrm.domain.records import MessageRecord, Participant, Role
-from terracrm.domain.replies import Reply
 from terracrm.domain.same_mail import Face
 from terracrm.models import (
     Activity,
@@ -53,6 +50,7 @@ from terracrm.services import (
     touches,
 )
 from terracrm.services.activities import Entry, add_entries, participant_rows
+from terracrm.services.mail_text import MailText
 from terracrm.services.matching import Match, match
 from terracrm.services.mirror_contacts import add_from_mail, name_from_mail, nameless
 from terracrm.services.sources import Source, lock_directory
@@ -64,22 +62,18 @@ MANY_PEOPLE = 100
 
 @dataclass(frozen=True)
 class Arrival:
-    """One mail as a folder of one mailbox holds it, and why and how much of it is taken in."""
+    """One mail as a folder of one mailbox holds it, why and how much of it is taken in, and what its text says."""
 
     remote_id: str
     version: str
     record: MessageRecord
     decision: Decision
+    text: MailText
 
     @property
     def kept(self) -> MessageRecord:
         """What is kept of the mail (S6)."""
         return self.record if self.decision.detail is Detail.FULL else only_headers(self.record)
-
-    @cached_property
-    def reply(self) -> Reply:
-        """What is kept of its text, in its parts (S11)."""
-        return replies.of_message(self.kept)
 
 
 def store(session: Session, source: Source, arrivals: Sequence[Arrival]) -> int:
@@ -118,6 +112,14 @@ def set_read(session: Session, link: Link, is_read: bool, version: str) -> None:
     """The mail was read or unread in Outlook, which left this version behind."""
     now = {"is_read": is_read, "flag_version": version}
     session.execute(update(MessageCopy).where(MessageCopy.link_id == link.id).values(**now))
+
+
+def unknown(session: Session, records: Mapping[str, MessageRecord]) -> dict[str, MessageRecord]:
+    """Those of these mails of which there is none here of the same Message-ID or content."""
+    keys = {remote_id: message_key(record) for remote_id, record in records.items()}
+    there = select(Message.message_key).where(bulk.among(session, Message.message_key, keys.values()))
+    known = set(session.scalars(there))
+    return {remote_id: record for remote_id, record in records.items() if keys[remote_id] not in known}
 
 
 def links_of(session: Session, source: Source, record: MessageRecord) -> list[Link]:
@@ -268,7 +270,7 @@ def _add_content(session: Session, source: Source, arrivals: Mapping[int, Arriva
         [
             {
                 "activity_id": activity_id,
-                "unique_text": arrival.reply.new,
+                "unique_text": arrival.text.reply.new,
                 "text": arrival.record.body_text,
                 "html": arrival.record.body_html,
             }
@@ -277,14 +279,10 @@ def _add_content(session: Session, source: Source, arrivals: Mapping[int, Arriva
     )
     mirror_attachments.add(session, records)
     mirror_attachments.want(session, source, [id_ for id_, record in records.items() if record.attachments])
-    search.index_activities(
-        session,
-        [
-            (activity_id, _occurred_at(arrival.record), _searchable(source, arrival))
-            for activity_id, arrival in arrivals.items()
-        ],
+    search.index_words(
+        session, [(id_, _occurred_at(arrival.record), arrival.text.words) for id_, arrival in arrivals.items()]
     )
-    signatures = {activity_id: arrival.reply.signature for activity_id, arrival in arrivals.items()}
+    signatures = {activity_id: arrival.text.reply.signature for activity_id, arrival in arrivals.items()}
     suggestions.collect(session, source.policy, signatures)
 
 
@@ -315,7 +313,7 @@ def _entry(source: Source, arrival: Arrival) -> Entry:
         occurred_at=_occurred_at(record),
         direction=_direction(source, record),
         subject=record.subject,
-        snippet=snippet(arrival.reply.new),
+        snippet=arrival.text.snippet if arrival.decision.detail is Detail.FULL else "",
         has_attachments=has_files(record),
         rule=arrival.decision.rule,
         participants=record.participants,
@@ -330,18 +328,6 @@ def _occurred_at(record: MessageRecord) -> datetime:
 
 def _direction(source: Source, record: MessageRecord) -> str:
     return "out" if sent_by_us(record, source.rules) else "in"
-
-
-def _searchable(source: Source, arrival: Arrival) -> str:
-    """What a mail is found by: its people, files and new text; what it quotes is found by the mail that said it.
-
-    The exceptions are a forward, for what it passes on may be in no mailbox, and answers within what is quoted.
-    """
-    record, reply = arrival.record, arrival.reply
-    people = " ".join(f"{p.name} {p.address}" for p in record.participants[:20])
-    files = " ".join(a.name for a in record.attachments)
-    text = f"{reply.new} {reply.quoted}" if replies.says_quoted(record.subject, reply.new) else reply.new
-    return f"{record.subject} {people} {files} {text[: source.full_text_chars]}"
 
 
 def _add_copies(

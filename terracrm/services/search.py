@@ -42,8 +42,18 @@ class Found:
 
 def index_activities(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
     """Make activities findable: (id, when, text); what was there for an id is replaced."""
+    index_words(session, [(id_, at, words_of(text)) for id_, at, text in rows])
+
+
+def index_words(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
+    """Make activities findable by these words: (id, when, what `words_of` tells of a text)."""
     if rows:
-        _history_index(session).add(session, [(id_, at, stem(words[:MAX_TEXT])) for id_, at, words in rows])
+        _history_index(session).add(session, rows)
+
+
+def words_of(text: str) -> str:
+    """What a text is found by."""
+    return stem(text[:MAX_TEXT])
 
 
 def index_contacts(session: Session, rows: Sequence[tuple[int, str]]) -> None:
@@ -160,7 +170,7 @@ def _index(session: Session, index_name: IndexName, rows: Sequence[tuple[int, st
             " VALUES (:id, array_to_tsvector(string_to_array(:words, ' ')))"
             " ON CONFLICT (id) DO UPDATE SET words = EXCLUDED.words"
         )
-    session.execute(text(statement), [{"id": id_, "words": stem(words[:MAX_TEXT])} for id_, words in rows])
+    session.execute(text(statement), [{"id": id_, "words": words_of(said)} for id_, said in rows])
 
 
 def _ids(session: Session, index_name: IndexName, words: list[str]) -> Select[int]:

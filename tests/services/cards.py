@@ -56,6 +56,7 @@ from terracrm.services import (
 )
 from terracrm.services.access import Viewer, operator
 from terracrm.services.client_history import Facts
+from terracrm.services.mail_text import MailText
 from terracrm.services.mirror_mail import Arrival
 from terracrm.services.sender_decisions import Choice, Ignore, NewContact, ToCompany, ToContact
 from terracrm.services.sources import Source, source_of
@@ -212,8 +213,11 @@ def arrive_bare(office: Cards, number: int) -> None:
 
 def deliver(office: Cards, name: str, record: MessageRecord, detail: Detail) -> None:
     office.items += 1
-    arrival = Arrival(f"mail-{office.items}", "v1", record, Decision(True, "mail", detail))
-    mirror_mail.store(office.session, office.source(name, "mail"), [arrival])
+    source = office.source(name, "mail")
+    arrival = Arrival(
+        f"mail-{office.items}", "v1", record, Decision(True, "mail", detail), MailText(record, source.full_text_chars)
+    )
+    mirror_mail.store(office.session, source, [arrival])
 
 
 def withdraw(office: Cards, number: int) -> None:

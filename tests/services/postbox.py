@@ -14,6 +14,7 @@ from terracrm.domain.capture import Decision
 from terracrm.domain.records import MessageRecord, Participant, Role
 from terracrm.models import Link, Mailbox, Message, MirrorFolder, Stream, SyncRun
 from terracrm.services import mirror_mail
+from terracrm.services.mail_text import MailText
 from terracrm.services.mirror_mail import Arrival
 from terracrm.services.sources import Source, source_of
 
@@ -66,7 +67,8 @@ class Postbox:
         arrivals = []
         for record in records:
             self.items += 1
-            arrivals.append(Arrival(f"item-{self.items}", "v1", record, Decision(True, "mail")))
+            text = MailText(record, source.full_text_chars)
+            arrivals.append(Arrival(f"item-{self.items}", "v1", record, Decision(True, "mail"), text))
         mirror_mail.store(self.session, source, arrivals)
         self.session.flush()
 

@@ -91,8 +91,8 @@ def test_a_death_inside_a_page_leaves_nothing_of_it(office: Office, monkeypatch:
     module = folders if step == "advance" else writer
     done = getattr(module, step)
 
-    def die(*args: object) -> object:
-        done(*args)
+    def die(*args: object, **named: object) -> object:
+        done(*args, **named)
         raise Killed
 
     with monkeypatch.context() as patch:
@@ -285,7 +285,7 @@ def test_a_lost_database_connection_backs_off(
 ) -> None:
     fill(office, 1)
 
-    def lose(*_: object) -> None:
+    def lose(*_: object, **__: object) -> None:
         raise OperationalError("INSERT", {}, Exception("server closed the connection"))
 
     with monkeypatch.context() as patch:
