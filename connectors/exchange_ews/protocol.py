@@ -162,9 +162,11 @@ class MailboxProtocol(Protocol):
 
     def get_session(self) -> requests.Session:
         """A session for one request; none once the account was refused, for each try counts towards its lock-out."""
+        session = super().get_session()  # waits while all are in use
         if self.retry_policy.refusal:
+            self.release_session(session)
             raise SignInRefused(self.retry_policy.refusal)
-        return super().get_session()
+        return session
 
     def create_session(self) -> requests.Session:
         """A session whose Basic sign-in is in UTF-8 (RFC 7617): requests knows Latin-1 only, and fails on Cyrillic.

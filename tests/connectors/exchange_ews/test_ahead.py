@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lxml import etree
@@ -178,6 +179,31 @@ def test_a_password_that_is_changed_is_tried_no_more_than_was_under_way(server: 
     with pytest.raises(SignInRefused):
         list(reading)
     assert 1 <= len(tried) <= IN_FLIGHT
+
+
+def test_who_waits_for_a_connection_while_a_password_is_refused_does_not_try_it(
+    server: ScriptedServer, inbox: Folder
+) -> None:
+    Mailbox(server, pages=1)
+    connector = server.connector(requests_in_flight=1)
+    list(connector.changes(inbox, None, 1))
+    begun, decided, tried = threading.Event(), threading.Event(), list[str]()
+
+    def refused(request: etree._Element) -> Reply:
+        tried.extend(ids_of(request))
+        begun.set()
+        decided.wait(SECONDS)
+        return Reply(status=401)
+
+    server.on("GetItem", refused)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(connector.get, inbox, ["1-0"])
+        assert begun.wait(SECONDS)
+        second = pool.submit(connector.get, inbox, ["2-0"])
+        threading.Timer(0.3, decided.set).start()
+        assert isinstance(first.exception(SECONDS), SignInRefused)
+        assert isinstance(second.exception(SECONDS), SignInRefused)
+    assert tried == ["1-0"]
 
 
 def test_the_cookies_of_a_server_are_sent_on_every_connection(server: ScriptedServer, inbox: Folder) -> None:
