@@ -315,7 +315,8 @@ class Sync(Section):
         default=8,
         ge=1,
         le=10_000,
-        description="How many streams of one Exchange server are run at a time, by all workers together. Exchange "
+        description="How many streams of one Exchange server are run at a time, by all workers together; where all "
+        "mailboxes are on one server, more workers than this have nothing to do. Exchange "
         "takes 27 requests at a time of one account, unless its administrator allows more.",
         examples=[8],
     )
