@@ -10,10 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from terracrm import postgresql
 from terracrm.domain.names import folded
 from terracrm.errors import TerraCRMError
 from terracrm.models import Base
@@ -47,23 +48,11 @@ def make_engine(url: str) -> Engine:
             raise DatabaseUnusable(
                 f"database.url: {parsed.get_backend_name()} is not supported; use SQLite or PostgreSQL"
             )
-        return _postgres_engine(parsed.set(drivername="postgresql+psycopg"))
+        return postgresql.make_engine(parsed.set(drivername="postgresql+psycopg"))
     except (ArgumentError, NoSuchModuleError):
         raise DatabaseUnusable("database.url is not a database URL; an example: sqlite:///terracrm.db") from None
     except ModuleNotFoundError:
         raise DatabaseUnusable("PostgreSQL needs its driver: install terracrm[postgres]") from None
-
-
-def _postgres_engine(url: URL) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _: Any) -> None:
-        # Short queries with long conditions are taken for long ones: compiling them takes 0.1 s each.
-        connection.execute("SET jit = off")
-        connection.commit()
-
-    return engine
 
 
 def _sqlite_engine(url: str, database: str | None) -> Engine:
