@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
@@ -42,6 +42,7 @@ QUARANTINE_BATCH = 100
 DUE_BATCH = 100
 SETTLE_BATCH = 20
 PAGE_TRIES = 3
+_CURSOR = select(MirrorFolder.cursor).where(MirrorFolder.id == bindparam("folder_id"))
 
 
 def read(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]], progress: Progress | None) -> None:
@@ -67,7 +68,7 @@ def read(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]],
         return  # a plan is run: what follows from all of it, follows when all was read
     if run.kind is StreamKind.CALENDAR:
         _settle_meetings(run)
-    elif run.kind is StreamKind.CONTACTS:
+    elif run.kind is StreamKind.CONTACTS and _is_any_card_to_settle(run):
         if _settled(run, lambda session, stream, _: gone_cards.look_for_moved(session, stream)):
             _read_all_due(run, connector, mirrored)
         may_archive = not run.is_moved
@@ -131,6 +132,11 @@ def _settle_meetings(run: Run) -> None:
                 mirror_calendar.settle(session, source, uids[start : start + SETTLE_BATCH])
 
 
+def _is_any_card_to_settle(run: Run) -> bool:
+    with run.sessions() as session:
+        return gone_cards.is_any_to_settle(session, run.settings, run.stream(session))
+
+
 def _is_open(run: Run, folder_id: int) -> bool:
     """Whether the folder is neither held nor gone."""
     return folder_id not in run.brake.held and folder_id not in run.brake.vanished
@@ -157,7 +163,7 @@ def _read_folder(run: Run, connector: Connector, folder_id: int, folder: Folder,
 
 def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:
     with run.sessions() as session:
-        cursor = session.scalars(select(MirrorFolder.cursor).where(MirrorFolder.id == folder_id)).one()
+        cursor = session.scalars(_CURSOR, {"folder_id": folder_id}).one()
     done = 0
     with closing(connector.changes(folder, cursor, run.settings.mirror.page_size)) as pages:
         for page in pages:

@@ -41,6 +41,14 @@ def look_for_moved(session: Session, stream: Stream) -> bool:
     return found
 
 
+def is_any_to_settle(session: Session, settings: Settings, stream: Stream) -> bool:
+    """Whether `settle` has anything to do: mostly it has not, and this holds up nobody."""
+    questions = [_unsettled(stream)]
+    if stream.direction == "both" and outbox.may_write(stream):
+        questions.append(_adoptable(session, settings, stream))
+    return any(session.execute(select(*(found.exists() for found in questions))).one())
+
+
 def settle(session: Session, settings: Settings, stream: Stream, source: Source, may_archive: bool = True) -> int:
     """Say of each card that is gone what that means; how many clients left Outlook or the CRM by it.
 

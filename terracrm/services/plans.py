@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.capture import PRIVATE
@@ -181,9 +181,10 @@ def approved(session: Session, stream_id: int) -> frozenset[str]:
 
 def settle(session: Session, stream_id: int) -> None:
     """A run of the stream got through: what was approved is done, and what waited for approval is no longer due."""
-    mine = update(Plan).where(Plan.stream_id == stream_id, Plan.cause == BRAKE)
-    session.execute(mine.where(Plan.state == APPROVED).values(state=DONE))
-    look_anew(session, [stream_id])
+    mine = Plan.stream_id == stream_id, Plan.cause == BRAKE
+    if session.scalar(select(exists().where(*mine, Plan.state.in_(PENDING)))):  # mostly there is none
+        session.execute(update(Plan).where(*mine, Plan.state == APPROVED).values(state=DONE))
+        look_anew(session, [stream_id])
 
 
 def look_anew(session: Session, stream_ids: Collection[int]) -> None:
