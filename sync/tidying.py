@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from terracrm.config import Settings
 from terracrm.db import begin_write
 from terracrm.models import utcnow
-from terracrm.services import retention
+from terracrm.services import retention, search
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,9 @@ def tidy(settings: Settings, sessions: Sessions, is_over: Callable[[], bool] = l
     removed = {}
     for aged in retention.aged(settings, utcnow()):
         removed[aged.kind] = _tidy(aged, sessions, is_over)
+    if not is_over():
+        with sessions() as session, session.begin():
+            search.follow(session)
     if any(removed.values()):
         log.info("tidied", **removed)
     return removed

@@ -51,6 +51,15 @@ def index_words(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> 
         _history_index(session).add(session, rows)
 
 
+def follow(session: Session) -> None:
+    """Let the index catch up with what was written: what is found stays the same, and is found faster.
+
+    In a transaction of its own, after much was added. SQLite keeps up by itself.
+    """
+    if not _is_sqlite(session):
+        search_postgres.follow(session)
+
+
 def words_of(text: str) -> str:
     """What a text is found by."""
     return stem(text[:MAX_TEXT])

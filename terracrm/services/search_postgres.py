@@ -3,6 +3,9 @@
 GIN finds rare words and gathers all hits before it gives the first; walking back in time meets common words at once.
 Which of the two it is shows when the newest rows are looked at, and is not left to the planner: what it knows of words
 is little, and of beginnings nothing.
+
+New words wait in the index's own list, of bounded length, which is read by each search; after much was written, they
+are put where they belong.
 """
 
 from __future__ import annotations
@@ -21,8 +24,14 @@ STEPS, GROWTH = 2000, 2
 
 _ADD = text(
     "INSERT INTO activity_search (id, occurred_at, words)"
-    " VALUES (:id, :at, array_to_tsvector(string_to_array(:words, ' ')))"
+    " SELECT id, at, array_to_tsvector(string_to_array(words, ' '))"
+    " FROM unnest(CAST(:ids AS bigint[]), CAST(:times AS timestamptz[]), CAST(:words AS text[])) given (id, at, words)"
     " ON CONFLICT (id) DO UPDATE SET occurred_at = EXCLUDED.occurred_at, words = EXCLUDED.words"
+)
+# Only its owner may, who is who made the tables.
+_FOLLOW = text(
+    "SELECT gin_clean_pending_list(oid) FROM pg_class"
+    " WHERE oid = CAST('ix_activity_search_words' AS regclass) AND pg_has_role(relowner, 'USAGE')"
 )
 _REMOVE = text("DELETE FROM activity_search WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
 _BEFORE = "(occurred_at, id) < (CAST(:at AS timestamptz), :id)"
@@ -42,7 +51,13 @@ _GATHER = text(
 
 def add(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
     """Let activities be found by these words (id, when, stemmed words) and by no others."""
-    session.execute(_ADD, [{"id": id_, "at": at, "words": words} for id_, at, words in rows])
+    ids, times, words = zip(*rows, strict=True)
+    session.execute(_ADD, {"ids": list(ids), "times": list(times), "words": list(words)})
+
+
+def follow(session: Session) -> None:
+    """Put the words that wait in the list of the index into it, all at once; those who write need not wait for it."""
+    session.execute(_FOLLOW)
 
 
 def remove(session: Session, ids: Sequence[int]) -> None:
