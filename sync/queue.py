@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import mmap
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -30,7 +31,9 @@ try:
     from billiard.exceptions import WorkerLostError
     from billiard.util import get_logger
     from celery import Celery, signals
+    from celery.exceptions import WorkerShutdown
     from celery.worker import state
+    from celery.worker.consumer import Consumer
     from kombu.exceptions import KombuError
 except ModuleNotFoundError:
     raise BrokerUnusable("Engine celery needs its packages: install terracrm[celery]") from None
@@ -148,6 +151,7 @@ def work(settings: Settings, concurrency: int) -> int:
     worker.free_dead()
     controller = app.WorkController(
         pool="prefork",
+        consumer_cls=partial(_Consumer, address=settings.sync.broker, stop=worker.stop),
         concurrency=concurrency,
         ready_callback=_ready,
         without_gossip=True,
@@ -216,15 +220,43 @@ class _Worker:
             raise Stopped
 
 
+class _Consumer(Consumer):  # type: ignore[misc]
+    """Celery's own would try a broker that refuses us again and again, many times a second: here it ends the worker."""
+
+    def __init__(self, *args: Any, address: str, stop: Callable[[], None], **kwargs: Any) -> None:
+        self._address, self._stop = address, stop
+        super().__init__(*args, **kwargs)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """The connection, once there is one."""
+        try:
+            with _told_when_refused(conn, self._address):
+                return super().ensure_connected(conn)
+        except BrokerUnusable as refusal:
+            log.error(str(refusal))
+            self._stop()
+            raise WorkerShutdown(1) from refusal
+
+
 def _knock(app: Celery, address: str) -> None:
-    """Raise BrokerUnusable when the broker refuses us: Celery would stumble over it. One that is away is waited for."""
+    """Raise BrokerUnusable when the broker refuses us, before anything is started. One that is away is waited for."""
     with app.connection_for_read() as connection:
         try:
-            connection.connect()
+            with _told_when_refused(connection, address):
+                connection.connect()
         except connection.recoverable_connection_errors:
             log.debug("the message broker is away")
-        except (*connection.connection_errors, *connection.channel_errors) as error:
-            raise BrokerUnusable(f"The message broker {address} refuses us: mend sync.broker_url: {error}") from error
+
+
+@contextmanager
+def _told_when_refused(connection: Any, address: str) -> Iterator[None]:
+    """Raise BrokerUnusable for what no waiting mends."""
+    try:
+        yield
+    except connection.recoverable_connection_errors:
+        raise
+    except (*connection.connection_errors, *connection.channel_errors) as error:
+        raise BrokerUnusable(f"The message broker {address} refuses us: mend sync.broker_url: {error}") from error
 
 
 def _keep_logs(**_: object) -> None:

@@ -16,6 +16,8 @@ import pytest
 import structlog
 from amqp.exceptions import AccessRefused
 from billiard.exceptions import WorkerLostError
+from celery.exceptions import WorkerShutdown
+from celery.worker.consumer import Consumer
 from kombu import Connection
 from pydantic import SecretStr
 from sqlalchemy import select, update
@@ -132,6 +134,18 @@ def test_a_worker_that_the_broker_refuses_ends_with_one_line(office: Office, mon
     office.settings.sync.broker_url = SecretStr(AWAY["rabbitmq"])
     with pytest.raises(BrokerUnusable, match=r"127\.0\.0\.1:1 refuses us: mend sync\.broker_url: .*Login was refused"):
         queue.work(office.settings, 1)
+
+
+def test_a_worker_that_the_broker_refuses_later_stops_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AccessRefused("Login was refused")
+
+    monkeypatch.setattr(Consumer, "ensure_connected", refuse)
+    consumer, stopped = object.__new__(queue._Consumer), []
+    consumer._address, consumer._stop = "mq.example:5672", lambda: stopped.append(True)
+    with pytest.raises(WorkerShutdown) as ended:
+        consumer.ensure_connected(Connection(AWAY["rabbitmq"]))
+    assert (ended.value.code, stopped) == (1, [True])
 
 
 def test_nothing_but_json_is_taken_from_the_queue() -> None:
