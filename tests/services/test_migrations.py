@@ -163,3 +163,19 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(db.DatabaseUnusable, match="newer TerraCRM"):
         db.pending(db.make_engine(f"sqlite:///{path}"))
+
+
+@pytest.mark.postgres
+def test_the_search_index_of_postgresql_follows_within_bounds_and_can_be_taken_back(migrated_postgres: str) -> None:
+    options = text("SELECT reloptions FROM pg_class WHERE oid = CAST('ix_activity_search_words' AS regclass)")
+    packed = text("SELECT count(*) FROM pg_attribute WHERE attrelid = CAST('message_bodies' AS regclass)"
+                  " AND attcompression = 'l'")  # fmt: skip
+    offered = text("SELECT enumvals FROM pg_settings WHERE name = 'default_toast_compression'")
+    with db.make_engine(migrated_postgres).connect() as connection:
+        has_lz4 = "lz4" in (connection.scalar(offered) or [])
+        assert connection.scalar(options) == ["fastupdate=on", "gin_pending_list_limit=8192"]
+        assert connection.scalar(packed) == 3 * has_lz4
+        command.downgrade(db._alembic(connection), "0006")
+        assert connection.scalar(options) is None
+        assert not connection.scalar(packed)
+        connection.rollback()  # others use this schema
