@@ -26,7 +26,7 @@ def measure(bench: Bench) -> None:
     if not bench.postgres:
         print("figure 5 is left out: no PostgreSQL (--postgres URL)")
         return
-    count, rounds = (200, 1) if bench.quick else (5000, 3)
+    count, rounds = (200, 1) if bench.quick else (4000, 3)
     here: list[float] = []
     there: list[float] = []
     with serving(recording.kept(bench), count) as server, _templates(bench) as (file, prepared):
