@@ -49,7 +49,7 @@ ROUNDS = 3
 # For so long the outcome of a run waits for a database that is away, asking again at growing intervals.
 PATIENCE_SECONDS = 90.0
 LONGEST_PAUSE_SECONDS = 10.0
-# New items; of fewer, each search reads the list of what is not in the full-text index yet in no time.
+# New items; fewer wait in the list of the index, which each search reads besides.
 MUCH = 100
 
 
