@@ -47,7 +47,7 @@ _ENDINGS = text(
 def place_of(occurred_at: datetime, activity_id: int) -> int:
     """Where an activity stands: by the second, then by its number; within 64 bits, whatever a mail says of its date."""
     seconds = int(occurred_at.astimezone(UTC).timestamp() // 1)
-    return max(-LAST_SECOND, min(seconds, LAST_SECOND - 1)) * IDS + activity_id
+    return max(-LAST_SECOND, min(seconds, LAST_SECOND - 1)) * IDS + min(activity_id, IDS - 1)
 
 
 def add(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.postgres
 
 TEXTS = ["plain", "", "tab\tand\nlines\r\nof \\N and \\.", "\\", "\\.", "'quoted' \"twice\" %s {}", "Ёлка 🎄", "\x01"]
 VALUES: dict[str, list[Any]] = {
-    "Integer": [0, -1, 2**31 - 1],
+    "BigInteger": [0, -1, 2**63 - 1],
     "String": [*TEXTS, StreamState.APPROVAL],
     "Text": [*TEXTS, StreamState.OK],
     "Boolean": [True, False],

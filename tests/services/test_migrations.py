@@ -179,3 +179,12 @@ def test_the_search_index_of_postgresql_follows_within_bounds_and_can_be_taken_b
         assert connection.scalar(options) is None
         assert not connection.scalar(packed)
         connection.rollback()  # others use this schema
+
+
+@pytest.mark.postgres
+def test_no_number_runs_out(migrated_postgres: str) -> None:
+    engine = db.make_engine(migrated_postgres)
+    with engine.connect() as connection:
+        ours = "FROM pg_sequences WHERE schemaname = current_schema()"
+        assert connection.exec_driver_sql(f"SELECT DISTINCT data_type::text {ours}").scalars().all() == ["bigint"]
+    engine.dispose()
