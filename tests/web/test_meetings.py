@@ -137,6 +137,7 @@ def repeat(rows: Session, activity_id: int) -> list[int]:
     return made
 
 
+@pytest.mark.usefixtures("in_moscow")
 def test_an_occurrence_shows_its_series_and_the_others_near(
     signed_in: SignIn, rows: Session, ids: dict[str, int]
 ) -> None:
