@@ -26,7 +26,7 @@ from terracrm.services.people import Person, others, people_of, speaker
 PAGE_SIZE = 30
 COUNTED = 200  # entries: counting all of a long history would take longer than the rest of its page
 MAX_ID = 2**63 - 1  # the databases take no larger one
-_CURSOR = re.compile(r"(-?\d{1,18})_(\d{1,18})", re.ASCII)
+_CURSOR = re.compile(r"(-?\d{1,18})_(\d{1,19})", re.ASCII)
 _RESPONSIBLE, _DOER = aliased(User, name="responsible"), aliased(User, name="doer")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What an entry tells of an activity, in the order in which it tells it.
