@@ -59,21 +59,21 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_postgres() -> Iterator[str]:
-    """The URL of a migrated schema of this worker's own."""
+    """The URL of a migrated database of this worker's own: locks are a database's, and workers must not share them."""
     if not POSTGRES:
         pytest.skip("needs PostgreSQL: TERRACRM_TEST_DATABASE_URL names none")
-    schema = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
     url = make_url(POSTGRES).set(drivername="postgresql+psycopg")
-    owner = db.make_engine(url.render_as_string(hide_password=False))
-    with owner.begin() as connection:
-        connection.execute(text(f"CREATE SCHEMA {schema}"))
-    mine = url.update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(hide_password=False)
+    owner = db.make_engine(url.render_as_string(hide_password=False)).execution_options(isolation_level="AUTOCOMMIT")
+    with owner.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"))
+    mine = url.set(database=name).render_as_string(hide_password=False)
     engine = db.make_engine(mine)
     db.upgrade(engine)
     engine.dispose()
     yield mine
-    with owner.begin() as connection:
-        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+    with owner.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     owner.dispose()
 
 
