@@ -47,7 +47,8 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
     stopped = stopped or threading.Event()
     if threading.current_thread() is threading.main_thread():
         for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: stopped.set())
+            # From a thread: who waits for the event holds its lock for an instant, and a signal may come just then.
+            signal.signal(name, lambda *_: threading.Thread(target=stopped.set).start())
     sessions = session_factory(make_engine(settings.database.url))
     dispatcher = _dispatcher(settings, config, sessions, lambda look: scheduler.add_job(look))
     scheduler = BackgroundScheduler(
