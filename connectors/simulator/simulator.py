@@ -278,7 +278,8 @@ def serve(
     simulator = Simulator(domain=domain, password=password, host=host, port=port, data=data, tls=tls)
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: done.set())
+        # From a thread: who waits for the event holds its lock for an instant, and a signal may come just then.
+        signal.signal(number, lambda *_: threading.Thread(target=done.set).start())
     try:
         if load is not None:
             load(simulator)
