@@ -6,7 +6,7 @@ database make a second worker, a late call or a crash harmless (design, invarian
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from time import monotonic, sleep
 
 import structlog
@@ -259,7 +259,7 @@ def _folders(
         accounts.let_in(session, run.settings, stream.mailbox)
         leaving = folders.refresh(session, stream, found, mirror_folders.left_out_paths(run.settings, ()))
         run.is_moved = stream.moved_at is not None
-        mirrored = _mirrored(run, stream, found)
+        mirrored = folders.to_read(stream, found, run.brake.vanished)
     holding.leave(run, connector, leaving)
     if run.kind is StreamKind.POSTS:
         moved.look_up_posts(run, connector)
@@ -270,21 +270,8 @@ def _folders(
         refused = error
     if leaving or pusher:
         with run.sessions() as session:
-            mirrored = _mirrored(run, session.get_one(Stream, run.stream_id), found)
+            mirrored = folders.to_read(session.get_one(Stream, run.stream_id), found, run.brake.vanished)
     return mirrored, refused
-
-
-def _mirrored(run: Run, stream: Stream, found: Iterable[Folder]) -> list[tuple[int, Folder]]:
-    """The folders to read, as they are found there; none of posts, which tell nothing that is not known here."""
-    if run.kind is StreamKind.POSTS:
-        return []
-    remote = {folder.remote_id: folder for folder in found}
-    rows = [row for row in stream.folders if row.gone_at is None and not row.is_excluded]
-    rows = [row for row in rows if row.role or stream.direction != "out"]
-    rows = [row for row in rows if row.id not in run.brake.vanished]
-    # Whom we wrote to first: then what these people wrote finds them, with what its signatures say of them.
-    rows.sort(key=lambda row: row.well_known != "sentitems")
-    return [(row.id, remote[row.remote_id]) for row in rows if row.remote_id in remote]
 
 
 def _is_more_wanted(run: Run, session: Session, mailbox: Mailbox) -> bool:

@@ -64,6 +64,20 @@ def refresh(session: Session, stream: Stream, found: Collection[Folder], exclude
     return leaving
 
 
+def to_read(stream: Stream, found: Iterable[Folder], left_out: Container[int]) -> list[tuple[int, Folder]]:
+    """The folders to read by our numbers, as they are found there, without those `left_out`; none of posts, which tell
+    nothing that is not known here.
+    """
+    if stream.kind == StreamKind.POSTS:
+        return []
+    remote = {folder.remote_id: folder for folder in found}
+    rows = [row for row in stream.folders if row.gone_at is None and not row.is_excluded]
+    rows = [row for row in rows if (row.role or stream.direction != "out") and row.id not in left_out]
+    # Whom we wrote to first: then what these people wrote finds them, with what its signatures say of them.
+    rows.sort(key=lambda row: row.well_known != "sentitems")
+    return [(row.id, remote[row.remote_id]) for row in rows if row.remote_id in remote]
+
+
 def leave(session: Session, folder: MirrorFolder, place: Folder | None) -> None:
     """What `refresh` found to be leaving goes: its items left, what they told stays."""
     if place is None or folder.role:

@@ -176,19 +176,13 @@ class _StreamPlan:
 
     def _begin(self) -> tuple[list[Folder], list[Step]]:
         """The folders that would be read, and what is lost with those that are gone."""
-        with self._trial() as (run, session, leaving):
+        with self._trial() as (_, session, leaving):
             stream = session.get_one(Stream, self.stream_id)
             lost = select(Link).where(Link.folder_id.in_(leaving), Link.gone_at.is_(None)).order_by(Link.id)
             steps = looking.of_links(session, self.stream_id, session.scalars(lost), looking.FOLDER_LEFT)
             of_stream = select(MirrorFolder.id).where(MirrorFolder.stream_id == self.stream_id)
             self.is_known = bool(session.scalar(select(exists().where(Link.folder_id.in_(of_stream)))))
-            if run.kind is StreamKind.POSTS:
-                return [], steps
-            rows = [row for row in stream.folders if row.gone_at is None and not row.is_excluded]
-            rows = [row for row in rows if (row.role or stream.direction != "out") and row.id not in leaving]
-            rows.sort(key=lambda row: row.well_known != "sentitems")
-            there = {folder.remote_id: folder for folder in self.found}
-            return [there[row.remote_id] for row in rows if row.remote_id in there], steps
+            return [folder for _, folder in folders.to_read(stream, self.found, leaving)], steps
 
     def _folder(self, folder: Folder) -> list[Step]:
         with self._trial() as (_, session, __):
