@@ -205,16 +205,12 @@ class _StreamPlan:
     def _pages(self, folder: Folder, cursor: str | None, unmet: dict[str, int]) -> list[Step]:
         """The steps of all pages; what they tell of is taken out of `unmet`."""
         steps: list[Step] = []
-        done = 0
-        with closing(self.connector.changes(folder, cursor, self.settings.mirror.page_size)) as pages:
+        with closing(reading.pages(self.settings, self.connector, folder, cursor, self.progress)) as pages:
             for page in pages:
                 steps += self._page(folder, page.changes)
                 for change in page.changes:
                     if change.kind is not ChangeKind.READ_FLAG:
                         unmet.pop(change.remote_id, None)
-                done += len(page.changes)
-                if self.progress:
-                    self.progress(folder.path, done, page.expected)
         return steps
 
     def _page(self, folder: Folder, changes: Sequence[Change]) -> list[Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TypeVar
@@ -16,8 +16,9 @@ from sync import folders, holding, preparing, writer
 from sync.brake import Contradicted, Held, Unsure
 from sync.planner import Action, Cards, LinkState, Quarantine, Skip, TakeCard, Withdraw, Withhold, plan
 from sync.run import Fenced, Progress, Run
+from terracrm.config import Settings
 from terracrm.db import is_about_data, is_race
-from terracrm.domain.records import Change, ChangeKind, ContactRecord, Folder, StreamKind
+from terracrm.domain.records import Change, ChangeKind, ContactRecord, Folder, Page, StreamKind
 from terracrm.domain.texts import storable
 from terracrm.errors import CursorExpired, ItemGone, Temporary
 from terracrm.models import MirrorFolder, QuarantinedItem, Stream, utcnow
@@ -164,9 +165,8 @@ def _read_folder(run: Run, connector: Connector, folder_id: int, folder: Folder,
 def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:
     with run.sessions() as session:
         cursor = session.scalars(_CURSOR, {"folder_id": folder_id}).one()
-    done = 0
-    with closing(connector.changes(folder, cursor, run.settings.mirror.page_size)) as pages:
-        for page in pages:
+    with closing(pages(run.settings, connector, folder, cursor, progress)) as found:
+        for page in found:
             if page.changes or page.cursor != cursor:
                 try:
                     counts = write_page(run, folder_id, page.changes, page.cursor)
@@ -179,6 +179,19 @@ def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, 
                     counts = write_page(run, folder_id, page.changes, page.cursor)
                 run.summary.counts.add(counts)
             cursor = page.cursor
+
+
+def pages(
+    settings: Settings, connector: Connector, folder: Folder, cursor: str | None, progress: Progress | None
+) -> Generator[Page]:
+    """What has changed in a folder since the cursor, page by page; after each, `progress` is told of it.
+
+    To be closed by who does not read all of it: it may hold requests that are under way.
+    """
+    done = 0
+    with closing(connector.changes(folder, cursor, settings.mirror.page_size)) as found:
+        for page in found:
+            yield page
             done += len(page.changes)
             if progress:
                 progress(folder.path, done, page.expected)
@@ -191,8 +204,8 @@ def _pages(run: Run, connector: Connector, folder_id: int, folder: Folder) -> It
         cursor = session.get_one(MirrorFolder, folder_id).cursor
     if again:
         yield connector.get(folder, again)
-    with closing(connector.changes(folder, cursor, run.settings.mirror.page_size)) as pages:
-        for page in pages:
+    with closing(pages(run.settings, connector, folder, cursor, None)) as found:
+        for page in found:
             yield page.changes
 
 

@@ -37,12 +37,8 @@ def withdraw(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folde
 def _read(
     run: Run, connector: Connector, folder_id: int, folder: Folder, cursor: str | None, progress: Progress | None
 ) -> None:
-    done = 0
-    with closing(connector.changes(folder, cursor, run.settings.mirror.page_size)) as pages:
+    with closing(reading.pages(run.settings, connector, folder, cursor, progress)) as pages:
         for page in pages:
             if page.changes or page.cursor != cursor:
                 run.summary.counts.add(reading.withdraw(run, folder_id, page.changes, page.cursor))
             cursor = page.cursor
-            done += len(page.changes)
-            if progress:
-                progress(folder.path, done, page.expected)
