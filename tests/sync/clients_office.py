@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from sync.run import Summary
+from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.names import name_key
 from terracrm.domain.records import ContactRecord, Folder
-from terracrm.models import Contact, ContactAddress, ContactPhone, Link, OutboxItem, Stream, User, utcnow
-from terracrm.services import mailboxes, outbox
-from tests.sync.conftest import DOMAIN, Office
+from terracrm.models import Contact, ContactAddress, ContactPhone, Link, Mailbox, OutboxItem, Stream, User, utcnow
+from terracrm.services import contact_data, mailboxes, outbox
+from terracrm.services.field_history import PORTAL, Origin
+
+if TYPE_CHECKING:
+    from tests.sync.conftest import Office  # which makes this office a fixture
 
 CLIENTS = "Contacts/TerraCRM Clients"
 
@@ -28,8 +33,8 @@ class ClientsOffice:
         self.server = office.server
         with office.sessions.begin() as session:
             for name in ("anna", "boris"):
-                user = User(name=name, role_code="manager", email=f"{name}@{DOMAIN}", language="en")
-                mailboxes.get(session, f"{name}@{DOMAIN}").user = user
+                user = User(name=name, role_code="manager", email=office.address(name), language="en")
+                mailboxes.get(session, office.address(name)).user = user
             stream_of(session).direction = "both"
 
     @contextmanager
@@ -58,6 +63,19 @@ class ClientsOffice:
             for name, value in fields.items():
                 setattr(contact, name, value)
             outbox.touch_contacts(session, [contact_id], "changed")
+
+    def work_at(self, contact_id: int, **values: Any) -> None:
+        """Somebody changes a client in the portal."""
+        policy = self.office.settings.mirror
+        domains = DomainPolicy.of(policy.internal_domains, policy.free_mail_domains)
+        with self.crm() as session:
+            contact_data.change(session, Origin(PORTAL), domains, session.get_one(Contact, contact_id), values)
+
+    def choose(self, name: str = "anna", **values: Any) -> None:
+        """The administrator changes the rules of a mailbox."""
+        with self.crm() as session:
+            for field, value in values.items():
+                setattr(stream_of(session, name), field, value)
 
     def run(self, name: str = "anna") -> Summary:
         """Run the contacts of a mailbox."""
@@ -116,5 +134,5 @@ class ClientsOffice:
 
 def stream_of(session: Session, name: str = "anna", kind: str = "contacts") -> Stream:
     """A stream of a mailbox."""
-    mailbox = mailboxes.get(session, f"{name}@{DOMAIN}")
-    return next(stream for stream in mailbox.streams if stream.kind == kind)
+    mine = Mailbox.address.startswith(f"{name}@"), Stream.kind == kind
+    return session.scalars(select(Stream).join(Stream.mailbox).where(*mine)).one()

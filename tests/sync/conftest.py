@@ -18,6 +18,7 @@ from terracrm.config import Settings
 from terracrm.domain.records import Folder
 from terracrm.models import Mailbox, Stream
 from terracrm.services import mailboxes, stats
+from tests.sync.clients_office import ClientsOffice
 
 DOMAIN = "office.test"
 
@@ -31,9 +32,13 @@ class Office:
     server: MemoryServer = field(default_factory=MemoryServer)
     password_file: Path = Path()
 
+    def address(self, name: str) -> str:
+        """The mailbox of a person."""
+        return f"{name}@{DOMAIN}"
+
     def add(self, name: str, **options: object) -> None:
         """A mailbox name@office.test there, under sync here."""
-        address = f"{name}@{DOMAIN}"
+        address = self.address(name)
         self.server.add_mailbox(address)
         with self.sessions.begin() as session:
             mailbox = mailboxes.add(
@@ -43,7 +48,7 @@ class Office:
 
     def folder(self, name: str, path: str) -> Folder:
         """A folder of a mailbox."""
-        account = Account(f"{name}@{DOMAIN}", "", f"{name}@{DOMAIN}", "secret")
+        account = Account(self.address(name), "", self.address(name), "secret")
         return next(f for f in MemoryConnector(account, self.server).folders() if f.path == path)
 
     def connect(self, account: Account) -> Connector:
@@ -54,7 +59,7 @@ class Office:
         """Run one stream."""
         with self.sessions() as session:
             stream_id = session.scalars(
-                select(Stream.id).join(Mailbox).where(Mailbox.address == f"{name}@{DOMAIN}", Stream.kind == kind)
+                select(Stream.id).join(Mailbox).where(Mailbox.address == self.address(name), Stream.kind == kind)
             ).one()
         summary = run_stream(self.settings, self.sessions, stream_id, connect or self.connect)
         assert summary is not None
@@ -76,4 +81,18 @@ def office(sessions: sessionmaker[Session], tmp_path: Path, monkeypatch: pytest.
     made = Office(Settings(), sessions, password_file=password_file)
     made.add("anna")
     made.add("boris")
+    return made
+
+
+@pytest.fixture
+def clients(office: Office) -> ClientsOffice:
+    """Anna's clients in her Outlook; nobody has any yet."""
+    return ClientsOffice(office)
+
+
+@pytest.fixture
+def vera(clients: ClientsOffice) -> int:
+    """A client of Anna with a card that both sides agree on."""
+    made = clients.client("Vera Orlova", phone="+7 495 000-00-01", job_title="CEO", notes="Likes mountains")
+    clients.settled()
     return made

@@ -24,42 +24,11 @@ from terracrm.services import (
 from terracrm.services.access import OPERATOR, Viewer
 from terracrm.services.field_history import PORTAL, Origin
 from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
-from tests.sync.conftest import Office
 
 SQLITE_FIRST = True
 
 CONTACTS = "Contacts"
 OTHERS = "Contacts/Others"
-
-
-@pytest.fixture
-def clients(office: Office) -> ClientsOffice:
-    """Anna's clients in her Outlook; nobody has any yet."""
-    return ClientsOffice(office)
-
-
-@pytest.fixture
-def vera(clients: ClientsOffice) -> int:
-    """A client of Anna with a card that both sides agree on."""
-    made = clients.client("Vera Orlova", phone="+7 495 000-00-01", job_title="CEO", notes="Likes mountains")
-    clients.settled()
-    return made
-
-
-def choose(clients: ClientsOffice, name: str = "anna", **values: Any) -> None:
-    """The administrator changes the rules of a mailbox."""
-    with clients.crm() as session:
-        for field, value in values.items():
-            setattr(stream_of(session, name), field, value)
-
-
-def work_at(clients: ClientsOffice, contact_id: int, **values: Any) -> None:
-    """Somebody changes a client in the portal."""
-    with clients.crm() as session:
-        contact = session.get_one(Contact, contact_id)
-        policy = clients.office.settings.mirror
-        domains = DomainPolicy.of(policy.internal_domains, policy.free_mail_domains)
-        contact_data.change(session, Origin(PORTAL), domains, contact, values)
 
 
 def archive(clients: ClientsOffice, contact_id: int) -> None:
@@ -126,7 +95,7 @@ def test_an_edit_in_outlook_comes_in_with_its_history_and_is_no_echo(clients: Cl
 
 
 def test_an_edit_comes_to_the_cards_of_colleagues(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, "boris", direction="both", client_scope="team")
+    clients.choose("boris", direction="both", client_scope="team")
     with clients.crm() as session:
         team = Team(name="Sales")
         session.add(team)
@@ -162,12 +131,12 @@ def test_a_new_version_of_the_same_content_is_adopted_silently(clients: ClientsO
 def test_both_changed_the_same_field(
     clients: ClientsOffice, vera: int, rule: str, local_first: bool, winner: str
 ) -> None:
-    choose(clients, conflict_rule=rule)
+    clients.choose(conflict_rule=rule)
     if local_first:
-        work_at(clients, vera, job_title="CFO")
+        clients.work_at(vera, job_title="CFO")
     clients.edit(clients.item("Vera Orlova"), job_title="CTO")
     if not local_first:
-        work_at(clients, vera, job_title="CFO")
+        clients.work_at(vera, job_title="CFO")
     clients.settled()
     expected = {"crm": "CFO", "outlook": "CTO"}[winner]
     assert contact(clients, vera).job_title == clients.cards()["Vera Orlova"].job_title == expected
@@ -175,7 +144,7 @@ def test_both_changed_the_same_field(
 
 
 def test_a_field_that_does_not_come_in_is_set_back_and_its_value_kept(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, field_directions={"job_title": "out"})
+    clients.choose(field_directions={"job_title": "out"})
     clients.edit(clients.item("Vera Orlova"), job_title="CTO", department="Sales")
     clients.settled()
     assert clients.cards()["Vera Orlova"].job_title == contact(clients, vera).job_title == "CEO"
@@ -186,7 +155,7 @@ def test_a_field_that_does_not_come_in_is_set_back_and_its_value_kept(clients: C
 def test_a_program_that_sets_a_field_again_and_again_fills_no_list_of_conflicts(
     clients: ClientsOffice, vera: int
 ) -> None:
-    choose(clients, field_directions={"job_title": "out"})
+    clients.choose(field_directions={"job_title": "out"})
     for title in ("CTO", "CTO", "CTO", "Boss"):
         clients.edit(clients.item("Vera Orlova"), job_title=title)
         clients.settled()
@@ -226,12 +195,12 @@ def test_a_new_entry_among_the_cards_becomes_a_client_with_a_card(clients: Clien
 
 
 def test_an_entry_of_a_client_that_lacks_its_card_becomes_the_card(clients: ClientsOffice) -> None:
-    choose(clients, direction="in")
+    clients.choose(direction="in")
     olga = clients.client("Olga", job_title="CEO")
     clients.run()
-    choose(clients, direction="both", client_scope="none")
+    clients.choose(direction="both", client_scope="none")
     clients.run()
-    choose(clients, client_scope="mine")
+    clients.choose(client_scope="mine")
     item = put(clients, display_name="Olga", emails=address("OLGA@client.test"), website="client.test")
     with clients.crm() as session:
         session.execute(delete(OutboxItem))
@@ -245,14 +214,14 @@ def test_a_clients_entry_in_the_persons_own_contacts_stays_as_it_is(clients: Cli
     item = put(clients, CONTACTS, display_name="V.", emails=address("vera@client.test"), job_title="Boss")
     before = clients.server._item(item).record
     clients.settled()
-    work_at(clients, vera, job_title="CFO")
+    clients.work_at(vera, job_title="CFO")
     clients.settled()
     assert clients.server._item(item).record == before
     assert [link.rule for link in rows(clients, Link)] == ["clients", "contacts_folder"]
 
 
 def test_a_strangers_entry_among_the_cards_stays_ordinary_until_it_comes_into_scope(clients: ClientsOffice) -> None:
-    choose(clients, client_scope="mine")
+    clients.choose(client_scope="mine")
     clients.settled()
     igor = clients.client("Igor", owner="boris")
     item = put(clients, display_name="Igor", emails=address("igor@client.test"))
@@ -279,13 +248,13 @@ def test_on_a_persons_own_card_nothing_more_is_told_of_a_client_whom_they_do_not
     clients.settled()
     give(igor, "anna")
     clients.settled()
-    work_at(clients, igor, department="Dairy")
+    clients.work_at(igor, department="Dairy")
     clients.settled()
     assert clients.cards()["Igor"].department == "Dairy"
     give(igor, "boris")
     clients.settled()
     before = clients.server._item(item).record
-    work_at(clients, igor, department="Bakery")
+    clients.work_at(igor, department="Bakery")
     clients.settled()
     assert clients.server._item(item).record == before
 
@@ -305,7 +274,7 @@ def test_a_card_that_is_moved_stays_the_card(clients: ClientsOffice, vera: int, 
     assert contact(clients, vera).job_title == "CTO"
     assert clients.cards() == {}
     back = clients.server.move(moved, clients.folder())
-    work_at(clients, vera, job_title="CFO")
+    clients.work_at(vera, job_title="CFO")
     clients.settled()
     assert clients.server._item(back).record.job_title == "CFO"  # type: ignore[union-attr]
     assert rows(clients, SkippedItem) == []
@@ -372,7 +341,7 @@ def test_a_deleted_card_leaves_the_client_and_stays_away(clients: ClientsOffice,
     clients.server.delete(clients.item("Vera Orlova"))
     clients.settled()
     assert contact(clients, vera).archived_at is None
-    work_at(clients, vera, job_title="CFO")
+    clients.work_at(vera, job_title="CFO")
     clients.settled()
     assert clients.cards() == {}
     with clients.crm() as session:
@@ -382,7 +351,7 @@ def test_a_deleted_card_leaves_the_client_and_stays_away(clients: ClientsOffice,
 
 
 def test_a_deletion_archives_where_the_rule_says_so(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, on_delete="archive")
+    clients.choose(on_delete="archive")
     clients.server.delete(clients.item("Vera Orlova"))
     clients.settled()
     assert contact(clients, vera).archived_at is not None
@@ -394,7 +363,7 @@ def test_a_folder_that_is_cleared_at_once_archives_nobody(
     clients: ClientsOffice, vera: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gone_cards, "MOST_ARCHIVED", 1)
-    choose(clients, on_delete="archive")
+    clients.choose(on_delete="archive")
     other = clients.client("Olga Berg")
     clients.settled()
     for name in ("Vera Orlova", "Olga Berg"):
@@ -406,7 +375,7 @@ def test_a_folder_that_is_cleared_at_once_archives_nobody(
 
 
 def test_a_deletion_archives_nobody_who_is_among_the_persons_own_contacts(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, on_delete="archive")
+    clients.choose(on_delete="archive")
     put(clients, CONTACTS, display_name="Vera Orlova", emails=address("vera@client.test"))
     clients.settled()
     clients.server.delete(clients.item("Vera Orlova"))
@@ -415,9 +384,9 @@ def test_a_deletion_archives_nobody_who_is_among_the_persons_own_contacts(client
 
 
 def test_an_edit_here_beats_the_deletion_there(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, on_delete="archive")
+    clients.choose(on_delete="archive")
     clients.server.delete(clients.item("Vera Orlova"))
-    work_at(clients, vera, job_title="CFO")
+    clients.work_at(vera, job_title="CFO")
     clients.settled()
     assert clients.cards()["Vera Orlova"].job_title == "CFO"
     assert contact(clients, vera).archived_at is None
@@ -443,11 +412,11 @@ def test_an_archived_client_that_nobody_edits_leaves_outlook(clients: ClientsOff
 
 
 def test_deleting_the_whole_folder_archives_nobody_and_it_is_not_made_again(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, on_delete="archive")
+    clients.choose(on_delete="archive")
     other = clients.client("Olga")
     clients.settled()
     clients.server.remove_folder(clients.folder())
-    work_at(clients, vera, job_title="CFO")
+    clients.work_at(vera, job_title="CFO")
     clients.settled()
     clients.settled()
     assert contact(clients, vera).archived_at is None
@@ -463,7 +432,7 @@ def test_deleting_the_whole_folder_archives_nobody_and_it_is_not_made_again(clie
 
 
 def test_nothing_is_settled_while_a_folder_could_not_be_read(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, on_delete="archive")
+    clients.choose(on_delete="archive")
     clients.server.expire_cursors()
     connect, failing = clients.office.connect, {"left": 3}
 
@@ -490,7 +459,7 @@ def test_nothing_is_settled_while_a_folder_could_not_be_read(clients: ClientsOff
 
 
 def test_a_card_that_cannot_be_read_is_not_gone(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, on_delete="archive")
+    clients.choose(on_delete="archive")
     item = clients.item("Vera Orlova")
     clients.server.break_item(item)
     clients.server.expire_cursors()
@@ -507,7 +476,7 @@ def test_a_private_mark_takes_back_what_only_this_mailbox_said(clients: ClientsO
     clients.edit(item, job_title="CTO", phones=(Phone("mobile", "+7 495 000-00-01"), Phone("home", "+7 495 000-00-09")))
     clients.settled()
     clients.edit(item, is_private=True, department="Secret service")
-    work_at(clients, vera, website="client.test")
+    clients.work_at(vera, website="client.test")
     clients.settled()
     found = contact(clients, vera)
     assert (found.job_title, found.website, found.notes) == ("CEO", "client.test", "Likes mountains")
@@ -523,7 +492,7 @@ def test_a_card_is_a_card_again_when_the_mark_goes(clients: ClientsOffice, vera:
     item = clients.item("Vera Orlova")
     clients.edit(item, is_private=True)
     clients.settled()
-    work_at(clients, vera, website="client.test")
+    clients.work_at(vera, website="client.test")
     clients.edit(item, is_private=False, department="Sales")
     clients.settled()
     assert contact(clients, vera).department == "Sales"
@@ -531,7 +500,7 @@ def test_a_card_is_a_card_again_when_the_mark_goes(clients: ClientsOffice, vera:
 
 
 def test_a_client_that_only_a_private_entry_told_of_is_forgotten_everywhere(clients: ClientsOffice) -> None:
-    choose(clients, "boris", direction="both", client_scope="mine")
+    clients.choose("boris", direction="both", client_scope="mine")
     clients.settled("boris")
     clients.settled()
     item = put(clients, display_name="Nina Berg", emails=address("nina@new.test"))

@@ -11,38 +11,16 @@ from sqlalchemy import select
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.records import Phone
 from terracrm.models import Conflict, Contact
-from terracrm.services import access, card_states, conflicts, contact_data, mailboxes, outlook_rules
-from terracrm.services.field_history import PORTAL, Origin
+from terracrm.services import access, card_states, conflicts, mailboxes, outlook_rules
 from terracrm.services.outlook_rules import Effect
 from tests.sync.clients_office import CLIENTS, ClientsOffice
-from tests.sync.conftest import DOMAIN, Office
+from tests.sync.conftest import DOMAIN
 
 SQLITE_FIRST = True
 
 VERA = "Vera Orlova"
 ANNA = f"anna@{DOMAIN}"
 POLICY = DomainPolicy()
-
-
-@pytest.fixture
-def clients(office: Office) -> ClientsOffice:
-    """Anna's clients in her Outlook; nobody has any yet."""
-    return ClientsOffice(office)
-
-
-@pytest.fixture
-def vera(clients: ClientsOffice) -> int:
-    """A client of Anna with a card that both sides agree on."""
-    made = clients.client(VERA, phone="+7 495 000-00-01", job_title="CEO", notes="Likes mountains")
-    clients.settled()
-    return made
-
-
-def work_at(clients: ClientsOffice, contact_id: int, **values: Any) -> None:
-    """Somebody changes a client in the portal."""
-    with clients.crm() as session:
-        contact = session.get_one(Contact, contact_id)
-        contact_data.change(session, Origin(PORTAL), POLICY, contact, values)
 
 
 def say(anna: ClientsOffice, /, **changes: Any) -> Effect:
@@ -76,7 +54,7 @@ def test_the_other_value_that_is_taken_comes_into_outlook_and_stays(
     say(clients, conflict=rule)
     clients.settled()
     clients.edit(clients.item(VERA), job_title="CTO")
-    work_at(clients, vera, job_title="CFO")
+    clients.work_at(vera, job_title="CFO")
     clients.settled()
     assert clients.cards()[VERA].job_title == title(clients, vera) == stands
     assert take_all(clients) == 1
@@ -90,7 +68,7 @@ def test_an_entry_of_a_list_that_is_taken_comes_into_outlook(clients: ClientsOff
     say(clients, conflict="crm")
     clients.settled()
     clients.edit(clients.item(VERA), phones=())
-    work_at(clients, vera, phones=[{"label": "home", "number": "+7 495 000-00-01"}])
+    clients.work_at(vera, phones=[{"label": "home", "number": "+7 495 000-00-01"}])
     clients.settled()
     assert clients.cards()[VERA].phones == (Phone("home", "+7 495 000-00-01"),)
     assert take_all(clients) == 1
@@ -134,7 +112,7 @@ def test_what_changes_while_clients_are_off_comes_in_and_out_when_they_are_on_ag
     clients: ClientsOffice, vera: int
 ) -> None:
     say(clients, clients="off")
-    work_at(clients, vera, job_title="CFO")
+    clients.work_at(vera, job_title="CFO")
     clients.run()
     assert clients.cards()[VERA].job_title == "CEO"
     assert say(clients, clients="on") == Effect(made=0, removed=0, kept=1)
@@ -159,7 +137,7 @@ def test_other_rules_show_on_the_cards_that_are_there(clients: ClientsOffice, ve
     say(clients, history=None, directions={"notes": "in"})
     clients.settled()
     assert "[TerraCRM:history]" in clients.cards()[VERA].notes
-    work_at(clients, vera, notes="Likes the sea")
+    clients.work_at(vera, notes="Likes the sea")
     clients.settled()
     assert "Likes mountains" in clients.cards()[VERA].notes
 

@@ -7,7 +7,6 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-import pytest
 from sqlalchemy import select
 
 from terracrm.domain.records import ContactRecord, LabelledAddress, TaskRecord
@@ -15,7 +14,7 @@ from terracrm.models import Conflict, Contact, Link, Task, Team, User
 from terracrm.services import access, field_history, undo
 from terracrm.services.conflicts import TAKEN
 from terracrm.services.field_history import PORTAL, Origin
-from tests.sync.clients_office import ClientsOffice, stream_of
+from tests.sync.clients_office import ClientsOffice
 from tests.sync.conftest import Office
 from tests.sync.items import contact, mail
 from tests.sync.test_races import at_once
@@ -25,33 +24,13 @@ from tests.sync.undoing import compare, dump, gone, kept, last_run, put_back, un
 SQLITE_FIRST = True
 
 
-@pytest.fixture
-def clients(office: Office) -> ClientsOffice:
-    return ClientsOffice(office)
-
-
-@pytest.fixture
-def vera(clients: ClientsOffice) -> int:
-    """A client of Anna with a card that both sides agree on."""
-    made = clients.client("Vera Orlova", phone="+7 495 000-00-01", job_title="CEO", notes="Likes mountains")
-    clients.settled()
-    return made
-
-
-def choose(clients: ClientsOffice, name: str = "anna", **values: Any) -> None:
-    """The administrator changes the rules of a mailbox."""
-    with clients.crm() as session:
-        for field, value in values.items():
-            setattr(stream_of(session, name), field, value)
-
-
 def one(clients: ClientsOffice, contact_id: int) -> Contact:
     with clients.office.sessions() as session:
         return session.get_one(Contact, contact_id)
 
 
 def test_an_edit_on_a_card_is_taken_back_on_all_cards(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, "boris", direction="both", client_scope="team")
+    clients.choose("boris", direction="both", client_scope="team")
     with clients.crm() as session:
         team = Team(name="Sales")
         session.add(team)
@@ -80,7 +59,7 @@ def test_an_edit_on_a_card_is_taken_back_on_all_cards(clients: ClientsOffice, ve
 
 
 def test_a_conflict_that_outlook_won_is_settled_by_it(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, conflict_rule="outlook")
+    clients.choose(conflict_rule="outlook")
     with clients.crm() as session:
         found = session.get_one(Contact, vera)
         with field_history.recording(session, Origin(PORTAL), found):
@@ -96,7 +75,7 @@ def test_a_conflict_that_outlook_won_is_settled_by_it(clients: ClientsOffice, ve
 
 
 def test_a_client_that_a_deleted_card_archived_is_there_again(clients: ClientsOffice, vera: int) -> None:
-    choose(clients, on_delete="archive")
+    clients.choose(on_delete="archive")
     was = dump(clients.office)
     clients.server.delete(clients.item("Vera Orlova"))
     clients.run()
