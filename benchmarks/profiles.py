@@ -61,24 +61,26 @@ def _profiles(database: Seeded, viewer: Viewer, ids: list[int]) -> tuple[list[fl
 def _profile(session: Session, viewer: Viewer, contact_id: int) -> None:
     session.expunge_all()
     contacts.profile(session, viewer, contact_id)
-    timeline.of_contact(session, viewer, contact_id, timeline.Filters())
+    timeline.of_client(session, viewer, "contact", contact_id, timeline.Filters())
 
 
 def _tell_pages(bench: Bench, database: Seeded) -> None:
     viewer = database.viewer("controller")
     (hottest,) = _contacts(database, viewer)[1][:1]
     with Session(database.engine) as session:
-        first = timeline.of_contact(session, viewer, hottest, timeline.Filters())
+        first = timeline.of_client(session, viewer, "contact", hottest, timeline.Filters())
         later, pages = first.next, 1
         while later and pages < LATER_PAGE - 1:
-            found = timeline.of_contact(session, viewer, hottest, timeline.Filters(), later)
+            found = timeline.of_client(session, viewer, "contact", hottest, timeline.Filters(), later)
             later, pages = found.next or later, pages + 1
         times: dict[timeline.Cursor | None, list[float]] = {None: [], later: []}
         for _ in range(CONTACTS):
             for after, taken in times.items():
                 session.expunge_all()
                 taken.append(
-                    milliseconds(lambda at=after: timeline.of_contact(session, viewer, hottest, timeline.Filters(), at))
+                    milliseconds(
+                        lambda at=after: timeline.of_client(session, viewer, "contact", hottest, timeline.Filters(), at)
+                    )
                 )
     value, ratio = statistics.median(times[later]), statistics.median(times[later]) / statistics.median(times[None])
     title = f"page {pages + 1} of a timeline, {database.name}"

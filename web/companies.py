@@ -33,7 +33,7 @@ def show(company_id: int) -> str | Response:
     except NotFound:
         return merges.moved("company", company_id)
     after = queries.cursor()
-    page = timeline.of_company(session(), viewer(), company_id, queries.filters(), after)
+    page = timeline.of_client(session(), viewer(), "company", company_id, queries.filters(), after)
     if queries.is_fragment():
         return render_template("timeline/more.html", page=page, after=after)
     filtered = queries.is_filtered()

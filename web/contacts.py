@@ -33,7 +33,7 @@ def show(contact_id: int) -> str | Response:
     except NotFound:
         return merges.moved("contact", contact_id)
     after = queries.cursor()
-    page = timeline.of_contact(session(), viewer(), contact_id, queries.filters(), after)
+    page = timeline.of_client(session(), viewer(), "contact", contact_id, queries.filters(), after)
     if queries.is_fragment():
         return render_template("timeline/more.html", page=page, after=after)
     filtered = queries.is_filtered()

@@ -77,7 +77,12 @@ def profile(session: Session, viewer: Viewer, company_id: int) -> CompanyProfile
     first_at, first_mailbox = first or (None, "")
     changes = field_changes.latest(session, viewer, "company", company_id)
     return CompanyProfile(
-        company, people, timeline.counts_of_company(session, viewer, company_id), first_at, first_mailbox, changes
+        company,
+        people,
+        timeline.counts_of_client(session, viewer, "company", company_id),
+        first_at,
+        first_mailbox,
+        changes,
     )
 
 

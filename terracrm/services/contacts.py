@@ -117,7 +117,7 @@ def profile(session: Session, viewer: Viewer, contact_id: int) -> ContactProfile
         rows.fetch(session, _ADDRESSES, known),
         rows.fetch(session, _PHONES, known),
         rows.fetch(session, _POSTAL_ADDRESSES, known),
-        timeline.counts_of_contact(session, viewer, contact_id),
+        timeline.counts_of_client(session, viewer, "contact", contact_id),
         field_changes.latest(session, viewer, "contact", contact_id),
     )
 

@@ -21,11 +21,18 @@ from terracrm.errors import InvalidInput
 from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Meeting, Message, Task, User
 from terracrm.services import access, rows
 from terracrm.services.access import Viewer
+from terracrm.services.merged import Entity
 from terracrm.services.people import Person, others, people_of, speaker
 
 PAGE_SIZE = 30
 COUNTED = 200  # entries: counting all of a long history would take longer than the rest of its page
 MAX_ID = 2**63 - 1  # the databases take no larger one
+Timeline = type[CompanyTimeline] | type[ContactTimeline]
+# Where the history of a client of each kind is, and which column says whose it is.
+_OF_CLIENT: dict[Entity, tuple[Timeline, InstrumentedAttribute[int]]] = {
+    "company": (CompanyTimeline, CompanyTimeline.company_id),
+    "contact": (ContactTimeline, ContactTimeline.contact_id),
+}
 _CURSOR = re.compile(r"(-?\d{1,18})_(\d{1,19})", re.ASCII)
 _RESPONSIBLE, _DOER = aliased(User, name="responsible"), aliased(User, name="doer")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -169,40 +176,23 @@ class Page:
     next: Cursor | None
 
 
-def of_company(
-    session: Session, viewer: Viewer, company_id: int, filters: Filters, after: Cursor | None = None
+def of_client(
+    session: Session, viewer: Viewer, entity: Entity, client_id: int, filters: Filters, after: Cursor | None = None
 ) -> Page:
-    """The history of a company that the viewer sees, with that of its people."""
-    newest, known = _of_company(viewer), {"client_id": company_id}
-    return _page(
-        session, viewer, newest, known, CompanyTimeline.occurred_at, CompanyTimeline.activity_id, filters, after
-    )
+    """The history of a client that the viewer sees; that of a company with that of its people."""
+    table, _ = _OF_CLIENT[entity]
+    newest, known = _histories(viewer)[entity], {"client_id": client_id}
+    return _page(session, viewer, newest, known, table.occurred_at, table.activity_id, filters, after)
 
 
 @access.kept
-def _of_company(viewer: Viewer) -> Select[*tuple[Any, ...]]:
-    history = select(*_SHOWN).join(CompanyTimeline, CompanyTimeline.activity_id == Activity.id)
-    mine = CompanyTimeline.company_id == bindparam("client_id")
-    seen = history.where(mine, access.activities_of_client(viewer))
-    return _newest(seen, CompanyTimeline.occurred_at, CompanyTimeline.activity_id)
-
-
-def of_contact(
-    session: Session, viewer: Viewer, contact_id: int, filters: Filters, after: Cursor | None = None
-) -> Page:
-    """The history of a contact that the viewer sees."""
-    newest, known = _of_contact(viewer), {"client_id": contact_id}
-    return _page(
-        session, viewer, newest, known, ContactTimeline.occurred_at, ContactTimeline.activity_id, filters, after
-    )
-
-
-@access.kept
-def _of_contact(viewer: Viewer) -> Select[*tuple[Any, ...]]:
-    history = select(*_SHOWN).join(ContactTimeline, ContactTimeline.activity_id == Activity.id)
-    mine = ContactTimeline.contact_id == bindparam("client_id")
-    seen = history.where(mine, access.activities_of_client(viewer))
-    return _newest(seen, ContactTimeline.occurred_at, ContactTimeline.activity_id)
+def _histories(viewer: Viewer) -> dict[Entity, Select[*tuple[Any, ...]]]:
+    found = {}
+    for entity, (table, mine) in _OF_CLIENT.items():
+        history = select(*_SHOWN).join(table, table.activity_id == Activity.id)
+        seen = history.where(mine == bindparam("client_id"), access.activities_of_client(viewer))
+        found[entity] = _newest(seen, table.occurred_at, table.activity_id)
+    return found
 
 
 def everywhere(
@@ -271,44 +261,22 @@ def _page(
     return Page(_entries(session, viewer, shown), rest)
 
 
-def counts_of_company(session: Session, viewer: Viewer, company_id: int) -> Counts:
-    """The newest entries of a company's history by kind, as far as the viewer sees them."""
-    return _counts(session, _kinds_of_company(viewer), company_id)
-
-
-def counts_of_contact(session: Session, viewer: Viewer, contact_id: int) -> Counts:
-    """The newest entries of a contact's history by kind, as far as the viewer sees them."""
-    return _counts(session, _kinds_of_contact(viewer), contact_id)
-
-
-@access.kept
-def _kinds_of_company(viewer: Viewer) -> Select[str]:
-    kinds = select(CompanyTimeline.kind).where(CompanyTimeline.company_id == bindparam("client_id"))
-    kinds = _seen(viewer, kinds, CompanyTimeline.activity_id)
-    return kinds.order_by(CompanyTimeline.occurred_at.desc(), CompanyTimeline.activity_id.desc()).limit(
-        bindparam("count")
-    )
-
-
-@access.kept
-def _kinds_of_contact(viewer: Viewer) -> Select[str]:
-    kinds = select(ContactTimeline.kind).where(ContactTimeline.contact_id == bindparam("client_id"))
-    kinds = _seen(viewer, kinds, ContactTimeline.activity_id)
-    return kinds.order_by(ContactTimeline.occurred_at.desc(), ContactTimeline.activity_id.desc()).limit(
-        bindparam("count")
-    )
-
-
-def _seen(viewer: Viewer, kinds: Select[str], activity_id: InstrumentedAttribute[int]) -> Select[str]:
-    if viewer.sees_all:
-        return kinds
-    return kinds.join(Activity, Activity.id == activity_id).where(access.activities_of_client(viewer))
-
-
-def _counts(session: Session, kinds: Select[str], client_id: int) -> Counts:
-    found = rows.fetch(session, kinds, {"client_id": client_id, "count": COUNTED + 1})
+def counts_of_client(session: Session, viewer: Viewer, entity: Entity, client_id: int) -> Counts:
+    """The newest entries of a client's history by kind, as far as the viewer sees them."""
+    found = rows.fetch(session, _kinds(viewer)[entity], {"client_id": client_id, "count": COUNTED + 1})
     counted = Counter(kind for (kind,) in found[:COUNTED])
     return Counts({kind: counted[kind] for kind in ActivityKind}, len(found) > COUNTED)
+
+
+@access.kept
+def _kinds(viewer: Viewer) -> dict[Entity, Select[str]]:
+    found = {}
+    for entity, (table, mine) in _OF_CLIENT.items():
+        kinds = select(table.kind).where(mine == bindparam("client_id"))
+        if not viewer.sees_all:
+            kinds = kinds.join(Activity, Activity.id == table.activity_id).where(access.activities_of_client(viewer))
+        found[entity] = kinds.order_by(table.occurred_at.desc(), table.activity_id.desc()).limit(bindparam("count"))
+    return found
 
 
 def page_of_ids(session: Session, viewer: Viewer, ids: Sequence[int]) -> Page:

@@ -111,7 +111,7 @@ def test_a_controller_reads_everything(office: Office, viewer: Viewers) -> None:
 
 def test_an_admin_sees_that_something_happened_but_not_what(office: Office, viewer: Viewers) -> None:
     maria = office.contacts["maria@market.example"]
-    page = timeline.of_contact(office.session, viewer("admin"), maria.id, timeline.Filters())
+    page = timeline.of_client(office.session, viewer("admin"), "contact", maria.id, timeline.Filters())
     assert {entry.kind for entry in page.entries} == {"mail", "meeting"}
     assert all(not entry.is_readable and not entry.subject and not entry.people for entry in page.entries)
     with pytest.raises(NotFound):
@@ -136,7 +136,7 @@ def test_the_profile_shows_the_same_history_as_the_general_rule(office: Office, 
             companies.profile(office.session, viewer(name), company.id)
         except NotFound:
             continue
-        page = timeline.of_company(office.session, viewer(name), company.id, timeline.Filters())
+        page = timeline.of_client(office.session, viewer(name), "company", company.id, timeline.Filters())
         keys = {key for key, row in office.activities.items() if row.id in {entry.id for entry in page.entries}}
         assert keys <= everything
 

@@ -124,13 +124,13 @@ def agree_on_history(world: World, viewer: Viewer, seen: set[int]) -> None:
     assert found == (seen if viewer.reads_content else set())
     for company in companies_of(world, viewer):
         mine = {row.id for row in rows if company in world.named[row.id][0]}
-        page = timeline.of_company(session, viewer, company.id, timeline.Filters())
+        page = timeline.of_client(session, viewer, "company", company.id, timeline.Filters())
         counts = companies.profile(session, viewer, company.id).counts
         tasks = task_list.of_client(session, viewer, "company", company.id)
         agree_on_client(world, viewer, page, counts, tasks, mine & seen)
     for contact in contacts_of(world, viewer):
         mine = {row.id for row in rows if contact in world.named[row.id][1]}
-        page = timeline.of_contact(session, viewer, contact.id, timeline.Filters())
+        page = timeline.of_client(session, viewer, "contact", contact.id, timeline.Filters())
         counts = contacts.profile(session, viewer, contact.id).counts
         tasks = task_list.of_client(session, viewer, "contact", contact.id)
         agree_on_client(world, viewer, page, counts, tasks, mine & seen)

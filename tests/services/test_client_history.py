@@ -219,7 +219,7 @@ def test_each_reader_is_told_what_they_may_read_in_the_portal(office: Office, re
     assert {line.rpartition(" ")[2] for line in lines} == READ[reader]
     if reader in office.users:
         viewer = access.viewer_of(office.session, office.users[reader])
-        page = timeline.of_contact(office.session, viewer, office.contacts[MARIA].id, Filters())
+        page = timeline.of_client(office.session, viewer, "contact", office.contacts[MARIA].id, Filters())
         assert READ[reader] <= {entry.subject for entry in page.entries if entry.is_readable}
 
 

@@ -50,7 +50,7 @@ def maria(office: Office) -> Contact:
 
 
 def subjects(office: Office, viewer: merges.Viewer, contact_id: int) -> set[str]:
-    page = timeline.of_contact(office.session, viewer, contact_id, timeline.Filters())
+    page = timeline.of_client(office.session, viewer, "contact", contact_id, timeline.Filters())
     return {entry.subject for entry in page.entries}
 
 
@@ -64,7 +64,7 @@ def test_the_winner_has_the_history_and_addresses_of_both(office: Office, viewer
     assert profile.contact.department == "Закупки"
     assert {"From my private address", "Фото полки"} <= subjects(office, anna, winner.id)
     company = office.companies["market.example"]
-    of_company = timeline.of_company(office.session, anna, company.id, timeline.Filters())
+    of_company = timeline.of_client(office.session, anna, "company", company.id, timeline.Filters())
     assert "From my private address" in {entry.subject for entry in of_company.entries}
 
 
@@ -223,7 +223,8 @@ def test_companies_become_one_with_their_people_and_domains(office: Office, view
     assert {row.name for row in profile.people} == {"Мария Иванова", "Igor Lapin"}
     assert [owned.domain for owned in profile.company.domains] == ["harbour.example", "market.example"]
     assert "Price list" in {
-        entry.subject for entry in timeline.of_company(office.session, anna, winner.id, timeline.Filters()).entries
+        entry.subject
+        for entry in timeline.of_client(office.session, anna, "company", winner.id, timeline.Filters()).entries
     }
     assert merges.survivor_of(office.session, anna, "company", loser.id) == winner.id
     assert [row.id for row in search.find(office.session, anna, "harbour").companies] == [winner.id]
@@ -231,7 +232,7 @@ def test_companies_become_one_with_their_people_and_domains(office: Office, view
     assert igor.company_id == loser.id
     assert [owned.domain for owned in loser.domains] == ["harbour.example"]
     assert companies.profile(office.session, anna, winner.id).company.name == "ООО «Ромашка-Маркет»"
-    of_loser = timeline.of_company(office.session, anna, loser.id, timeline.Filters())
+    of_loser = timeline.of_client(office.session, anna, "company", loser.id, timeline.Filters())
     assert {entry.subject for entry in of_loser.entries} == {"Price list", "For the North team"}
 
 

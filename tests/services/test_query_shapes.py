@@ -29,14 +29,14 @@ def of_company(office: Office) -> int:
 READINGS: dict[str, Reading] = {
     "contact": lambda session, viewer, office: contacts.profile(session, viewer, of_contact(office)),
     "company": lambda session, viewer, office: companies.profile(session, viewer, of_company(office)),
-    "history": lambda session, viewer, office: timeline.of_contact(
-        session, viewer, of_contact(office), timeline.Filters()
+    "history": lambda session, viewer, office: timeline.of_client(
+        session, viewer, "contact", of_contact(office), timeline.Filters()
     ),
-    "later page": lambda session, viewer, office: timeline.of_contact(
-        session, viewer, of_contact(office), timeline.Filters(), AFTER
+    "later page": lambda session, viewer, office: timeline.of_client(
+        session, viewer, "contact", of_contact(office), timeline.Filters(), AFTER
     ),
-    "history of a company": lambda session, viewer, office: timeline.of_company(
-        session, viewer, of_company(office), timeline.Filters(), AFTER
+    "history of a company": lambda session, viewer, office: timeline.of_client(
+        session, viewer, "company", of_company(office), timeline.Filters(), AFTER
     ),
     "everywhere": lambda session, viewer, office: timeline.everywhere(session, viewer, after=AFTER),
     "search": lambda session, viewer, office: search.history(session, viewer, "договор сметана", None),

@@ -65,7 +65,7 @@ def test_it_is_read_as_any_office(seeded: Engine) -> None:
         manager, controller = (
             session.scalars(select(User).where(User.name == n)).one() for n in ("manager1", "controller")
         )
-        everything = timeline.of_contact(session, viewer_of(session, controller), 1, timeline.Filters())
+        everything = timeline.of_client(session, viewer_of(session, controller), "contact", 1, timeline.Filters())
         found = search.find(session, viewer_of(session, controller), everything.entries[0].subject).history.entries
         assert everything.entries[0].id in [entry.id for entry in found]
         all_of = contacts.profile(session, viewer_of(session, controller), 1).counts

@@ -59,8 +59,8 @@ def test_a_task_stands_in_the_history_of_its_contact_and_of_their_company(
     session: Session, office: Office, viewer: Viewers, task: Task
 ) -> None:
     maria = office.contacts[MARIA]
-    of_contact = timeline.of_contact(session, viewer("anna"), maria.id, timeline.Filters(frozenset(["task"])))
-    of_company = timeline.of_company(session, viewer("anna"), maria.company_id or 0, timeline.Filters())
+    of_contact = timeline.of_client(session, viewer("anna"), "contact", maria.id, timeline.Filters(frozenset(["task"])))
+    of_company = timeline.of_client(session, viewer("anna"), "company", maria.company_id or 0, timeline.Filters())
 
     (entry,) = of_contact.entries
     assert (entry.id, entry.kind, entry.subject) == (task.activity_id, "task", CALL.subject)
@@ -115,7 +115,7 @@ def test_what_is_done_says_by_whom(session: Session, office: Office, viewer: Vie
     row = task_list.one(session, viewer("anna"), task.activity_id)
     assert (row.state, row.done_by) == ("done", "Galina Smirnova")
     only_tasks = timeline.Filters(frozenset(["task"]))
-    (entry,) = timeline.of_contact(session, viewer("anna"), office.contacts[MARIA].id, only_tasks).entries
+    (entry,) = timeline.of_client(session, viewer("anna"), "contact", office.contacts[MARIA].id, only_tasks).entries
     assert entry.task
     assert entry.task.done_by == "Galina Smirnova"
 
@@ -153,7 +153,7 @@ def test_who_is_to_do_a_task_sees_it_without_seeing_its_client(
 def test_an_admin_sees_that_there_is_a_task_and_nothing_of_it(
     session: Session, office: Office, viewer: Viewers, task: Task
 ) -> None:
-    page = timeline.of_contact(session, viewer("admin"), office.contacts[MARIA].id, timeline.Filters())
+    page = timeline.of_client(session, viewer("admin"), "contact", office.contacts[MARIA].id, timeline.Filters())
     (entry,) = [entry for entry in page.entries if entry.kind == "task"]
 
     assert (entry.is_readable, entry.subject, entry.task) == (False, "", None)

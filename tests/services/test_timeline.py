@@ -17,7 +17,7 @@ from tests.services.conftest import Viewers
 
 def test_the_newest_entry_comes_first(office: Office, viewer: Viewers) -> None:
     maria = office.contacts["maria@market.example"]
-    page = timeline.of_contact(office.session, viewer("anna"), maria.id, Filters())
+    page = timeline.of_client(office.session, viewer("anna"), "contact", maria.id, Filters())
     assert [entry.subject for entry in page.entries] == [
         "Tasting of new cheeses", "Фото полки", "RE: Договор поставки сметаны", "Договор поставки сметаны",
     ]  # fmt: skip
@@ -30,7 +30,7 @@ def test_pages_join_without_gap_or_repetition(office: Office, viewer: Viewers) -
     found: list[int] = []
     after = None
     for _ in range(10):
-        page = timeline.of_company(office.session, viewer("anna"), company.id, Filters(), after)
+        page = timeline.of_client(office.session, viewer("anna"), "company", company.id, Filters(), after)
         found += [entry.id for entry in page.entries]
         after = page.next
         if after is None:
@@ -42,8 +42,8 @@ def test_entries_of_the_same_moment_are_all_shown(office: Office, viewer: Viewer
     for number in range(40):
         office.mail(f"same-{number}", "igor@harbour.example", ["anna@romashka.example"], occurred_at=NOW)
     igor = office.contacts["igor@harbour.example"]
-    first = timeline.of_contact(office.session, viewer("anna"), igor.id, Filters())
-    second = timeline.of_contact(office.session, viewer("anna"), igor.id, Filters(), first.next)
+    first = timeline.of_client(office.session, viewer("anna"), "contact", igor.id, Filters())
+    second = timeline.of_client(office.session, viewer("anna"), "contact", igor.id, Filters(), first.next)
     assert len({entry.id for entry in [*first.entries, *second.entries]}) == 42
 
 
@@ -53,7 +53,7 @@ def test_filters_take_kind_person_and_days(office: Office, viewer: Viewers) -> N
     company = office.companies["market.example"]
 
     def subjects(**filters: object) -> list[str]:
-        page = timeline.of_company(office.session, viewer("anna"), company.id, Filters(**filters))
+        page = timeline.of_client(office.session, viewer("anna"), "company", company.id, Filters(**filters))
         return [entry.subject for entry in page.entries]
 
     assert subjects(kinds=frozenset(["meeting"])) == ["Tasting of new cheeses"]
@@ -64,7 +64,7 @@ def test_filters_take_kind_person_and_days(office: Office, viewer: Viewers) -> N
 
 def test_an_entry_tells_who_took_part_and_who_of_ours(office: Office, viewer: Viewers) -> None:
     maria = office.contacts["maria@market.example"]
-    entry = timeline.of_contact(office.session, viewer("anna"), maria.id, Filters()).entries[1]
+    entry = timeline.of_client(office.session, viewer("anna"), "contact", maria.id, Filters()).entries[1]
     assert entry.speaker is not None
     assert (entry.speaker.label, entry.speaker.contact_id, entry.speaker.is_ours) == ("Мария Иванова", maria.id, False)
     assert [(person.label, person.is_ours) for person in entry.others] == [("Anna", True)]
