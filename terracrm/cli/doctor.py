@@ -19,7 +19,7 @@ from terracrm.cli.packages import foreign_packages
 from terracrm.cli.servers import certificate_problem, clock_problem, look_round
 from terracrm.config import ensure_data_dir
 from terracrm.domain.alert_rules import LOW_DISK_BYTES
-from terracrm.errors import TerraCRMError
+from terracrm.errors import ConfigError, TerraCRMError
 from terracrm.models import STOPPED, Mailbox, StreamState, utcnow
 from terracrm.secrets import decrypt
 from terracrm.services import alert_messages, alerts, mailboxes, users
@@ -38,7 +38,10 @@ def doctor(
 
     Example: terracrm --config /etc/terracrm/config.toml doctor
     """
-    sound = _report("installation", _installation) & _report("data folder", _data_folder)
+    sound = _report("installation", _installation)
+    if not _report("settings", _settings):
+        raise typer.Exit(1)  # nothing else can be looked at without them
+    sound &= _report("data folder", _data_folder)
     readable = _report("database", _database)
     if readable:
         checks = {"people": _people, "mailboxes": _mailboxes, "schedules": _schedules, "alerts": _alerts}
@@ -56,6 +59,8 @@ def _report(name: str, check: Callable[[], Iterator[str]]) -> bool:
     """Run a check and say what it found; whether all is well."""
     try:
         problems = list(check())
+    except ConfigError as error:
+        problems = error.problems
     except TerraCRMError as error:
         problems = [str(error)]
     typer.echo(f"{name}: {'in order' if not problems else ''}".rstrip())
@@ -73,6 +78,11 @@ def _installation() -> Iterator[str]:
     yield from foreign_packages()
     if not resources.files("web").joinpath("static/vendor").is_dir():
         yield "the portal's front-end files are missing: run make assets, or install the wheel again"
+
+
+def _settings() -> Iterator[str]:
+    ensure_data_dir(current().settings)
+    yield from ()
 
 
 def _data_folder() -> Iterator[str]:

@@ -190,6 +190,25 @@ def test_the_doctor_looks_at_the_channels(terracrm: Terracrm, rows: Rows, folder
     assert "alerts:\n  - alerts.mail_from: there is no mailbox nobody@romashka.example" in found
 
 
+@pytest.mark.parametrize(
+    ("written", "mistakes"),
+    [
+        ('[sync]\nbrake_items = "x"\nno_setting = 1\n', ["sync.brake_items: must be", "sync.no_setting: unknown"]),
+        ('[paths]\ndata_dir = "/proc/none"\n', ["paths.data_dir: /proc/none cannot be made"]),
+    ],
+)
+def test_the_doctor_says_each_mistake_of_the_settings_once(
+    terracrm: Terracrm, folder: Path, written: str, mistakes: list[str]
+) -> None:
+    (folder / "config.toml").write_text(written)
+    found = terracrm("doctor")
+    assert (found.code, found.err) == (1, "")
+    *_, title = found.out.splitlines()[: -len(mistakes)]
+    assert title == "settings:"
+    for line, mistake in zip(found.out.splitlines()[-len(mistakes) :], mistakes, strict=True):
+        assert line.startswith(f"  - {mistake}")
+
+
 def test_the_doctor_asks_the_message_broker(terracrm: Terracrm, folder: Path) -> None:
     (folder / "config.toml").write_text(
         '[database]\nurl = "postgresql://crm@127.0.0.1:1/crm"\n'
