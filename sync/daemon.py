@@ -23,9 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from sync.alerting import LOOK_SECONDS, Alerting
 from sync.connecting import connect
-from sync.dispatching import RUNS_PER_WORKER, Dispatching
-from sync.engine import run_stream
-from sync.outcomes import Stopped
+from sync.dispatching import RUNS_PER_WORKER, Dispatching, run_due
 from sync.pool import Pool
 from sync.run import Sessions
 from sync.schedule import due_streams
@@ -167,12 +165,5 @@ def _start_worker(config: Path | None, stopping: Event) -> None:
 
 
 def run_one(stream_id: int) -> None:
-    """The task of a worker process: run one stream, and stop between two pages when the daemon stops."""
-    summary = run_stream(_Worker.settings, _Worker.sessions, stream_id, connect, _stop_when_told, is_scheduled=True)
-    if summary is not None:
-        log.info("stream run", **summary.as_json())
-
-
-def _stop_when_told(*_: object) -> None:
-    if _Worker.stopping.is_set():
-        raise Stopped
+    """The task of a worker process."""
+    run_due(_Worker.settings, _Worker.sessions, stream_id, _Worker.stopping.is_set)

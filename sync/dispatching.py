@@ -1,4 +1,4 @@
-"""What the daemon asks of those that get due streams run: its own pool of processes, or the queue."""
+"""What the daemon asks of those that get due streams run, its own pool of processes or the queue; and such a run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
+
+import structlog
+
+from sync.connecting import connect
+from sync.engine import run_stream
+from sync.outcomes import Stopped
+from sync.run import Sessions
+from terracrm.config import Settings
+
+log = structlog.get_logger(__name__)
 
 RUNS_PER_WORKER: Final = 2_000
 """exchangelib grows over long use, so a process that runs streams is replaced after so many runs."""
@@ -44,3 +54,15 @@ class Dispatching(ABC):
     def _tick_woken(self) -> None:
         self._is_hurrying.clear()
         self.tick(only_woken=True)
+
+
+def run_due(settings: Settings, sessions: Sessions, stream_id: int, is_stopping: Callable[[], bool]) -> None:
+    """The task of a worker process: run one stream that was handed out, and stop between two pages when told to."""
+
+    def stop_when_told(*_: object) -> None:
+        if is_stopping():
+            raise Stopped
+
+    summary = run_stream(settings, sessions, stream_id, connect, stop_when_told, is_scheduled=True)
+    if summary is not None:
+        log.info("stream run", **summary.as_json())

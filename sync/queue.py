@@ -18,10 +18,8 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from sync import claims, schedule
-from sync.connecting import connect
-from sync.dispatching import RUNS_PER_WORKER
-from sync.engine import run_stream
-from sync.outcomes import Stopped, explain
+from sync.dispatching import RUNS_PER_WORKER, run_due
+from sync.outcomes import explain
 from sync.run import Sessions
 from terracrm.config import Settings
 from terracrm.db import make_engine, session_factory
@@ -189,14 +187,9 @@ class _Worker:
             with self._sessions() as session:
                 if not schedule.is_handed_out(session, stream_id):
                     return
-            summary = run_stream(
-                self._settings, self._sessions, stream_id, connect, self._stop_when_told, is_scheduled=True
-            )
+            run_due(self._settings, self._sessions, stream_id, self._is_stopping)
         except DBAPIError as error:
             log.error("the database cannot be used: the stream waits", stream_id=stream_id, reason=explain(error))
-            return
-        if summary is not None:
-            log.info("stream run", **summary.as_json())
 
     def lost(self, exception: BaseException | None = None, **_: object) -> None:
         """A process died: in the one that forked it."""
@@ -215,9 +208,8 @@ class _Worker:
         finally:
             engine.dispose()
 
-    def _stop_when_told(self, *_: object) -> None:
-        if self._stopping[0]:
-            raise Stopped
+    def _is_stopping(self) -> bool:
+        return bool(self._stopping[0])
 
 
 class _Consumer(Consumer):  # type: ignore[misc]

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from sync import claims, daemon, queue
+from sync import claims, daemon, dispatching, queue
 from terracrm.config import Settings
 from terracrm.errors import BrokerUnusable
 from terracrm.models import Stream, SyncRun, utcnow
@@ -37,7 +37,7 @@ AWAY = {"redis": f"redis://:{SECRET}@127.0.0.1:1/0", "rabbitmq": f"amqp://crm:{S
 @pytest.fixture
 def worker(office: Office, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue._Worker]:
     """One process of a worker, over the mailboxes in memory."""
-    monkeypatch.setattr(queue, "connect", office.connect)
+    monkeypatch.setattr(dispatching, "connect", office.connect)
     monkeypatch.setattr(queue.state, "should_stop", None)
     office.settings.database.url = database_url
     made = queue._Worker(office.settings)
