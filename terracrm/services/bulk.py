@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ARRAY, ColumnElement, Table, func, insert, literal, select
+from sqlalchemy import ARRAY, JSON, BindParameter, ColumnElement, Table, bindparam, func, insert, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from terracrm.models import Base
@@ -42,7 +41,12 @@ def among(
 
     A list of some hundred parameters takes several times as long to make and to send as what it asks for.
     """
-    if session.get_bind().dialect.name == "sqlite":
-        given = func.json_each(json.dumps(list(values))).table_valued("value")
-        return column.in_(select(given.c.value))
-    return column == func.any(literal(list(values), ARRAY(column.type)))
+    return one_of(column, bindparam(None, list(values), unique=True), session.get_bind().dialect.name)
+
+
+def one_of(column: InstrumentedAttribute[Any], given: BindParameter[Any], dialect: str) -> ColumnElement[bool]:
+    """The same of a list that is given later: for statements that are kept, each for one kind of database."""
+    if dialect == "sqlite":
+        told = func.json_each(type_coerce(given, JSON)).table_valued("value")
+        return column.in_(select(told.c.value))
+    return column == func.any(type_coerce(given, ARRAY(column.type)))

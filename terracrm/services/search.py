@@ -13,13 +13,13 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Literal
 
-from sqlalchemy import BigInteger, Select, String, cast, column, literal, select, table, text
+from sqlalchemy import BigInteger, Select, String, bindparam, cast, column, literal, select, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.orm import Session
 
 from terracrm.domain.words import stem
 from terracrm.models import Activity, Company, Contact
-from terracrm.services import access, companies, contacts, search_postgres, search_sqlite, timeline
+from terracrm.services import access, bulk, companies, contacts, search_postgres, search_sqlite, timeline
 from terracrm.services.access import Viewer
 
 IndexName = Literal["activity_search", "contact_search", "company_search"]
@@ -155,14 +155,14 @@ def _words(query: str) -> list[str]:
 
 
 def _readable(session: Session, viewer: Viewer, ids: list[int]) -> list[int]:
-    index = _history_index(session)
-    seen = set(session.scalars(_seen_of(viewer, index), {"ids": index.listed(ids)}))
+    seen = set(session.scalars(_seen_of(viewer, session.get_bind().dialect.name), {"ids": ids}))
     return [id_ for id_ in ids if id_ in seen]
 
 
 @lru_cache(access.VIEWERS_KEPT)
-def _seen_of(viewer: Viewer, index: ModuleType) -> Select[int]:
-    return select(Activity.id).where(index.is_listed(Activity.id), access.readable_activities(viewer))
+def _seen_of(viewer: Viewer, dialect: str) -> Select[int]:
+    asked = bulk.one_of(Activity.id, bindparam("ids"), dialect)
+    return select(Activity.id).where(asked, access.readable_activities(viewer))
 
 
 def _history_index(session: Session) -> ModuleType:

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, Row, any_, bindparam, text
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import Row, bindparam, text
+from sqlalchemy.orm import Session
 
 from terracrm.services.timeline import Cursor
 
@@ -81,16 +81,6 @@ def newest(session: Session, words: Sequence[str], after: Cursor | None, first: 
             return
         asked |= {"at": hits[-1].occurred_at.isoformat(), "id": hits[-1].id}
         size = min(GROWTH * size, STEPS)
-
-
-def is_listed(activity_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-    """Whether an activity is one of the `ids`, which are `listed`: one value, and not hundreds to be prepared."""
-    return activity_id == any_(bindparam("ids", type_=ARRAY(Integer)))
-
-
-def listed(ids: Sequence[int]) -> list[int]:
-    """What `is_listed` is given."""
-    return list(ids)
 
 
 def ts_query(words: Sequence[str]) -> str:

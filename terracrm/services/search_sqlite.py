@@ -7,13 +7,12 @@ its words, which FTS5 asks for when the row is removed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select, text
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import bindparam, text
+from sqlalchemy.orm import Session
 
 from terracrm.services.timeline import Cursor
 
@@ -78,16 +77,6 @@ def newest(session: Session, words: Sequence[str], after: Cursor | None, first: 
         if len(places) < size:
             return
         before, size = places[-1], min(GROWTH * size, STEPS)
-
-
-def is_listed(activity_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-    """Whether an activity is one of the `ids`, which are `listed`: one value, and not hundreds to be prepared."""
-    return activity_id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
-
-
-def listed(ids: Sequence[int]) -> str:
-    """What `is_listed` is given."""
-    return json.dumps(list(ids))
 
 
 def _query(session: Session, words: Sequence[str]) -> str:

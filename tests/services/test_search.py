@@ -139,6 +139,13 @@ def test_who_reads_a_part_of_the_hits_pages_through_all_of_that_part(office: Off
     assert found == [f"Творог № {number}" for number in range(100) if number % 3]
 
 
+def test_ids_beyond_32_bits_are_found(office: Office) -> None:
+    if office.session.get_bind().dialect.name == "sqlite":
+        pytest.skip("of SQLite's places an id has 31 bits")
+    office.mail("late", "maria@market.example", [f"anna@{OURS}"], subject="Кумыс", text="", id=2**31 + 5)
+    assert subjects(office, "anna", "кумыс") == ["Кумыс"]
+
+
 def test_the_history_is_in_the_order_of_time_however_it_was_read(office: Office, few_at_a_time: None) -> None:
     order = [3, 0, 4, 1, 2]
     for number in order:
