@@ -1,12 +1,12 @@
 """What runs over a mailbox would do, in both directions, without doing it; and doing just that (Y1).
 
-A plan is made page by page, each in a transaction that is taken back: nothing is kept but the steps. Each page is
-planned on what is known now. So mail that is taken only because of people whom the same run would bring is not in it;
-when the plan is run, it is told as new.
+A plan is made page by page, each in a transaction that is taken back: nothing is kept but the steps, and who and what
+would be known by them. For mail may be taken only because of people whom the same runs bring.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,19 +15,23 @@ from sqlalchemy import ColumnElement, TextClause, exists, select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
-from sync import folders, kinds, looking, outgoing, reading
+from sync import folders, kinds, looking, outgoing, reading, writer
 from sync.brake import Brake
 from sync.engine import account_of, run_stream
 from sync.looking import Thing
+from sync.planner import Action, Skip, Store
+from sync.reading import DUE_BATCH
 from sync.run import Connect, Order, Progress, Run, Sessions, Summary
 from sync.schedule import OFF, ORDER
 from terracrm.config import Settings
-from terracrm.db import begin_write
+from terracrm.db import begin_write, is_about_data
+from terracrm.domain.capture import Mode
 from terracrm.domain.records import Change, ChangeKind, Folder, StreamKind
 from terracrm.errors import CursorExpired, InvalidInput, ItemGone
 from terracrm.models import STOPPED, Link, Mailbox, MirrorFolder, Stream, SyncRun
-from terracrm.services import links, mirror_folders, plans
+from terracrm.services import links, mirror_folders, plans, skipped
 from terracrm.services.plans import Moved, Step
+from terracrm.services.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,9 @@ def plan_mailbox(
     try:
         found = connector.folders()
         steps: list[Step] = []
+        known: dict[str, int] = {}
         for stream_id in streams:
-            steps += _StreamPlan(settings, sessions, connector, stream_id, found, progress).steps()
+            steps += _StreamPlan(settings, sessions, connector, stream_id, found, progress, known).steps()
     finally:
         connector.close()
     return steps + _outgoing(settings, sessions, mailbox_id, streams)
@@ -126,7 +131,11 @@ def _outgoing(settings: Settings, sessions: Sessions, mailbox_id: int, streams: 
 
 @dataclass
 class _StreamPlan:
-    """What is read of one stream. `told` are the things that its items lead to: what of them left has moved."""
+    """What is read of one stream. `told` are the things that its items lead to: what of them left has moved.
+
+    `known` is what the steps of the mailbox make known, named as in `capture.Decision`, each with its turn. `asked` are
+    the items that go by that, by folder: what each that is left out waits for, and whose turn it was then.
+    """
 
     settings: Settings
     sessions: Sessions
@@ -134,6 +143,8 @@ class _StreamPlan:
     stream_id: int
     found: Sequence[Folder]
     progress: Progress | None
+    known: dict[str, int]
+    asked: defaultdict[str, dict[str, tuple[frozenset[str], int]]] = field(default_factory=lambda: defaultdict(dict))
     told: set[Thing] = field(default_factory=set)
     is_known: bool = False
 
@@ -145,6 +156,7 @@ class _StreamPlan:
                 steps += self._folder(folder)
             except ItemGone:
                 continue  # deleted just now: the next plan tells
+        steps += self._again(places)
         gone = [step for step in steps if step.act == plans.REMOVE and step.local_id is not None]
         things = {(step.entity, step.local_id) for step in gone if step.local_id is not None}
         with self.sessions() as session:
@@ -187,9 +199,9 @@ class _StreamPlan:
     def _folder(self, folder: Folder) -> list[Step]:
         with self._trial() as (_, session, __):
             row = self._row(session, folder)
-            cursor, waiting = row.cursor, reading.waiting(session, row.id)
+            cursor, waiting = row.cursor, reading.waiting(session, row.id, None)
             unmet = self._linked(session, row, links.IS_UNMET)
-        steps = self._page(folder, self.connector.get(folder, waiting)) if waiting else []
+        steps = self._asked_for(folder, waiting)
         try:
             steps += self._pages(folder, cursor, unmet)
         except CursorExpired:
@@ -201,6 +213,34 @@ class _StreamPlan:
                 link = session.scalar(select(Link).where(Link.id == unmet[remote_id]))
                 steps += looking.of_links(session, self.stream_id, [link] if link else [], looking.LEFT)
         return steps
+
+    def _asked_for(self, folder: Folder, remote_ids: Sequence[str]) -> list[Step]:
+        """The steps of these items, each asked for by itself."""
+        batches = (remote_ids[start : start + DUE_BATCH] for start in range(0, len(remote_ids), DUE_BATCH))
+        return [step for batch in batches for step in self._page(folder, self.connector.get(folder, batch))]
+
+    def _again(self, places: Sequence[Folder]) -> list[Step]:
+        """What is left out until something is known that these steps make known: a run reads it again at its end."""
+        steps: list[Step] = []
+        done = 0
+        while news := list(self.known)[done:]:
+            done = len(self.known)
+            for folder in places:
+                try:
+                    steps += self._asked_for(folder, self._woken(folder, news))
+                except ItemGone:
+                    continue
+        return steps
+
+    def _woken(self, folder: Folder, news: Collection[str]) -> list[str]:
+        """The items of a folder that go by this news: those that were just read, and those left out by former runs."""
+        asked = self.asked[folder.remote_id]
+        with self._trial() as (_, session, __):
+            left = skipped.waiting_for(session, self._row(session, folder).id, news)
+        return [
+            *(id_ for id_, (keys, turn) in asked.items() if any(self.known.get(key, -1) >= turn for key in keys)),
+            *(id_ for id_ in left if id_ not in asked),
+        ]
 
     def _pages(self, folder: Folder, cursor: str | None, unmet: dict[str, int]) -> list[Step]:
         """The steps of all pages; what they tell of is taken out of `unmet`."""
@@ -214,16 +254,33 @@ class _StreamPlan:
         return steps
 
     def _page(self, folder: Folder, changes: Sequence[Change]) -> list[Step]:
-        with self._trial() as (run, session, _):
+        with self._trial() as (run, session, _), skipped.listening(session) as woken:
             row = self._row(session, folder)
-            source, actions = reading.planned(run, session, row, changes)
+            source, actions = reading.planned(run, session, row, changes, self.known)
             steps = looking.steps_of(session, source, row, actions)
+            if source.rules.mode in (Mode.KNOWN, Mode.REPLIES):
+                self._learn(session, source, folder, actions)
             if self.is_known:
                 self.told |= looking.still_told(session, source, actions)
             number = row.id
+        self.known |= {key: len(self.known) + turn for turn, key in enumerate(sorted(woken - self.known.keys()))}
         with self.sessions() as session:
             is_here = session.get(MirrorFolder, number) is not None
         return steps if is_here else [replace(step, folder_id=None) for step in steps]
+
+    def _learn(self, session: Session, source: Source, folder: Folder, actions: Sequence[Action]) -> None:
+        """Take in what is new, which tells who and what becomes known, and remember what waits for that."""
+        new = [action for action in actions if isinstance(action, Store)]
+        try:
+            with session.begin_nested():
+                writer.apply(session, source, new)
+        except Exception as error:
+            if not is_about_data(error):
+                raise
+            reading.one_by_one(session, source, new)
+        for action in actions:
+            waits_for = action.waits_for if isinstance(action, Skip) else frozenset()
+            self.asked[folder.remote_id][action.remote_id] = waits_for, len(self.known)
 
     def _row(self, session: Session, folder: Folder) -> MirrorFolder:
         mine = MirrorFolder.stream_id == self.stream_id, MirrorFolder.remote_id == folder.remote_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TypeVar
@@ -209,9 +209,9 @@ def _pages(run: Run, connector: Connector, folder_id: int, folder: Folder) -> It
             yield page.changes
 
 
-def waiting(session: Session, folder_id: int) -> list[str]:
+def waiting(session: Session, folder_id: int, limit: int | None = DUE_BATCH) -> list[str]:
     """The items of a folder that a run asks for one by one: those in quarantine, and those that may come in now."""
-    return [*sick(session, folder_id), *skipped.due(session, folder_id, DUE_BATCH)]
+    return [*sick(session, folder_id), *skipped.due(session, folder_id, limit)]
 
 
 def sick(session: Session, folder_id: int) -> list[str]:
@@ -292,7 +292,7 @@ def _write_page(
                 raise
             log.exception("a page could not be written: trying its items one by one")
             break
-    return write(partial(_one_by_one, texts=texts))
+    return write(partial(one_by_one, texts=texts))
 
 
 def withdraw(run: Run, folder_id: int, changes: Sequence[Change], private_cursor: str | None = None) -> writer.Counts:
@@ -306,7 +306,7 @@ def withdraw(run: Run, folder_id: int, changes: Sequence[Change], private_cursor
         urgent = [action for action in actions if _is_private(action) or (run.is_waiting and _is_sick(action))]
         counts = writer.Counts()
         if urgent and not folder.is_excluded:
-            counts = _one_by_one(session, source, urgent)
+            counts = one_by_one(session, source, urgent)
             run.count(session, counts)
         if private_cursor is not None:
             folder.private_cursor = private_cursor
@@ -356,25 +356,36 @@ def _apply(
     return counts
 
 
-def planned(run: Run, session: Session, folder: MirrorFolder, changes: Sequence[Change]) -> tuple[Source, list[Action]]:
-    """What these changes of a folder mean now, one action for each."""
-    source, actions, _ = _planned(run, session, folder, [storable(change) for change in changes])
+def planned(
+    run: Run,
+    session: Session,
+    folder: MirrorFolder,
+    changes: Sequence[Change],
+    besides: Collection[str] = frozenset(),
+) -> tuple[Source, list[Action]]:
+    """What these changes of a folder mean now, one action for each; with what is known `besides` (`known.lookup`)."""
+    source, actions, _ = _planned(run, session, folder, [storable(change) for change in changes], besides)
     return source, actions
 
 
 def _planned(
-    run: Run, session: Session, folder: MirrorFolder, changes: Sequence[Change]
+    run: Run,
+    session: Session,
+    folder: MirrorFolder,
+    changes: Sequence[Change],
+    besides: Collection[str] = frozenset(),
 ) -> tuple[Source, list[Action], dict[str, LinkState]]:
     source = source_of(run.settings, folder.stream.mailbox, folder, run.run_id)
     linked = writer.link_states(session, source.mailbox_id, [change.remote_id for change in changes])
-    knowledge = known.lookup(session, source.rules, [change.record for change in changes if change.record])
+    records = [change.record for change in changes if change.record]
+    knowledge = known.lookup(session, source.rules, records, besides)
     keys = client_cards.known_keys(session, source.mailbox_id, {change.key for change in changes if change.key})
     cards = Cards(is_their_folder=folder.role == outbox.CLIENTS, keys=keys)
     undone = kept_out.lookup(session, source.mailbox_id, changes)
     return source, list(plan(changes, linked, source.rules, knowledge, cards, undone)), linked
 
 
-def _one_by_one(
+def one_by_one(
     session: Session, source: Source, actions: Sequence[Action], texts: writer.Texts = writer.NONE
 ) -> writer.Counts:
     """Each action behind a savepoint of its own: the sick one goes to quarantine, the others are done.

@@ -14,26 +14,33 @@ from terracrm.services.matching import AMBIGUOUS, Match, chunks, match
 from terracrm.services.sources import lock_directory
 
 
-def lookup(session: Session, rules: CaptureRules, records: Iterable[Record]) -> Known:
+def lookup(
+    session: Session, rules: CaptureRules, records: Iterable[Record], besides: Collection[str] = frozenset()
+) -> Known:
     """What the mode of these rules has to know of these items, and keep it so until the transaction ends.
 
     Nobody becomes known and nothing is sent meanwhile: what this page leaves out for not knowing is told apart from
-    what comes to be known later, and is woken by that.
+    what comes to be known later, and is woken by that. `besides` is taken for known, too, named as in
+    `capture.Decision`.
     """
     mails = [record for record in records if isinstance(record, MessageRecord) and not record.is_private]
     if mails and rules.mode in (Mode.KNOWN, Mode.REPLIES):
         lock_directory(session, for_writing=True)
-    return of(session, rules, mails)
+    return of(session, rules, mails, besides)
 
 
-def of(session: Session, rules: CaptureRules, mails: Collection[MessageRecord]) -> Known:
+def of(
+    session: Session, rules: CaptureRules, mails: Collection[MessageRecord], besides: Collection[str] = frozenset()
+) -> Known:
     """What the CRM knows now of these mails, as far as the mode of the rules depends on it."""
     if rules.mode is Mode.KNOWN:
         people = {address for mail in mails for address in outsiders(mail.participants, rules.policy, rules.address)}
         found = match(session, rules.policy, people)
-        return Known(people=frozenset(address for address, whom in found.items() if _is_client(whom)))
+        also = {each for each in people if each in besides or f"@{rules.policy.company_domain(each)}" in besides}
+        return Known(people=frozenset(address for address, whom in found.items() if _is_client(whom)) | also)
     if rules.mode is Mode.REPLIES:
-        return Known(sent=sent_by_us(session, {key for mail in mails for key in (message_key(mail), *answers(mail))}))
+        keys = {key for mail in mails for key in (message_key(mail), *answers(mail))}
+        return Known(sent=sent_by_us(session, keys) | {key for key in keys if f"<{key}>" in besides})
     return NOTHING
 
 

@@ -6,7 +6,8 @@ depend on the order in which folders, mailboxes and people are met.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,7 @@ from terracrm.services.matching import chunks
 
 UNDONE: Final = "undone"
 """The rule of items that an undone run had brought (`services.kept_out`)."""
+_WOKEN: Final = "woken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,21 @@ def forget(session: Session, folder_id: int, remote_ids: Collection[str]) -> Non
 
 def wake(session: Session, keys: Iterable[str]) -> None:
     """These addresses, domains or mails became known: read again what waited for them, soon."""
-    hashes = sorted({hashed(key) for key in keys if key})
+    named = {key for key in keys if key}
+    session.info.get(_WOKEN, set()).update(named)
+    hashes = sorted(map(hashed, named))
     for some in chunks(hashes):
         make_due(session, SkippedItem.id.in_(select(SkippedAddress.skipped_id).where(_is_one_of(some))))
+
+
+@contextmanager
+def listening(session: Session) -> Iterator[set[str]]:
+    """What becomes known in this block, named as in `capture.Decision`: of a trial, there is nothing left to ask."""
+    woken: set[str] = session.info.setdefault(_WOKEN, set())
+    try:
+        yield woken
+    finally:
+        del session.info[_WOKEN]
 
 
 def make_due(session: Session, *which: ColumnElement[bool]) -> int:
@@ -107,10 +121,26 @@ def hurry(session: Session, folder_ids: Collection[int]) -> None:
         session.execute(update(Stream).where(Stream.id.in_(streams)).values(due_at=utcnow()))
 
 
-def due(session: Session, folder_id: int, limit: int) -> list[str]:
+def due(session: Session, folder_id: int, limit: int | None) -> list[str]:
     """Items of a folder that are to be read again."""
     mine = select(SkippedItem.remote_id).where(SkippedItem.folder_id == folder_id, SkippedItem.is_due)
     return list(session.scalars(mine.order_by(SkippedItem.id).limit(limit)))
+
+
+def waiting_for(session: Session, folder_id: int, keys: Iterable[str]) -> list[str]:
+    """Items of a folder that wait for one of these addresses, domains or mails."""
+    return [
+        remote_id
+        for some in chunks(sorted(map(hashed, keys)))
+        for remote_id in session.scalars(
+            select(SkippedItem.remote_id)
+            .where(
+                SkippedItem.folder_id == folder_id,
+                SkippedItem.id.in_(select(SkippedAddress.skipped_id).where(_is_one_of(some))),
+            )
+            .order_by(SkippedItem.id)
+        )
+    ]
 
 
 def due_folders(session: Session, folder_ids: Collection[int]) -> set[int]:

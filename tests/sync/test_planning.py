@@ -231,6 +231,44 @@ def test_a_plan_says_what_goes_out_and_writes_just_that(office: Office) -> None:
     assert clients.settled().counts.written == 1
 
 
+def captures(office: Office, mode: str) -> None:
+    with office.sessions.begin() as session:
+        mailboxes.get(session, ANNA).capture = mode
+
+
+@pytest.mark.parametrize("page_size", [1, 100])
+@pytest.mark.parametrize("is_read", [False, True], ids=["never read", "mail read before"])
+def test_mail_of_people_whom_the_same_plan_brings_is_in_it(office: Office, page_size: int, is_read: bool) -> None:
+    captures(office, "known")
+    office.settings.mirror.page_size = page_size
+    senders = ["colleague@lavka.example", "olga@lavka.example", "who@mail.ru"]
+    items = [office.server.put(office.folder("anna", "Inbox"), mail(sender, sender)) for sender in senders]
+    if is_read:
+        office.run("anna", "mail")
+    office.server.put(office.folder("anna", "Contacts"), contact())
+    assert facts(planned(office, "mail")) == []  # nobody is known by that alone
+    steps = planned(office)
+    assert facts(steps) == [("in", "create", "contact"), *[("in", "create", "message")] * 2]
+    assert {step.remote_id for step in steps if step.entity == "message"} == set(items[:2])
+    done = run(office, stored(office, steps))
+    assert (bool(done.moved), planned(office)) == (False, [])
+    assert sum(summary.counts.created for summary in done.summaries) == 3
+
+
+@pytest.mark.parametrize("page_size", [1, 100])
+def test_an_answer_to_what_a_later_page_tells_we_sent_is_in_the_plan(office: Office, page_size: int) -> None:
+    captures(office, "replies")
+    office.settings.mirror.page_size = page_size
+    inbox = office.folder("anna", "Inbox")
+    answer = office.server.put(inbox, mail("Re: Цены", in_reply_to="<Цены@test>"))
+    office.server.put(inbox, mail("Реклама"))
+    ours = office.server.put(inbox, mail("Цены", sender="anna@office.test", to="olga@lavka.example"))
+    steps = planned(office)
+    assert sorted(step.remote_id for step in steps) == sorted([answer, ours])
+    done = run(office, stored(office, steps))
+    assert (bool(done.moved), planned(office)) == (False, [])
+
+
 def test_a_plan_that_waits_for_a_person_or_is_done_is_not_run(office: Office) -> None:
     fill(office)
     plan_id = stored(office, planned(office))
