@@ -55,6 +55,10 @@ class Clients:
         """Owe the cards that are missing or superfluous."""
         client_writes.settle(session, target.settings, target.stream)
 
+    def withdraw(self, session: Session, target: Target) -> None:
+        """Owe the cards that are superfluous."""
+        client_writes.withdraw(session, target.settings, target.stream)
+
     def plan(self, session: Session, target: Target, wanted: Mapping[int, Link | None]) -> dict[int, Step]:
         """Create, change or take away the cards of clients, or nothing."""
         verdicts = client_writes.verdicts(session, target.settings, target.stream, wanted)

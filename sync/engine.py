@@ -136,9 +136,11 @@ def _work(run: Run, connect: Connect, progress: Progress | None) -> Exception | 
             return None
         connector = connect(_account(run))
         pusher = _push(run, connector, progress)
-        mirrored, refused = _folders(run, connector, pusher)
+        mirrored, refused = _folders(run, connector, None if run.is_waiting else pusher)
         if run.is_waiting:
             waiting.withdraw(run, connector, mirrored, progress)
+            if pusher is not None:
+                pusher.withdraw()
             return None
         rounds = 1 if run.brake.is_exact else ROUNDS
         for is_last in (False,) * (rounds - 1) + (True,):
@@ -177,7 +179,7 @@ def _note_refusal(run: Run, error: SignInRefused) -> None:
 def _push(run: Run, connector: Connector, progress: Progress | None) -> push.Push | None:
     """What writes what is owed to the mailbox; None where nothing may be written."""
     outbound = outbound_of(run.kind)
-    if outbound is None or run.is_waiting:
+    if outbound is None:
         return None
     with run.sessions() as session:
         if not outbox.may_write(run.stream(session)):

@@ -142,6 +142,9 @@ class Outbound(Protocol):
     def settle(self, session: Session, target: Target) -> None:
         """Owe all that the mailbox lacks or should no longer have, whatever was owed before (outbox.owe)."""
 
+    def withdraw(self, session: Session, target: Target) -> None:
+        """Owe what may not be told in the mailbox any more, of which not all folders were read."""
+
     def plan(self, session: Session, target: Target, wanted: Mapping[int, Link | None]) -> dict[int, Step]:
         """The step that brings each of these things up to date, by their local ids. Changes nothing.
 

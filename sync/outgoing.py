@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from sync.outbound import Create, Nothing, Remove, Write
 from sync.outbound import Step as Planned
 from terracrm.models import Link
-from terracrm.services import plans
+from terracrm.services import outbox, plans
 from terracrm.services.client_writes import FORGOTTEN
 from terracrm.services.plans import Field, Step
 
@@ -16,7 +17,7 @@ HISTORY: Final = "history"
 # What stands around what people write: ours to change.
 OUR_OWN: Final = frozenset({HISTORY, "client", "link"})
 # What may not be told any more is taken away at once (S4); of one that is there twice, one stays.
-AT_ONCE: Final = frozenset({DOUBLE, FORGOTTEN, "withdrawn", "other_company"})
+AT_ONCE: Final = frozenset({DOUBLE, FORGOTTEN, outbox.WITHDRAWN, "other_company"})
 
 
 def step_of(stream_id: int, entity: str, local_id: int, step: Planned, link: Link | None) -> Step | None:
@@ -44,9 +45,10 @@ def step_of(stream_id: int, entity: str, local_id: int, step: Planned, link: Lin
 
 def weighs(step: Step) -> bool:
     """Whether a brake counts a step: it takes something out of Outlook, or changes what people wrote there."""
-    if step.act == plans.REMOVE:
-        return step.rule not in AT_ONCE
-    return step.act == plans.CHANGE and any(field.field not in OUR_OWN for field in step.fields)
+    if step.rule in AT_ONCE:
+        return False
+    is_theirs = any(field.field not in OUR_OWN for field in step.fields)
+    return step.act == plans.REMOVE or (step.act == plans.CHANGE and is_theirs)
 
 
 def is_urgent(step: Planned) -> bool:
@@ -54,6 +56,12 @@ def is_urgent(step: Planned) -> bool:
 
     Also what changes nothing but our own part of a card, which may be what must not be told there any more (S4).
     """
-    if isinstance(step, Write):
-        return all(each.field in OUR_OWN for each in step.differences)
-    return isinstance(step, Remove) and step.why in AT_ONCE
+    if isinstance(step, Write) and all(each.field in OUR_OWN for each in step.differences):
+        return True
+    return isinstance(step, Write | Remove) and step.why in AT_ONCE
+
+
+def because(step: Planned, reason: str) -> Planned:
+    """A step with the rule that it was withdrawn, where that is why the thing is owed (`OutboxItem.reason`)."""
+    is_withdrawn = reason == outbox.WITHDRAWN and isinstance(step, Write | Remove)
+    return replace(step, why=outbox.WITHDRAWN) if is_withdrawn else step

@@ -51,6 +51,10 @@ class Posts:
         """Owe the posts that are missing or superfluous."""
         posts.settle(session, target.settings, target.stream)
 
+    def withdraw(self, session: Session, target: Target) -> None:
+        """Owe the posts that are superfluous."""
+        posts.withdraw(session, target.mailbox)
+
     def plan(self, session: Session, target: Target, wanted: Mapping[int, Link | None]) -> dict[int, Step]:
         """Make, change or take away the posts of activities, or nothing."""
         there = {id_: link for id_, link in wanted.items() if link is not None}
@@ -94,7 +98,7 @@ class Posts:
             return {}
         may_stay = posts.may_stay(session, target.mailbox, there)
         steps: dict[int, Step] = {
-            id_: Nothing("changed_in_outlook") if id_ in may_stay else Remove("withdrawn", anyhow=True)
+            id_: Nothing("changed_in_outlook") if id_ in may_stay else Remove(outbox.WITHDRAWN, anyhow=True)
             for id_, link in there.items()
             if link.untracked_at is not None or id_ not in may_stay
         }

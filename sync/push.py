@@ -129,6 +129,17 @@ class Push:
             item_ids = sorted(self._again)
         return self._left
 
+    def withdraw(self) -> None:
+        """Take out only what may not be told there any more: the stream waits for a person (S4).
+
+        Nothing was read, so of what is there twice both stay, and what was changed or deleted there meanwhile is left.
+        """
+        self._retried(lambda session: self.outbound.withdraw(session, self._target(session)))
+        item_ids = self._due()
+        for start in range(0, len(item_ids), BATCH):
+            plans = [plan for plan in self._plan(item_ids[start : start + BATCH]) if _is_urgent(plan)]
+            self._do([plan for plan in plans if plan.decision and not plan.decision.is_extra], is_last=False)
+
     def _due(self) -> list[int]:
         with self.read() as session:
             return outbox.due(session, self._target(session).mailbox.id, self.outbound.entity)
@@ -210,9 +221,10 @@ class Push:
             if not outbox.may_write(target.stream):
                 return []  # somebody has just switched it off: all stays owed
             # The revisions, before what the items are about is read.
-            owed = [(item.id, item.revision, item.local_id) for item in outbox.items(session, item_ids)]
-            decisions = self._decisions(session, target, [local_id for *_, local_id in owed])
-        return [Plan(*item, decisions.get(item[-1])) for item in owed]
+            items = outbox.items(session, item_ids)
+            owed = [(item.id, item.revision, item.local_id, item.reason) for item in items]
+            found = self._decisions(session, target, [local_id for _, _, local_id, _ in owed])
+        return [Plan(id_, revision, about, _because(found.get(about), reason)) for id_, revision, about, reason in owed]
 
     def _decisions(self, session: Session, target: Target, local_ids: Sequence[int]) -> dict[int, Decision]:
         """What is to be done about these things, all at once; one that cannot be planned is left out by itself."""
@@ -353,6 +365,10 @@ class Push:
                 if attempt == TRIES or not is_race(error):
                     raise
         raise AssertionError  # the last attempt returns or raises
+
+
+def _because(decision: Decision | None, reason: str) -> Decision | None:
+    return decision and replace(decision, step=outgoing.because(decision.step, reason))
 
 
 def _is_urgent(plan: Plan) -> bool:

@@ -32,6 +32,9 @@ class Tasks:
         """Tell what was deleted, and owe the open tasks that lack their item and the items that are out of date."""
         task_items.settle(session, target.settings, target.mailbox)
 
+    def withdraw(self, session: Session, target: Target) -> None:
+        """Nothing: a task says what people wrote in the CRM."""
+
     def plan(self, session: Session, target: Target, wanted: Mapping[int, Link | None]) -> dict[int, Step]:
         """Make, change or remove the items of tasks. One that its owner deleted or made private is left alone."""
         mailbox = target.mailbox

@@ -79,13 +79,20 @@ def settle(session: Session, settings: Settings, stream: Stream) -> None:
     if not outbox.may_write(stream) or role_folders.is_deleted(stream, CLIENTS):
         return
     mailbox_id = stream.mailbox_id
-    in_scope = scopes.condition(session, settings, stream)
-    lacking = _lacking(mailbox_id, in_scope).where(~_is_owed(mailbox_id, Contact.id))
-    superfluous = _superfluous(stream, in_scope).where(~_is_owed(mailbox_id, Link.local_id))
-    outbox.owe(session, mailbox_id, CONTACT, session.scalars(lacking).all(), IN_SCOPE)
-    outbox.owe(session, mailbox_id, CONTACT, session.scalars(superfluous).all(), LEFT_SCOPE)
+    lacking = _lacking(mailbox_id, scopes.condition(session, settings, stream))
+    owed = session.scalars(lacking.where(~_is_owed(mailbox_id, Contact.id))).all()
+    outbox.owe(session, mailbox_id, CONTACT, owed, IN_SCOPE)
+    withdraw(session, settings, stream)
     if not client_history.is_current(session, settings, stream):
         owe_all(session, stream)
+
+
+def withdraw(session: Session, settings: Settings, stream: Stream) -> None:
+    """Owe the mailbox the cards alone that it should no longer have, where they are not on the list already."""
+    mailbox_id = stream.mailbox_id
+    superfluous = _superfluous(stream, scopes.condition(session, settings, stream))
+    owed = session.scalars(superfluous.where(~_is_owed(mailbox_id, Link.local_id))).all()
+    outbox.owe(session, mailbox_id, CONTACT, owed, LEFT_SCOPE)
 
 
 def to_come(session: Session, settings: Settings, stream: Stream) -> tuple[int, int]:

@@ -36,7 +36,6 @@ from terracrm.services.sources import Source
 MAILBOX, MAIL, PORTAL, COMMAND = "mailbox", "mail", "portal", "command line"
 MERGE, SUGGESTION, CONFLICT, UNDO = "merge", "suggestion", "conflict", "undo"
 CREATED: Final = "created"
-WITHDRAWN: Final = "withdrawn"
 # What a field of a client says: text, a day or time in ISO form, the number of a user, team or client, or a list.
 ASSIGNED: Final = {"company": "company_id", "owner": "owner_id", "team": "team_id"}
 STATE: Final = {"archived": "archived_at", "merged": "merged_into_id"}
@@ -123,7 +122,7 @@ def creating(session: Session, origin: Origin, client: Client) -> Iterator[None]
 
 
 @contextmanager
-def unrecorded(session: Session, *clients: Client, reason: str = WITHDRAWN) -> Iterator[None]:
+def unrecorded(session: Session, *clients: Client, reason: str = outbox.WITHDRAWN) -> Iterator[None]:
     """Change these clients without a trace, for what must leave none (S4), or for a caller who records it in another
     way; their cards are owed nevertheless, for this reason."""
     with _opened(session, clients):

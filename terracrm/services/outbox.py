@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Insert, and_, bindparam, delete, exists, func, insert, select, union, update
+from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, delete, exists, func, insert, select, union, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,8 @@ CLIENTS = "clients"
 REMOVING, WRITING, LINK = "removing", "writing", "link"
 TIME = "time"
 """OutboxItem.reason of what nobody changed, and is looked at again because time has passed."""
+WITHDRAWN: Final = "withdrawn"
+"""OutboxItem.reason of what may say something that became private: it stays, whatever else comes, until it is paid."""
 KINDS = {CONTACT: StreamKind.CONTACTS, TASK: StreamKind.TASKS, POST: StreamKind.POSTS}
 """Which kind of stream writes each thing."""
 OUT = ("both", "out")
@@ -221,7 +223,7 @@ def _upsert(session: Session, rows: list[dict[str, Any]]) -> None:
         set_={
             "revision": OutboxItem.revision + 1,
             "state": OWED,
-            "reason": new.excluded.reason,
+            "reason": case((OutboxItem.reason == WITHDRAWN, WITHDRAWN), else_=new.excluded.reason),
             "attempts": 0,
             "error": "",
             "owed_since": now_or_then(OutboxItem.owed_since, new.excluded.owed_since),

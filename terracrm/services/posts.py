@@ -61,9 +61,15 @@ def settle(session: Session, settings: Settings, stream: Stream) -> None:
     if not role_folders.is_deleted(stream, RULE):
         newest = session.scalars(lacking.order_by(Activity.occurred_at.desc(), Activity.id.desc()).limit(MOST))
         outbox.owe(session, mailbox.id, outbox.POST, newest.all(), "lacking")
+    withdraw(session, mailbox)
+
+
+def withdraw(session: Session, mailbox: Mailbox) -> None:
+    """Owe the mailbox the posts alone that it should no longer have."""
+    is_told = _is_told(session, mailbox)
     told = exists().where(Activity.id == Link.local_id, is_told, _of_company(()))
     superfluous = select(Link.local_id).where(*_mine(mailbox), Link.gone_at.is_(None), ~told.correlate(Link))
-    outbox.owe(session, mailbox.id, outbox.POST, session.scalars(superfluous.limit(MOST)).all(), "withdrawn")
+    outbox.owe(session, mailbox.id, outbox.POST, session.scalars(superfluous.limit(MOST)).all(), outbox.WITHDRAWN)
 
 
 def wanted(session: Session, stream: Stream, activity_ids: Collection[int]) -> set[int]:

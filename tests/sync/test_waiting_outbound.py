@@ -1,0 +1,169 @@
+"""While a stream waits for approval, what became private elsewhere leaves Outlook, and nothing else is written (S4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from connectors.base import Account
+from terracrm.domain.records import ContactRecord, LabelledAddress
+from terracrm.models import Contact, OutboxItem, Plan, Stream, StreamState, User, utcnow
+from terracrm.services import outbox, plans
+from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
+from tests.sync.conftest import Office
+from tests.sync.items import mail
+from tests.sync.test_brake_outbound import CARDS, decide, ids, renamed
+from tests.sync.test_posts import History
+from tests.sync.test_waiting import Waiting
+
+SQLITE_FIRST = True
+
+SECRET = "Secret agent"
+
+
+def entry(clients: ClientsOffice, name: str, **fields: object) -> str:
+    """Boris has an entry of somebody among his own contacts; its remote id."""
+    emails = (LabelledAddress("1", f"{name.split()[0].lower()}@client.test"),)
+    record = ContactRecord(display_name=name, emails=emails, **fields)  # type: ignore[arg-type]
+    remote_id = clients.server.put(clients.folder("Contacts", "boris"), record)
+    assert clients.run("boris").state == "ok"
+    return remote_id
+
+
+def make_private(clients: ClientsOffice, remote_id: str) -> None:
+    """Boris marks it, and his mailbox is read."""
+    clients.edit(remote_id, is_private=True)
+    assert clients.run("boris").state == "ok"
+
+
+def wait(clients: ClientsOffice) -> None:
+    """Anna's contacts wait for approval: all her cards are to be renamed."""
+    clients.later()
+    summary = clients.run()
+    assert (summary.state, summary.counts.written) == ("approval", 0)
+
+
+@pytest.fixture
+def clients(office: Office) -> ClientsOffice:
+    """Anna's mailbox with eight cards, and a brake that lets three things happen."""
+    made = ClientsOffice(office)
+    office.settings.sync.brake_items, office.settings.sync.brake_percent = 3, 10
+    for number in range(CARDS):
+        made.client(f"{chr(ord('A') + number)}nna Client")
+    assert made.settled().counts.written == CARDS
+    return made
+
+
+def test_a_field_that_became_private_leaves_the_card_and_all_others_wait(clients: ClientsOffice) -> None:
+    item = entry(clients, "Anna Client", department=SECRET)
+    clients.settled()
+    assert clients.cards()["Anna Client"].department == SECRET
+    renamed(clients)
+    wait(clients)
+    make_private(clients, item)
+    clients.later()
+    before = clients.server.writes
+    summary = clients.run()
+    cards = clients.cards()
+    assert (summary.state, summary.counts.written, clients.server.writes) == ("approval", 1, before + 1)
+    assert (cards["Anna Client"].department, SECRET in str(cards)) == ("", False)
+    assert [card.job_title for name, card in cards.items() if name != "Anna Client"] == [""] * (CARDS - 1)
+    decide(clients, plans.approve)
+    assert clients.settled().counts.written == CARDS - 1
+
+
+def test_a_client_that_only_a_private_entry_told_of_leaves_the_mailbox_that_waits(clients: ClientsOffice) -> None:
+    item = entry(clients, "Nina Berg")
+    with clients.crm() as session:
+        nina = session.scalars(select(Contact).where(Contact.display_name == "Nina Berg")).one()
+        nina.owner_id = session.scalars(select(User.id).where(User.name == "anna")).one()
+    clients.settled()
+    assert "Nina Berg" in clients.cards()
+    renamed(clients)
+    wait(clients)
+    make_private(clients, item)
+    summary = clients.run()
+    assert (summary.state, summary.counts.written, len(clients.cards())) == ("approval", 1, CARDS)
+    assert "Nina Berg" not in clients.cards()
+
+
+def test_a_post_that_became_private_leaves_the_folder_that_waits(office: Office) -> None:
+    crm = History(office)
+    item = crm.mail("Тайна")
+    crm.mail("Договор")
+    crm.settled()
+    assert len(crm.posts()) == 2
+    with crm.crm() as session:
+        session.execute(update(Stream).where(Stream.kind == "posts").values(state=StreamState.APPROVAL))
+    office.server.change(item, replace(mail("Тайна"), is_private=True))
+    office.run("anna", "mail")
+    summary = office.run("history", "posts")
+    assert (summary.state, summary.counts.written) == ("approval", 1)
+    assert ["Договор" in subject for subject in crm.posts()] == [True]
+
+
+def test_why_it_is_owed_is_remembered_until_it_is_written(clients: ClientsOffice) -> None:
+    item = entry(clients, "Anna Client", department=SECRET)
+    clients.settled()
+    renamed(clients)
+    wait(clients)
+    make_private(clients, item)
+    clients.change(ids(clients)[0], website="client.test")
+    clients.later()
+    assert (clients.run().counts.written, SECRET in str(clients.cards())) == (1, False)
+    assert "withdrawn" not in {owed.reason for owed in clients.owed()}
+
+
+def test_what_became_private_weighs_nothing(clients: ClientsOffice) -> None:
+    items = [entry(clients, f"{chr(ord('A') + number)}nna Client", department=SECRET) for number in range(CARDS)]
+    clients.office.settings.sync.brake_items = 0
+    clients.settled()
+    clients.office.settings.sync.brake_items = 3
+    for item in items:
+        make_private(clients, item)
+    assert (clients.settled().counts.written, SECRET in str(clients.cards())) == (CARDS, False)
+
+
+def test_what_its_owner_changed_meanwhile_is_left_until_it_is_read(clients: ClientsOffice) -> None:
+    item = entry(clients, "Anna Client", department=SECRET)
+    clients.settled()
+    renamed(clients)
+    wait(clients)
+    make_private(clients, item)
+    clients.edit(clients.item("Anna Client"), website="client.test")
+    clients.server.delete(clients.item("Bnna Client"))
+    with clients.crm() as session:
+        outbox.owe(session, stream_of(session).mailbox_id, outbox.CONTACT, ids(clients)[1:2], outbox.WITHDRAWN)
+    clients.later()
+    summary = clients.run()
+    assert (summary.state, summary.error, summary.counts.written) == ("approval", "", 0)
+    assert all(link.gone_at is None for link in clients.links())
+    assert clients.cards()["Anna Client"].website == "client.test"
+    decide(clients, plans.approve)
+    clients.run()
+    assert SECRET not in str(clients.cards())
+
+
+def test_nothing_is_made_while_the_stream_waits(clients: ClientsOffice) -> None:
+    clients.server.remove_folder(clients.folder())
+    assert clients.run().state == "approval"
+    clients.client("New Client")
+    with clients.crm() as session:
+        session.execute(update(OutboxItem).values(next_try_at=utcnow() - timedelta(days=1)))
+    before = clients.server.writes
+    assert (clients.run().state, clients.server.writes) == ("approval", before)
+    with clients.crm() as session:
+        assert session.scalars(select(Plan.state)).all() == ["open"]
+
+
+def test_no_folder_is_made_while_the_stream_waits(office: Office) -> None:
+    clients = ClientsOffice(office)
+    clients.choose(direction="in")
+    anna = Waiting(office).begin()
+    clients.choose(direction="both")
+    assert anna.run().state == "approval"
+    account = Account(office.address("anna"), "", office.address("anna"), "secret")
+    assert CLIENTS not in {folder.path for folder in office.connect(account).folders()}
