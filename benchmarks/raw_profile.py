@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from terracrm.services.access import Viewer
 
 PAGE = 31
-COUNTED = 201
+COUNTED = 101
 _NAME = re.compile(r":(\w+)")
 
 _CONTACT = """

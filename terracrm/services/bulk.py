@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ARRAY, JSON, BindParameter, ColumnElement, Table, bindparam, func, insert, select, type_coerce
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Dialect,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+    type_coerce,
+)
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from terracrm.models import Base
 
@@ -41,12 +58,52 @@ def among(
 
     A list of some hundred parameters takes several times as long to make and to send as what it asks for.
     """
-    return one_of(column, bindparam(None, list(values), unique=True), session.get_bind().dialect.name)
+    return one_of(column, values)
 
 
-def one_of(column: InstrumentedAttribute[Any], given: BindParameter[Any], dialect: str) -> ColumnElement[bool]:
-    """The same of a list that is given later: for statements that are kept, each for one kind of database."""
-    if dialect == "sqlite":
-        told = func.json_each(type_coerce(given, JSON)).table_valued("value")
-        return column.in_(select(told.c.value))
-    return column == func.any(type_coerce(given, ARRAY(column.type)))
+Column = ColumnElement[Any] | InstrumentedAttribute[Any]
+
+
+class Listed(TypeDecorator[Sequence[Any]]):
+    """A list as one parameter: an array of PostgreSQL, for SQLite JSON."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, of: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.of = of
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Which of the two."""
+        return dialect.type_descriptor(ARRAY(self.of) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
+        """As the driver takes it; ids, which pages ask for many times over, the short way."""
+        if value is None or dialect.name == "postgresql":
+            return value
+        return f"[{','.join(map(str, value))}]" if self.of.python_type is int else json.dumps(list(value))
+
+
+class _OneOf(FunctionElement[Any]):
+    """Of no type: SQLite would be asked whether a Boolean equals 1, and would look into no index."""
+
+    inherit_cache = True
+
+
+def one_of(column: Column, given: BindParameter[Any] | Collection[str] | Collection[int]) -> ColumnElement[bool]:
+    """The same in a statement that is kept for any database, of these values or of a list that is given later."""
+    said = given if isinstance(given, BindParameter) else bindparam(None, list(given), unique=True)
+    return _OneOf(column, type_coerce(said, Listed(column.type)))
+
+
+@compiles(_OneOf)
+def _said(element: _OneOf, compiler: SQLCompiler, **how: Any) -> str:
+    column, given = (compiler.process(each, **how) for each in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({given}))"  # noqa: S608
+
+
+@compiles(_OneOf, "postgresql")
+def _said_to_postgresql(element: _OneOf, compiler: SQLCompiler, **how: Any) -> str:
+    column, given = (compiler.process(each, **how) for each in element.clauses)
+    return f"{column} = ANY ({given})"

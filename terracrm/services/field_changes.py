@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.models import Company, FieldChange, Mailbox, Team, User
-from terracrm.services import access, field_history, merged, rows
+from terracrm.services import access, bulk, field_history, merged, rows
 from terracrm.services.access import Viewer
 from terracrm.services.field_history import MERGE
 
@@ -43,7 +43,7 @@ _ALL = (
     .outerjoin(Mailbox, Mailbox.id == FieldChange.mailbox_id)
     .where(
         FieldChange.entity == bindparam("entity"),
-        FieldChange.entity_id.in_(bindparam("ids", expanding=True)),
+        bulk.one_of(FieldChange.entity_id, bindparam("ids")),
         ~and_(FieldChange.entity_id != bindparam("id"), FieldChange.source == MERGE, _SAME_ACT),
     )
     .order_by(FieldChange.id.desc())

@@ -10,7 +10,7 @@ from sqlalchemy import Select, bindparam, false, select, true
 from sqlalchemy.orm import Session
 
 from terracrm.models import Activity, ActivityKind, ActivityMailbox, Contact, Mailbox, Participant
-from terracrm.services import access, rows
+from terracrm.services import access, bulk, rows
 from terracrm.services.access import Viewer
 from terracrm.services.matching import INTERNAL
 
@@ -26,7 +26,7 @@ _PARTICIPANTS = (
         Participant.contact_id,
         Participant.match_method,
     )
-    .where(Participant.activity_id.in_(bindparam("ids", expanding=True)))
+    .where(bulk.one_of(Participant.activity_id, bindparam("ids")))
     .order_by(Participant.activity_id, Participant.position)
 )
 
@@ -122,7 +122,7 @@ def _visible_contacts(session: Session, viewer: Viewer, contact_ids: Iterable[in
 
 @access.kept
 def _contacts(viewer: Viewer) -> Select[int, str]:
-    these = Contact.id.in_(bindparam("ids", expanding=True))
+    these = bulk.one_of(Contact.id, bindparam("ids"))
     return select(Contact.id, Contact.display_name).where(these, access.contacts(viewer))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from types import ModuleType
 from typing import Literal
 
@@ -155,13 +154,13 @@ def _words(query: str) -> list[str]:
 
 
 def _readable(session: Session, viewer: Viewer, ids: list[int]) -> list[int]:
-    seen = set(session.scalars(_seen_of(viewer, session.get_bind().dialect.name), {"ids": ids}))
+    seen = set(session.scalars(_seen_of(viewer), {"ids": ids}))
     return [id_ for id_ in ids if id_ in seen]
 
 
-@lru_cache(access.VIEWERS_KEPT)
-def _seen_of(viewer: Viewer, dialect: str) -> Select[int]:
-    asked = bulk.one_of(Activity.id, bindparam("ids"), dialect)
+@access.kept
+def _seen_of(viewer: Viewer) -> Select[int]:
+    asked = bulk.one_of(Activity.id, bindparam("ids"))
     return select(Activity.id).where(asked, access.readable_activities(viewer))
 
 

@@ -19,13 +19,13 @@ from terracrm.domain.capture import Detail
 from terracrm.domain.records import MeetingKind
 from terracrm.errors import InvalidInput
 from terracrm.models import Activity, ActivityKind, CompanyTimeline, ContactTimeline, Meeting, Message, Task, User
-from terracrm.services import access, rows
+from terracrm.services import access, bulk, rows
 from terracrm.services.access import Viewer
 from terracrm.services.merged import Entity
 from terracrm.services.people import Person, others, people_of, speaker
 
 PAGE_SIZE = 30
-COUNTED = 200  # entries: counting all of a long history would take longer than the rest of its page
+COUNTED = 100  # entries: counting all of a long history would take longer than the rest of its page
 MAX_ID = 2**63 - 1  # the databases take no larger one
 Timeline = type[CompanyTimeline] | type[ContactTimeline]
 # Where the history of a client of each kind is, and which column says whose it is.
@@ -41,13 +41,13 @@ _SHOWN: tuple[Any, ...] = (
     Activity.id, Activity.kind, Activity.occurred_at, Activity.direction, Activity.subject, Activity.snippet,
     Activity.has_attachments,
 )  # fmt: skip
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_BARE = select(Message.activity_id).where(Message.activity_id.in_(_IDS), Message.detail == Detail.HEADERS)
+_IDS: BindParameter[Any] = bindparam("ids")
+_BARE = select(Message.activity_id).where(bulk.one_of(Message.activity_id, _IDS), Message.detail == Detail.HEADERS)
 _MEETINGS: Select[*tuple[Any, ...]] = select(
     Meeting.activity_id, Meeting.end_at, Meeting.is_all_day, Meeting.is_cancelled, Meeting.location, Meeting.start_date,
     Meeting.end_date, or_(Meeting.series_id.is_not(None), func.coalesce(Meeting.recurrence, "") != ""),
     and_(Meeting.series_id.is_not(None), Meeting.kind == MeetingKind.EXCEPTION),
-).where(Meeting.activity_id.in_(_IDS))  # fmt: skip
+).where(bulk.one_of(Meeting.activity_id, _IDS))  # fmt: skip
 _TASKS = (
     select(
         Task.activity_id,
@@ -59,7 +59,7 @@ _TASKS = (
     )
     .outerjoin(_RESPONSIBLE, _RESPONSIBLE.id == Task.responsible_id)
     .outerjoin(_DOER, _DOER.id == Task.done_by_id)
-    .where(Task.activity_id.in_(_IDS))
+    .where(bulk.one_of(Task.activity_id, _IDS))
 )
 
 
