@@ -7,7 +7,7 @@ when all other folders were read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,7 +41,11 @@ class Unsure(Exception):
 
 
 class Contradicted(Temporary):
-    """The server still has an item of which it said that it is gone: what it says of this folder is not to be used."""
+    """The server still has items (`there`) of which it said that they are gone: that is not to be used."""
+
+    def __init__(self, message: str, there: Collection[str]) -> None:
+        super().__init__(message)
+        self.there = there
 
 
 class Braked(TerraCRMError):
@@ -163,9 +167,11 @@ class Brake:
 
     def ask(self, connector: Connector, folder: Folder, remote_ids: Sequence[str]) -> None:
         """Raise Contradicted where the server still has one of these items, of which it said that they are gone."""
-        if connector.present(folder, remote_ids):
-            raise Contradicted(f"the server shows {folder.path} without items that it has: nothing was removed here")
-        self._sure.update(remote_ids)
+        there = connector.present(folder, remote_ids)
+        self._sure.update(set(remote_ids) - there)
+        if there:
+            message = f"the server shows {folder.path} without items that it has: nothing was removed here"
+            raise Contradicted(message, there)
 
     def new(self, steps: Iterable[Step]) -> list[Step]:
         """Those of these steps that nobody has allowed, as far as they count."""

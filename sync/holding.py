@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
-from sync import folders, looking
+from sync import asking, folders, looking
 from sync.brake import Braked, Contradicted, sample
 from sync.looking import Thing
 from sync.planner import Action
@@ -57,6 +57,7 @@ class Reading:
     planned: Planned
     withdraw: Callable[[int, Sequence[Change]], object]
     again: Callable[[int, Folder], object]
+    take: Callable[[int, Sequence[Change]], object]
     remove: Callable[[int, Sequence[str]], object]
 
 
@@ -101,7 +102,7 @@ def settle(run: Run, connector: Connector, mirrored: Sequence[tuple[int, Folder]
         if not (brake.held or brake.vanished or unmet):
             return is_any
         is_any = True
-        _ask_for_unmet(run, connector, places, unmet)
+        _ask_for_unmet(run, connector, places, unmet, reading)
         found = _look(run, places, unmet, reading)
         left = _weigh(run, connector, places, found)
         for folder_id in brake.vanished.keys() - left:
@@ -210,11 +211,20 @@ def _unmet(run: Run, folder_ids: Sequence[int]) -> dict[int, list[str]]:
     return found
 
 
-def _ask_for_unmet(run: Run, connector: Connector, places: Places, unmet: dict[int, list[str]]) -> None:
-    """Ask for what was not met; where the server has it after all, the folder is to be read anew once more."""
+def _ask_for_unmet(
+    run: Run, connector: Connector, places: Places, unmet: dict[int, list[str]], reading: Reading
+) -> None:
+    """Ask for what was not met; where the server has it after all, the folder is to be read anew once more.
+
+    When that helps for long no more, what the server says of the item itself is taken, and it counts as met.
+    """
     for folder_id, remote_ids in unmet.items():
         try:
-            _ask(run, connector, places, folder_id, remote_ids)
+            try:
+                _ask(run, connector, places, folder_id, remote_ids)
+            except Contradicted as error:
+                reading.take(folder_id, asking.one_by_one(run, connector, places[folder_id], error))
+                unmet[folder_id] = [each for each in remote_ids if each not in error.there]
         except Temporary:
             with run.transaction() as session:
                 mirror_folders.read_anew(session, session.get_one(MirrorFolder, folder_id))

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
-from sync import folders, holding, preparing, writer
+from sync import asking, folders, holding, preparing, writer
 from sync.brake import Contradicted, Held, Unsure
 from sync.planner import Action, Cards, LinkState, Quarantine, Skip, TakeCard, Withdraw, Withhold, plan
 from sync.run import Fenced, Progress, Run
@@ -82,6 +82,7 @@ def _as_reading(run: Run, connector: Connector, progress: Progress | None) -> ho
         planned=planned,
         withdraw=lambda folder_id, changes: withdraw(run, folder_id, changes),
         again=lambda folder_id, folder: _read_folder(run, connector, folder_id, folder, progress),
+        take=lambda folder_id, changes: _take(run, folder_id, changes),
         remove=lambda folder_id, remote_ids: remove(run, folder_id, remote_ids),
     )
 
@@ -172,11 +173,11 @@ def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, 
                     counts = write_page(run, folder_id, page.changes, page.cursor)
                 except Unsure as unsure:
                     try:
-                        run.brake.ask(connector, folder, unsure.remote_ids)
+                        changes = asking.confirmed(run, connector, folder, page.changes, unsure.remote_ids)
                     except Temporary:
                         withdraw(run, folder_id, page.changes)
                         raise
-                    counts = write_page(run, folder_id, page.changes, page.cursor)
+                    counts = write_page(run, folder_id, changes, page.cursor)
                 run.summary.counts.add(counts)
             cursor = page.cursor
 
@@ -234,7 +235,11 @@ def _is_to_be_tried() -> ColumnElement[bool]:
 def _retry_quarantined(run: Run, connector: Connector, folder_id: int, folder: Folder) -> None:
     with run.sessions() as session:
         remote_ids = sick(session, folder_id)
-    changes = connector.get(folder, remote_ids)
+    _take(run, folder_id, connector.get(folder, remote_ids))
+
+
+def _take(run: Run, folder_id: int, changes: Sequence[Change]) -> None:
+    """Write what was asked for one by one, or hold the folder."""
     try:
         run.summary.counts.add(write_page(run, folder_id, changes, None))
     except Held:
@@ -245,9 +250,7 @@ def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) ->
     with run.sessions() as session:
         remote_ids = skipped.due(session, folder_id, DUE_BATCH)
     try:
-        run.summary.counts.add(write_page(run, folder_id, connector.get(folder, remote_ids), None))
-    except Held:
-        run.brake.held.add(folder_id)
+        _take(run, folder_id, connector.get(folder, remote_ids))
     except ItemGone:
         holding.leave(run, connector, {folder_id: None})
 

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from connectors.base import Account, Connector
 from connectors.memory import MemoryConnector
+from sync import asking
 from sync.run import Summary
 from sync.schedule import chosen_streams, due_streams
 from terracrm.domain.records import Change, ChangeKind, ContactRecord, Folder, Page, StreamKind
 from terracrm.errors import ItemGone
-from terracrm.models import Contact, Link, Plan, PlanStep, Stream, SyncRun
+from terracrm.models import Contact, Link, Plan, PlanStep, QuarantinedItem, Stream, SyncRun
 from terracrm.services import access, mailboxes, plans
 from tests.sync.clients_office import stream_of
 from tests.sync.conftest import Office
@@ -394,7 +395,72 @@ def test_a_folder_that_is_really_emptied_is_believed(world: World) -> None:
     assert (world.run().state, world.live()) == ("ok", 0)
 
 
+class Stubborn(MemoryConnector):
+    """A server that tells each time, on a page of its own, that an item is gone which it has; `denies` it, too."""
+
+    def __init__(self, world: World, account: Account, lie: str, *, denies: bool = False) -> None:
+        super().__init__(account, world.server)
+        self.lie, self.denies = lie, denies
+
+    def changes(self, folder: Folder, cursor: str | None, page_size: int) -> Iterator[Page]:
+        if folder.path == "Contacts" and cursor:
+            yield Page((Change(ChangeKind.DELETED, self.lie),), cursor)
+        yield from super().changes(folder, cursor, page_size)
+
+    def get(self, folder: Folder, remote_ids: Sequence[str]) -> Sequence[Change]:
+        found = super().get(folder, remote_ids)
+        is_denied = [self.denies and each.remote_id == self.lie for each in found]
+        return [
+            Change(ChangeKind.DELETED, each.remote_id) if no else each
+            for each, no in zip(found, is_denied, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("denies", [False, True])
+def test_who_contradicts_himself_for_good_is_not_believed_and_keeps_nothing_waiting(world: World, denies: bool) -> None:
+    world.fill()
+    world.delete(1)
+    lie = world.ids.pop()
+    world.edit(1, is_private=True)
+
+    def run() -> Summary:
+        return world.run(lambda account: Stubborn(world, account, lie, denies=denies))
+
+    for _ in range(asking.PATIENCE):
+        assert (run().state, world.live()) == ("backoff", ITEMS)
+    assert (run().state, world.live()) == ("degraded" if denies else "ok", ITEMS - 2)
+    with world.office.sessions() as session:
+        assert session.scalars(select(QuarantinedItem.remote_id)).all() == [lie] * denies
+        assert session.scalars(select(Link).where(Link.remote_id == lie)).one().gone_at is None
+
+
+def test_what_is_private_among_what_the_server_tells_as_gone_for_good_is_withdrawn(world: World) -> None:
+    world.fill()
+    world.edit(1, is_private=True)
+    for _ in range(asking.PATIENCE + 1):
+        summary = world.run(lambda account: Stubborn(world, account, world.ids[0]))
+    assert (summary.state, world.live()) == ("ok", ITEMS - 1)
+
+
 # Cursor loss
+
+
+def test_what_a_server_never_shows_again_but_has_is_taken_as_it_is_there(world: World) -> None:
+    world.fill()
+    world.edit(ITEMS, job_title="Директор")
+    world.office.settings.sync.brake_items = 0
+    world.server.expire_cursors()
+    Blind.short = 4
+    try:
+        for _ in range(asking.PATIENCE):
+            assert world.run(world.blind).state == "backoff"
+        assert (world.changed(job_title="Директор"), world.live()) == (4, ITEMS)
+        assert world.run(world.blind).state == "ok"
+    finally:
+        Blind.short = 0
+    assert (world.changed(job_title="Директор"), world.live()) == (ITEMS, ITEMS)
+    with world.office.sessions() as session:
+        assert not session.scalars(select(Link).where(Link.is_unmet)).all()
 
 
 @pytest.mark.parametrize("short", [0, 4, ITEMS - 1])
