@@ -25,6 +25,11 @@ def stem(text: str) -> str:
     return " ".join(filter(None, found))
 
 
+def is_beginning(word: str) -> bool:
+    """Whether a stem that is asked for last stands for all words that begin with it: a letter would for too many."""
+    return len(word) > 1
+
+
 def _stems(piece: str) -> str:
     """The stemmed words of what stands between two spaces: "word," is one, "a.b" two, "--" none."""
     return " ".join([_stem_word(word[:_MAX_WORD]) for word in _WORD.findall(piece.casefold().replace("ё", "е"))])

@@ -16,17 +16,18 @@ from sqlalchemy import BigInteger, Select, String, bindparam, cast, column, lite
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.orm import Session
 
-from terracrm.domain.words import stem
+from terracrm.domain.words import is_beginning, stem
 from terracrm.models import Activity, Company, Contact
 from terracrm.services import access, bulk, companies, contacts, search_postgres, search_sqlite, timeline
 from terracrm.services.access import Viewer
 
+Hits = search_sqlite.Hits | search_postgres.Hits
 IndexName = Literal["activity_search", "contact_search", "company_search"]
 MAX_QUERY = 200
 MAX_TEXT = 200_000  # characters; PostgreSQL takes a megabyte of words
 MAX_WORDS = 12
 PEOPLE_SHOWN = 8
-FIRST_HITS = 4 * timeline.PAGE_SIZE  # for who reads a part of them
+STEP, GROWTH, MOST_HITS = 20, 3, 2000  # hits looked at in one step, for who reads a part of them
 _TO_BE_WIPED = "search.to_be_wiped"
 
 
@@ -57,6 +58,14 @@ def follow(session: Session) -> None:
     """
     if not _is_sqlite(session):
         search_postgres.follow(session)
+
+
+def forget(session: Session) -> bool:
+    """Take one short step of forgetting the words of what was removed from the history; whether there are more (S4).
+
+    In a transaction of its own that writes. PostgreSQL forgets them by itself.
+    """
+    return _is_sqlite(session) and search_sqlite.forget(session)
 
 
 def words_of(text: str) -> str:
@@ -128,12 +137,27 @@ def newest(session: Session, viewer: Viewer, query: str, after: timeline.Cursor 
     words, found = _words(query), list[int]()
     if not words or not viewer.reads_content:
         return found
-    first = timeline.PAGE_SIZE + 1 if viewer.sees_all else FIRST_HITS
-    for ids in _history_index(session).newest(session, words, after, first):
-        found += ids if viewer.sees_all else _readable(session, viewer, ids)
-        if len(found) > timeline.PAGE_SIZE:
-            break
-    return found
+    hits = _history_index(session).Hits(session, words, after)
+    return _readable(session, viewer, hits, timeline.PAGE_SIZE + 1)
+
+
+def _readable(session: Session, viewer: Viewer, hits: Hits, wanted: int) -> list[int]:
+    """So many of the next hits as the viewer may read, and some more if they were looked at; fewer when no others are.
+
+    How many are looked at next follows from how many of those before may be read: looking takes most of the time.
+    """
+    if viewer.sees_all:
+        return hits.take(wanted)
+    found, looked_at, size = list[int](), 0, min(4 * wanted, MOST_HITS)
+    while True:
+        ids = hits.take(size)
+        seen = set(session.scalars(_seen_of(viewer), {"ids": ids}))
+        found += [id_ for id_ in ids if id_ in seen]
+        looked_at += len(ids)
+        if len(found) >= wanted or len(ids) < size:
+            return found
+        missing = (wanted - len(found)) * looked_at // (len(found) or 1)
+        size = min(missing + missing // 4 + STEP, GROWTH * looked_at, MOST_HITS)
 
 
 def clients(session: Session, viewer: Viewer, query: str) -> Found:
@@ -151,11 +175,6 @@ def clients(session: Session, viewer: Viewer, query: str) -> Found:
 
 def _words(query: str) -> list[str]:
     return stem(query[:MAX_QUERY]).split()[:MAX_WORDS]
-
-
-def _readable(session: Session, viewer: Viewer, ids: list[int]) -> list[int]:
-    seen = set(session.scalars(_seen_of(viewer), {"ids": ids}))
-    return [id_ for id_ in ids if id_ in seen]
 
 
 @access.kept
@@ -193,7 +212,7 @@ def _ids(session: Session, index_name: IndexName, words: list[str]) -> Select[in
 
 def _fts5_query(words: list[str]) -> str:
     quoted = [f'"{word}"' for word in words]
-    return " ".join(quoted) + ("*" if len(words[-1]) > 1 else "")
+    return " ".join(quoted) + ("*" if is_beginning(words[-1]) else "")
 
 
 def _is_sqlite(session: Session) -> bool:

@@ -10,17 +10,18 @@ are put where they belong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, text
 from sqlalchemy.orm import Session
 
+from terracrm.domain.words import is_beginning
 from terracrm.services.timeline import Cursor
 
 WALK, LONGEST_WALK = 1000, 20_000  # rows; the longest takes about as long as GIN does for words that need it
-STEPS, GROWTH = 2000, 2
+GATHERED = 2000  # kept for the next steps: gathering takes the same for few
 
 _ADD = text(
     "INSERT INTO activity_search (id, occurred_at, words)"
@@ -65,34 +66,42 @@ def remove(session: Session, ids: Sequence[int]) -> None:
     session.execute(_REMOVE, {"ids": list(ids)})
 
 
-def newest(session: Session, words: Sequence[str], after: Cursor | None, first: int) -> Iterator[list[int]]:
-    """The ids of what has all the words, the last one as a beginning: the newest first, so many, then ever more."""
-    asked: dict[str, Any] = {"query": ts_query(words), "at": "infinity", "id": 0}
-    if after:
-        asked |= {"at": after.occurred_at.isoformat(), "id": after.activity_id}
-    size = first
-    while True:
-        most, hits = size, _walked(session, asked, size)
-        if hits is None:
-            most, hits = max(size, STEPS), session.execute(_GATHER, {**asked, "size": max(size, STEPS)}).all()
-        for start in range(0, len(hits), size):
-            yield [hit.id for hit in hits[start : start + size]]
-        if len(hits) < most:
-            return
-        asked |= {"at": hits[-1].occurred_at.isoformat(), "id": hits[-1].id}
-        size = min(GROWTH * size, STEPS)
+class Hits:
+    """The ids of what has all the words, the last one as a beginning: the newest first, as many at a time as wanted."""
+
+    def __init__(self, session: Session, words: Sequence[str], after: Cursor | None) -> None:
+        self._session = session
+        self._asked: dict[str, Any] = {"query": ts_query(words), "at": "infinity", "id": 0}
+        if after:
+            self._asked |= {"at": after.occurred_at.isoformat(), "id": after.activity_id}
+        self._waiting: Sequence[Row[Any]] = []
+        self._are_last = False
+
+    def take(self, size: int) -> list[int]:
+        """The next so many; fewer when these are the last."""
+        if len(self._waiting) < size and not self._are_last:
+            self._waiting = self._walked(size) or self._gathered(max(size, GATHERED))
+        taken, self._waiting = self._waiting[:size], self._waiting[size:]
+        if taken:
+            self._asked |= {"at": taken[-1].occurred_at.isoformat(), "id": taken[-1].id}
+        return [hit.id for hit in taken]
+
+    def _walked(self, size: int) -> Sequence[Row[Any]]:
+        """So many of the newest hits, met on a walk back in time; none when it would be too long."""
+        rows = max(WALK, size)
+        found = self._session.execute(_WALK, {**self._asked, "size": size, "walk": rows}).all()
+        if len(found) < size and (rows := 2 * rows * size // (len(found) or 1)) <= LONGEST_WALK:
+            found = self._session.execute(_WALK, {**self._asked, "size": size, "walk": rows}).all()
+        return found if len(found) == size else []
+
+    def _gathered(self, size: int) -> Sequence[Row[Any]]:
+        """So many of the newest of all hits, or all that there are."""
+        found = self._session.execute(_GATHER, {**self._asked, "size": size}).all()
+        self._are_last = len(found) < size
+        return found
 
 
 def ts_query(words: Sequence[str]) -> str:
     """The words as PostgreSQL is asked for them: all of them, the last one as a beginning."""
     quoted = [f"'{word}'" for word in words]
-    return " & ".join(quoted) + (":*" if len(words[-1]) > 1 else "")
-
-
-def _walked(session: Session, asked: dict[str, Any], size: int) -> Sequence[Row[Any]] | None:
-    """So many of the newest hits, met on a walk back in time; None when it would be too long."""
-    rows = max(WALK, size)
-    found = session.execute(_WALK, {**asked, "size": size, "walk": rows}).all()
-    if len(found) < size and (rows := 2 * rows * size // (len(found) or 1)) <= LONGEST_WALK:
-        found = session.execute(_WALK, {**asked, "size": size, "walk": rows}).all()
-    return found if len(found) == size else None
+    return " & ".join(quoted) + (":*" if is_beginning(words[-1]) else "")

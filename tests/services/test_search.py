@@ -29,7 +29,7 @@ def few_at_a_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(search_postgres, "LONGEST_WALK", longest)
     monkeypatch.setattr(search_sqlite, "MOST_ENDINGS", endings)
     if request.param == "few":
-        monkeypatch.setattr(search, "FIRST_HITS", 7)
+        monkeypatch.setattr(search, "MOST_HITS", 7)
 
 
 def subjects(office: Office, viewer: str, query: str) -> list[str]:
