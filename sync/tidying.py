@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from terracrm.config import Settings
-from terracrm.db import begin_write
+from terracrm.db import begin_write, empty_log
 from terracrm.models import utcnow
 from terracrm.services import retention, search
 
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 Sessions = sessionmaker[Session]
 
-FOUND_AT_ONCE = 20_000
+FOUND_AT_ONCE = 2_000_000
 BATCH = 500
 
 
@@ -31,17 +31,31 @@ def tidy(settings: Settings, sessions: Sessions, is_over: Callable[[], bool] = l
     if not is_over():
         with sessions() as session, session.begin():
             search.follow(session)
+    _forget(sessions, is_over)
     if any(removed.values()):
         log.info("tidied", **removed)
     return removed
 
 
-def _tidy(aged: retention.Aged, sessions: Sessions, is_over: Callable[[], bool]) -> int:
-    count, is_more = 0, True
+def _forget(sessions: Sessions, is_over: Callable[[], bool]) -> None:
+    """Leave no word of mail that was withdrawn in the index, nor in the log of the database."""
+    steps, is_more = 0, True
     while is_more and not is_over():
         with sessions() as session:
-            ids = retention.find(session, aged, FOUND_AT_ONCE)
-        is_more = len(ids) == FOUND_AT_ONCE
+            begin_write(session)
+            is_more = search.forget(session)
+            session.commit()
+        steps += is_more
+    if steps:
+        with sessions() as session:
+            empty_log(session)
+
+
+def _tidy(aged: retention.Aged, sessions: Sessions, is_over: Callable[[], bool]) -> int:
+    count, after = 0, 0
+    while after is not None and not is_over():
+        with sessions() as session:
+            ids, after = retention.find(session, aged, FOUND_AT_ONCE, after)
         for start in range(0, len(ids), BATCH):
             if is_over():
                 break

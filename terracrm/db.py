@@ -22,6 +22,7 @@ from terracrm.models.search import INDEXES
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SQLITE_BUSY_MS = 30_000
+SQLITE_LOG_BUSY_MS = 1000  # others cannot write meanwhile
 SQLITE_CACHE_KIB = 32_000  # a connection: SQLite's own 2 MB are little when the file is large
 DEADLOCKS = ("40P01", "40001")  # deadlock detected, serialization failure
 
@@ -84,6 +85,15 @@ def begin_write(session: Session) -> None:
     """Take SQLite's write lock now: a transaction that reads first could not get it later. Elsewhere nothing."""
     if session.get_bind().dialect.name == "sqlite":
         session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def empty_log(session: Session) -> None:
+    """Have SQLite empty its log, which holds what pages said before; not now when somebody reads on for long."""
+    connection = session.connection()
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={SQLITE_LOG_BUSY_MS}")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
 
 
 def is_race(error: Exception) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from sync import daemon, tidying
 from terracrm.config import Settings
-from terracrm.db import make_engine, session_factory
+from terracrm.db import empty_log, make_engine, session_factory
 from terracrm.models import (
     Activity,
     AuditEntry,
@@ -25,7 +26,7 @@ from terracrm.models import (
     SyncRun,
     SyncRunItem,
 )
-from terracrm.services import retention, why
+from terracrm.services import retention, search, search_sqlite, why
 from terracrm.services.access import viewer_of
 from tests.office import NOW, Office, make_office
 
@@ -238,5 +239,66 @@ def test_one_who_writes_meanwhile_is_not_held_up(
     office.session.commit()
     (idle,) = [each for each in retention.aged(settings(), NOW) if each.kind == retention.IDLE_RUNS]
     with sessions() as reading, sessions.begin() as writing:
-        assert len(retention.find(reading, idle, 10)) == 1
+        assert len(retention.find(reading, idle, 10)[0]) == 1
         writing.execute(update(Contact).values(notes="meanwhile"))
+
+
+def test_no_word_of_what_was_withdrawn_stays_in_the_file(
+    office: Office, sessions: sessionmaker[Session], engine: Engine
+) -> None:
+    if engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL's vacuum does it")
+    session, secret = office.session, "xqzvkurara"
+    ids = [row.id for row in office.activities.values()]
+    for id_ in ids:  # each commit is a part of its own in the index
+        search.index_words(session, [(id_, NOW, f"xqzvkurara plain{id_}" if id_ == ids[0] else f"plain{id_}")])
+        session.commit()
+    search.remove(session, "activity_search", ids[:1])
+    session.commit()
+    assert secret in bytes_of(engine)
+    tidying.tidy(settings(**FOREVER), sessions)
+    assert secret not in bytes_of(engine)
+    assert f"plain{ids[-1]}" in bytes_of(engine)
+    session.execute(text("INSERT INTO activity_search (activity_search, rank) VALUES ('integrity-check', 1)"))
+
+
+def test_words_are_forgotten_in_short_steps_also_when_more_is_removed_meanwhile(
+    office: Office, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL's vacuum does it")
+    session = office.session
+    monkeypatch.setattr(search_sqlite, "MERGED_AT_ONCE", 1)
+    first, second, *others = (row.id for row in office.activities.values())
+    for id_ in (first, second, *others):
+        words = " ".join(f"word{id_}x{number}" for number in range(900))
+        search.index_words(session, [(id_, NOW, words)])
+        session.commit()
+    assert not search.forget(session)  # nothing was removed
+    search.remove(session, "activity_search", [first])
+    session.commit()
+    assert search.forget(session)
+    search.remove(session, "activity_search", [second])
+    session.commit()
+    steps = 1
+    while search.forget(session):
+        steps += 1
+        session.commit()
+    assert steps > 3
+    assert search.forget(session)  # for what was removed meanwhile
+    while search.forget(session):
+        session.commit()
+    assert not search.forget(session)
+    words_left = session.scalars(text("SELECT term FROM activity_search_terms WHERE term LIKE 'word%'")).all()
+    assert {word.partition("x")[0] for word in words_left} == {f"word{id_}" for id_ in others}
+    session.commit()
+    with sessionmaker(engine)() as other:
+        empty_log(other)
+    assert f"word{first}x" not in bytes_of(engine)
+    assert f"word{second}x" not in bytes_of(engine)
+
+
+def bytes_of(engine: Engine) -> str:
+    """What stands in the file of the database and in its log."""
+    path = Path(str(engine.url.database))
+    return "".join(file.read_bytes().decode("latin-1") for file in path.parent.glob(f"{path.name}*"))
