@@ -6,7 +6,9 @@ Mail programs mark what they quote, and signatures, with elements: these marks a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ _BLOCKS = frozenset(
 )
 VOID = frozenset(("br", "hr", "img", "input", "wbr"))
 VOID_SLOT = "void"
+_LINE_ENDS = _BLOCKS | {"br", "hr"}
 _SILENT = frozenset(("script", "style", "head", "title", "meta", "link", "base", "template"))
 _CELLS = frozenset(("td", "th"))
 
@@ -40,7 +43,7 @@ _SIGNATURE = re.compile(
     r"|bloop_sign|Zm-_Id_-Sgn|yahoo-signature|tutanota_signature|(?:^|\s|_)signature(?:$|\s|_)",
     re.IGNORECASE,
 )
-_SIGNATURE_DATA = ("data-signatureblock", "data-signature-widget", "data-smartmail", "data-signature")
+_SIGNATURE_DATA = frozenset(("data-signatureblock", "data-signature-widget", "data-smartmail", "data-signature"))
 _OUTLOOK_BOOKMARK = "_mailautosig"
 # Outlook's frame around the headers of the mail that is answered, in whatever language they are.
 _HEADER_FRAME = re.compile(
@@ -54,16 +57,31 @@ _HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 # lxml reads them, as they are or as "&#11;", and takes them back nowhere.
 _NOT_WRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _XML = re.compile(r"^\s*<\?xml[^>]*\?>")
+_LONG_MARKS = 300  # characters: longer ones hardly come again, and are not remembered
 
 
-class _Place(NamedTuple):
-    """What holds for all that stands inside of an element, by its own marks or those of an element around it."""
+class Inside(NamedTuple):
+    """What holds for all that stands inside of an element, by its own marks or those of an element around it.
+
+    `row` and `cell` are the innermost row and cell of a table.
+    """
 
     quoted: bool = False
     indented: bool = False
     signature: bool = False
     row: etree._Element | None = None
     cell: etree._Element | None = None
+
+
+class _Marks(NamedTuple):
+    """What the tag and the attributes of an element say. `boundary` is what must be true of one that may be one."""
+
+    silent: bool = False
+    quoted: bool = False
+    indented: bool = False
+    signature: bool = False
+    boundary: Callable[[etree._Element], bool] | None = None
+    gap: bool = False
 
 
 @dataclass(slots=True)
@@ -71,48 +89,46 @@ class Shown:
     """One visible line: the places in the page that it is made of, in their order, and what is read on it.
 
     A place is an element, which of its texts it is ("text" inside of it, "tail" after it), and that text; or an
-    element that shows something itself (VOID), and no text. `row` and `cell` are the innermost row and cell of a
-    table that the line stands in; `gap` when a paragraph's space is above it. A rule across the page reads as a line
-    of underscores.
+    element that shows something itself (VOID), and no text; `voids` are the tags of these. `inside` is what holds for
+    the line; `gap` when a paragraph's space is above it. A rule across the page reads as a line of underscores.
     """
 
-    quoted: bool = False
-    indented: bool = False
-    signature: bool = False
+    inside: Inside
     boundary: bool = False
-    row: etree._Element | None = None
-    cell: etree._Element | None = None
     gap: bool = False
     places: list[tuple[etree._Element, str, str]] = field(default_factory=list)
+    voids: tuple[str, ...] = ()
     text: str = ""
+
+    def begin(self, inside: Inside) -> None:
+        """A mark on an element within the line holds for all of the line, when the line begins with it."""
+        if not any(text.strip() for _, _, text in self.places):
+            quoted, signature = self.inside.quoted or inside.quoted, self.inside.signature or inside.signature
+            self.inside = self.inside._replace(quoted=quoted, signature=signature)
 
     def end(self) -> None:
         """Nothing is added to the line any more."""
         if self.places:
             words = "".join([text for _, _, text in self.places]).split()
-            self.text = "_" * 8 if "hr" in self._voids else " ".join(words)
+            self.text = "_" * 8 if "hr" in self.voids else " ".join(words)
 
     @property
     def is_blank(self) -> bool:
         """Whether it is a line of its own although nothing is on it: a line break, or a paragraph of a hard space."""
-        return not self.text and ("br" in self._voids or any("\xa0" in text for _, _, text in self.places))
+        return not self.text and ("br" in self.voids or any("\xa0" in text for _, _, text in self.places))
 
     @property
     def is_seen(self) -> bool:
         """Whether there is more than space on it."""
-        return bool(self.text) or any(tag != "br" for tag in self._voids)
+        return bool(self.text) or any(tag != "br" for tag in self.voids)
 
     @property
     def has_picture(self) -> bool:
         """Whether there is an image on it, other than the clear dot that tells that a mail was read."""
-        return any(
+        return "img" in self.voids and any(
             slot == VOID_SLOT and each.tag == "img" and not ({each.get("width"), each.get("height")} & {"0", "1"})
             for each, slot, _ in self.places
         )
-
-    @property
-    def _voids(self) -> list[str]:
-        return [element.tag for element, slot, _ in self.places if slot == VOID_SLOT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +141,7 @@ class Page:
     def lines(self) -> list[Line]:
         """The lines as the rules about quotations read them."""
         marks = quote_marks([line.text for line in self.shown])
-        return [
-            Line(
-                visible(line.text) if line.text else PICTURE * line.has_picture,
-                line.quoted or mark,
-                line.boundary,
-                line.indented,
-                line.signature,
-            )
-            for line, mark in zip(self.shown, marks, strict=True)
-        ]
+        return [_line(line, mark) for line, mark in zip(self.shown, marks, strict=True)]
 
 
 def read(content: str) -> Page | None:
@@ -149,121 +156,125 @@ def read(content: str) -> Page | None:
         return None
     if "<pre" in content or "white-space" in content:
         _break_lines(body)
-    return Page(body, _Reader().read(body))
+    return Page(body, _shown(body))
 
 
-class _Reader:
-    """Walks a page once, in the order of its text, without recursion: mail may be nested deeply."""
-
-    def __init__(self) -> None:
-        self.shown = [Shown()]
-        self.here = _Place()
-        self.outer: list[_Place] = []
-        self.is_cut = False
-
-    def read(self, body: etree._Element) -> list[Shown]:
-        walk = etree.iterwalk(body, events=("start", "end", "comment", "pi"))
-        silent = None
-        for event, element in walk:
-            if event == "start":
-                if _is_silent(element):
-                    walk.skip_subtree()
-                    silent = element
-                else:
-                    self._enter(element)
+def _shown(body: etree._Element) -> list[Shown]:
+    """Walk a page once, in the order of its text, without recursion: mail may be nested deeply."""
+    inside, outer, silent, is_cut = Inside(), list[Inside](), None, False
+    line = Shown(inside)
+    shown = [line]
+    walk = etree.iterwalk(body, events=("start", "end", "comment", "pi"))
+    for event, element in walk:
+        tag = element.tag
+        if event == "start":
+            marks = _marks_of(element) if element.keys() else _remembered_marks(tag)
+            if marks.silent:
+                walk.skip_subtree()
+                silent = element
                 continue
-            if event == "end" and element is not silent:
-                self._leave(element.tag)
-            if element.tail and element is not body:
-                self.shown[-1].places.append((element, "tail", element.tail))
-        for line in self.shown:
-            line.end()
-        return self.shown
-
-    def _enter(self, element: etree._Element) -> None:
-        tag, boundary = element.tag, False
-        self.outer.append(self.here)
-        is_marked = bool(element.keys())  # by any attribute
-        if is_marked:
-            boundary = not self.is_cut and _is_boundary(element)  # after the first one it makes no difference
-            self.is_cut |= boundary
-            if _is_signature(element):
-                self.here = self.here._replace(signature=True)
-        if is_marked or tag == "blockquote":
-            quoted, indented = _quoting(element)
-            if quoted or indented:
-                quoted, indented = self.here.quoted or quoted, self.here.indented or indented
-                self.here = self.here._replace(quoted=quoted, indented=indented)
-        if tag == "tr":
-            self.here = self.here._replace(row=element)
-        elif tag in _CELLS:
-            self.here = self.here._replace(cell=element)
-        if tag in _BLOCKS or boundary:
-            self._new_line(boundary, gap=tag == "p" and "Mso" not in (element.get("class") or ""))
-        if tag in VOID:
-            self.shown[-1].places.append((element, VOID_SLOT, ""))
-        elif element.text:
-            self._mark()
-            self.shown[-1].places.append((element, "text", element.text))
-
-    def _leave(self, tag: str) -> None:
-        self.here = self.outer.pop()
-        if tag in _BLOCKS or tag in ("br", "hr"):
-            self._new_line()
-
-    def _new_line(self, boundary: bool = False, gap: bool = False) -> None:
-        quoted, indented, signature, row, cell = self.here
-        self.shown.append(Shown(quoted, indented, signature, boundary, row, cell, gap))
-
-    def _mark(self) -> None:
-        """A mark on an element within the line holds for all of the line, when the line begins with it."""
-        line = self.shown[-1]
-        if not any(text.strip() for _, _, text in line.places):
-            line.quoted |= self.here.quoted
-            line.signature |= self.here.signature
+            outer.append(inside)
+            inside = _inside(inside, marks, element)
+            # After the first one it makes no difference.
+            boundary = not is_cut and marks.boundary is not None and marks.boundary(element)
+            is_cut |= boundary
+            if tag in _BLOCKS or boundary:
+                line = Shown(inside, boundary, marks.gap)
+                shown.append(line)
+            if tag in VOID:
+                line.places.append((element, VOID_SLOT, ""))
+                line.voids += (tag,)
+            elif text := element.text:
+                if inside.quoted or inside.signature:
+                    line.begin(inside)
+                line.places.append((element, "text", text))
+            continue
+        if event == "end" and element is not silent:
+            inside = outer.pop()
+            if tag in _LINE_ENDS:
+                line = Shown(inside)
+                shown.append(line)
+        if element is not body and (tail := element.tail):
+            line.places.append((element, "tail", tail))
+    for line in shown:
+        line.end()
+    return shown
 
 
-def _is_silent(element: etree._Element) -> bool:
-    style = element.get("style")
-    return element.tag in _SILENT or (style is not None and _HIDDEN.search(style) is not None)
+def _line(line: Shown, is_marked: bool) -> Line:
+    """The line as the rules about quotations read it."""
+    quoted, indented, signature, _, _ = line.inside
+    text = visible(line.text) if line.text else PICTURE * line.has_picture
+    return Line(text, quoted or is_marked, line.boundary, indented, signature)
 
 
-def _is_boundary(element: etree._Element) -> bool:
+def _inside(around: Inside, marks: _Marks, element: etree._Element) -> Inside:
+    """What holds inside of an element."""
+    if marks.quoted or marks.indented or marks.signature:
+        around = around._replace(
+            quoted=around.quoted or marks.quoted,
+            indented=around.indented or marks.indented,
+            signature=around.signature or marks.signature,
+        )
+    if element.tag == "tr":
+        return around._replace(row=element)
+    return around._replace(cell=element) if element.tag in _CELLS else around
+
+
+def _marks_of(element: etree._Element) -> _Marks:
+    """What an element with attributes says. Mail programs write the same few again and again."""
+    tag, name, id_, style = element.tag, element.get("class", ""), element.get("id", ""), element.get("style", "")
+    is_short = len(name) + len(id_) + len(style) < _LONG_MARKS
+    marks = (_remembered_marks if is_short else _read_marks)(tag, name, id_, style)
+    if tag == "blockquote" and (element.get("type") == "cite" or element.get("cite") is not None):
+        marks = marks._replace(quoted=True, indented=False)
+    is_bookmark = tag == "a" and element.get("name", "").lower() == _OUTLOOK_BOOKMARK
+    # lxml reads attributes by names that it cannot be asked for.
+    if is_bookmark or any(map(element.get, _SIGNATURE_DATA.intersection(element.keys()))):
+        marks = marks._replace(signature=True)
+    return marks
+
+
+def _read_marks(tag: str, name: str = "", id_: str = "", style: str = "") -> _Marks:
+    """What is told by the tag, class, id and style of an element."""
+    is_quotation = tag == "blockquote"
+    quoted = bool(name and _ATTRIBUTION_CLASSES.search(name))
+    if is_quotation:  # for certain, or it is perhaps a mere indentation
+        quoted = "quote" in name.lower() or _QUOTE_BORDER.search(style) is not None
+    return _Marks(
+        silent=tag in _SILENT or _HIDDEN.search(style) is not None,
+        quoted=quoted,
+        indented=is_quotation and not quoted,
+        signature=bool(_SIGNATURE.search(f"{name} {id_}")) or _OUTLOOK_BOOKMARK in style.lower(),
+        boundary=_boundary(tag, name, id_, style),
+        gap=tag == "p" and "Mso" not in name,
+    )
+
+
+_remembered_marks = lru_cache(maxsize=1000)(_read_marks)
+
+
+def _boundary(tag: str, name: str, id_: str, style: str) -> Callable[[etree._Element], bool] | None:
     """Where mail programs mark the beginning of what they quote with an element rather than with words."""
-    if _QUOTE_IDS.search(element.get("id") or ""):
-        return True
-    name = element.get("class") or ""
-    if name and element.tag != "blockquote" and _QUOTE_CLASSES.search(name):
-        # With a quotation of its own inside, the answers may stand between: only that is quoted then.
-        return element.find(".//blockquote") is None
-    style = element.get("style") or ""
-    if "border-top" not in style or not _HEADER_FRAME.search(style):
-        return False
+    if _QUOTE_IDS.search(id_):
+        return _always
+    if tag != "blockquote" and _QUOTE_CLASSES.search(name):
+        return _holds_no_quotation
+    return _holds_headers if _HEADER_FRAME.search(style) else None
+
+
+def _always(_: etree._Element) -> bool:
+    return True
+
+
+def _holds_no_quotation(element: etree._Element) -> bool:
+    # With a quotation of its own inside, the answers may stand between: only that is quoted then.
+    return element.find(".//blockquote") is None
+
+
+def _holds_headers(element: etree._Element) -> bool:
     text = "".join(map(str, islice(element.itertext(), _LONGEST_FRAME)))
     return text.count(":") >= _HEADERS_IN_FRAME
-
-
-def _quoting(element: etree._Element) -> tuple[bool, bool]:
-    """Whether the element holds a quotation, for certain or perhaps."""
-    name = element.get("class") or ""
-    if element.tag != "blockquote":
-        return bool(name and _ATTRIBUTION_CLASSES.search(name)), False
-    certain = (
-        element.get("type") == "cite"
-        or element.get("cite") is not None
-        or "quote" in name.lower()
-        or _QUOTE_BORDER.search(element.get("style") or "") is not None
-    )
-    return certain, not certain
-
-
-def _is_signature(element: etree._Element) -> bool:
-    if any(element.get(name) for name in _SIGNATURE_DATA):
-        return True
-    if element.tag == "a" and (element.get("name") or "").lower() == _OUTLOOK_BOOKMARK:
-        return True
-    marks = f"{element.get('class') or ''} {element.get('id') or ''}"
-    return bool(_SIGNATURE.search(marks)) or _OUTLOOK_BOOKMARK in (element.get("style") or "").lower()
 
 
 def _break_lines(body: etree._Element) -> None:

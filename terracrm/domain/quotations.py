@@ -119,14 +119,16 @@ def text_lines(texts: Sequence[str]) -> list[Line]:
 
 def quote_marks(texts: Sequence[str]) -> list[bool]:
     """For each line of a plain text, whether it carries a quote mark."""
-    if not any(">" in text[:_MARKED_WITHIN] for text in texts):
-        return [False] * len(texts)
-    initials = Counter(found[1] for text in texts if (found := _INITIALS_MARK.match(text)))
-    marked = [
-        bool(_QUOTE_MARK.match(text))
-        or ((by := _INITIALS_MARK.match(text)) is not None and (initials[by[1]] > 1 or _is_introduced(texts, at)))
-        for at, text in enumerate(texts)
-    ]
+    may_be = [at for at, text in enumerate(texts) if ">" in text and ">" in text[:_MARKED_WITHIN]]
+    marked = [False] * len(texts)
+    if not may_be:
+        return marked
+    initials = Counter(found[1] for at in may_be if (found := _INITIALS_MARK.match(texts[at])))
+    for at in may_be:
+        by = _INITIALS_MARK.match(texts[at])
+        marked[at] = bool(_QUOTE_MARK.match(texts[at])) or (
+            by is not None and (initials[by[1]] > 1 or _is_introduced(texts, at))
+        )
     if sum(marked) == 1 and _LONE_FIGURE.match(texts[marked.index(True)]):  # "> 100 pieces: 5 % off"
         marked = [False] * len(marked)
     broken = [at for at in range(1, len(texts) - 1) if marked[at - 1] and marked[at + 1] and _is_broken(texts, at)]
@@ -161,14 +163,15 @@ def own(lines: Sequence[Line]) -> list[bool]:
     """For each line, whether it stands outside of what is quoted or forwarded."""
     plain = [line.text if len(line.text) < _LONGEST else "x" for line in lines]
     keep = [not line.quoted for line in lines]
-    marks = [line.boundary or _may_begin(text) for line, text in zip(lines, plain, strict=True)]
+    told = [at for at, text in enumerate(plain) if lines[at].boundary or (text and _may_begin(text))]
+    looked_at = {at - above for at in told for above in range(_NEAR)}
     anything, quoting = False, not all(keep)
     for index in range(len(lines)):
         if keep[index] and lines[index].indented and quoting:
             keep[index] = False
         if not keep[index]:
             continue
-        if any(marks[index : index + _NEAR]):
+        if index in looked_at:
             cut = _cut_at(lines, plain, index)
             if cut is not None:
                 keep[cut:] = [False] * (len(lines) - cut)

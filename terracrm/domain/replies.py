@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import groupby
 
 from terracrm.domain import html_lines
-from terracrm.domain.html_lines import Page, Shown
+from terracrm.domain.html_lines import Inside, Page
 from terracrm.domain.quotations import PICTURE, Line, heading_end, own, text_lines, visible
 from terracrm.domain.records import MessageRecord, Role
 from terracrm.domain.signature_lines import signature
@@ -25,6 +25,7 @@ _FORWARD = re.compile(
 )
 
 _SHORT = 500
+_END = 100
 _ANSWERS_WITHIN = re.compile(
     r"\b(?:см|смотри\w*|ответ\w*|коммент\w*|правк\w*|поправ\w*|отмет\w*|выдел\w*|пометил\w*)\b.{0,40}"
     r"\b(?:ниже|внутри|в\s+(?:самом\s+)?(?:тексте|письме)|по\s+тексту|красным|синим|зел[её]ным|ж[её]лтым|цветом)\b"
@@ -102,11 +103,17 @@ def of_message(record: MessageRecord) -> Reply:
     sender = [name for p in record.participants if p.role is Role.FROM for name in (p.name, p.address)]
     whole = split(record.body_text, record.body_html, sender)
     unique = record.unique_text
-    if not unique.strip() or _without_spaces(unique) == _without_spaces(whole.text):
+    if not unique.strip() or _is_same(unique, whole.text):
         return whole
     lines = unique.splitlines(keepends=True)
     marked = _signed(text_lines(lines), whole.signature)
     return _reply(lines, kinds(marked, sender))
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two texts differ in nothing but spaces. Most that differ do so at their ends."""
+    end, other_end = _without_spaces(one[-_END:]), _without_spaces(other[-_END:])
+    return (end.endswith(other_end) or other_end.endswith(end)) and _without_spaces(one) == _without_spaces(other)
 
 
 def _without_spaces(text: str) -> str:
@@ -173,7 +180,7 @@ def _has_text(lines: Sequence[Line], found: list[Kind], kind: Kind) -> bool:
 
 def _with_blank_lines(lines: Sequence[Line], found: list[Kind]) -> list[Kind]:
     """Blank lines belong to what stands above them, so that no part is only a gap."""
-    seen = [bool(line.text.strip()) for line in lines]
+    seen = [bool(line.text) and not line.text.isspace() for line in lines]
     kind = next((kind for kind, is_seen in zip(found, seen, strict=True) if is_seen), Kind.NEW)
     result = []
     for own_kind, is_seen in zip(found, seen, strict=True):
@@ -183,29 +190,29 @@ def _with_blank_lines(lines: Sequence[Line], found: list[Kind]) -> list[Kind]:
 
 
 def _reply(texts: list[str], of: list[Kind]) -> Reply:
-    return Reply(
-        tuple(
-            Part(kind, "".join(text for text, _ in group))
-            for kind, group in groupby(zip(texts, of, strict=True), lambda pair: pair[1])
-        )
-    )
+    parts, start = [], 0
+    for kind, group in groupby(of):
+        end = start + len(list(group))
+        parts.append(Part(kind, "".join(texts[start:end])))
+        start = end
+    return Reply(tuple(parts))
 
 
 def _as_text(page: Page) -> list[str]:
     """The text of each visible line, with its end; blank ones as the reader sees them, a row's cells on one line."""
     texts: list[str] = []
-    above: Shown | None = None
+    above: Inside | None = None
     last = 0
     for line in page.shown:
         if line.text:
-            if above is not None and _is_next_cell(above, line):
+            if above is not None and _is_next_cell(above, line.inside):
                 texts[last] = texts[last].rstrip("\n") + "\t"
             texts.append(("\n" if line.gap and above is not None else "") + line.text + "\n")
-            above, last = line, len(texts) - 1
+            above, last = line.inside, len(texts) - 1
         else:
             texts.append("\n" if above is not None and line.is_blank else "")
     return texts
 
 
-def _is_next_cell(one: Shown, other: Shown) -> bool:
+def _is_next_cell(one: Inside, other: Inside) -> bool:
     return one.row is not None and one.row is other.row and one.cell is not other.cell

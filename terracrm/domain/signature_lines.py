@@ -26,7 +26,7 @@ def signature(texts: Sequence[str], sender: Sequence[str] = ()) -> tuple[int, in
     lines = [texts[index] for index in seen]
     postscripts = [place for place, text in enumerate(lines) if is_postscript(text)]
     for place, first in enumerate(seen):
-        after = next((each for each in postscripts if each > place), len(seen))
+        after = next((each for each in postscripts if each > place), len(seen)) if postscripts else len(seen)
         end = seen[after] if after < len(seen) else len(texts)
         below = lines[place + 1 : after]
         length = _length(lines[place], below, sender)

@@ -155,8 +155,11 @@ def is_name(line: str, known: Sequence[str]) -> bool:
     One word in common is not enough where two could be: «Мария Петрова» is not Иван Петров.
     """
     before = line[:MAX_POSITION].partition(",")[0].partition("(")[0]
-    begins = _WORD.search(before)
-    if not known or begins is None or not begins[0][0].isupper():
+    begins = _WORD.search(before) if known else None
+    if begins is None or not begins[0][0].isupper():
+        return False
+    space, second = before[begins.end() : begins.end() + 1], before[begins.end() + 1 : begins.end() + 2]
+    if space == " " and second.isalpha() and not second.isupper():  # prose, as most lines are
         return False
     first = _SEPARATORS.split(before, maxsplit=1)[0]
     found = _WORD.findall(first)

@@ -294,6 +294,11 @@ def test_the_cells_of_a_row_are_read_on_one_line() -> None:
     assert split_html(table).new == "Молоко\t10\nСыр\t5"
 
 
+def test_attributes_of_no_possible_name_are_read_over() -> None:
+    reply = split_html('<div {color="red">Ten.</div><div {="1" data-smartmail="gmail_signature">Ivan</div>')
+    assert parts(reply) == [("new", "Ten.\n"), ("signature", "Ivan\n")]
+
+
 def test_what_a_page_hides_is_not_said() -> None:
     assert split_html('<div style="display:none">preview</div><p>Да</p><style>p{}</style>').new == "Да"
 
