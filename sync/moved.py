@@ -61,7 +61,7 @@ def look_up_posts(run: Run, connector: Connector) -> None:
         folders = {row.id: Folder(row.remote_id, row.path, StreamKind.POSTS) for row in rows if row.gone_at is None}
     if not folders:
         return
-    known = {key: item for row_id, folder in folders.items() for key, item in _keys(connector, row_id, folder)}
+    known = {key: item for row_id, folder in folders.items() for key, item in _keys(run, connector, row_id, folder)}
     with run.transaction() as session:
         _link_posts(session, folders.keys(), known)
         for row_id in folders:
@@ -90,9 +90,10 @@ def _pairs(stream: Stream, found: Collection[Folder]) -> list[tuple[MirrorFolder
     return pairs
 
 
-def _keys(connector: Connector, row_id: int, folder: Folder) -> Iterable[tuple[str, tuple[int, str, str]]]:
+def _keys(run: Run, connector: Connector, row_id: int, folder: Folder) -> Iterable[tuple[str, tuple[int, str, str]]]:
     listed = (each.remote_id for each in connector.listing(folder) if not each.is_other)
     while ids := list(islice(listed, BATCH)):
+        run.keep()
         for change in connector.get(folder, ids):
             if change.key:
                 yield change.key, (row_id, change.remote_id, change.version)

@@ -98,6 +98,11 @@ class Run:
                 raise Fenced
             yield session
 
+    def keep(self) -> None:
+        """Renew the claim during long work that writes nothing; raises Fenced when it no longer is ours."""
+        with self.transaction():
+            pass
+
     def stream(self, session: Session) -> Stream:
         """The stream with its mailbox and whose that is, in one question."""
         return session.get_one(Stream, self.stream_id, options=[WITH_MAILBOX])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from connectors.memory import MemoryConnector, MemoryServer
-from terracrm.domain.records import PostRecord, TaskRecord
+from terracrm.domain.records import Change, Folder, PostRecord, TaskRecord
 from terracrm.errors import Temporary
 from terracrm.models import (
     Activity,
@@ -26,6 +27,7 @@ from terracrm.models import (
     SkippedItem,
     Stream,
     User,
+    utcnow,
 )
 from terracrm.services import mailboxes
 from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
@@ -242,6 +244,27 @@ def test_posts_are_found_by_their_keys_and_still_withdrawn(office: Office, sessi
     crm.settled()
     assert not [subject for subject in crm.posts(path) if "Письмо 0" in subject]
     assert all(isinstance(item.record, PostRecord) for item in crm.posts(path).values())
+
+
+def test_the_claim_is_renewed_while_many_posts_are_looked_up(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sync.moved.BATCH", 1)
+    crm = History(office)
+    for number in range(3):
+        crm.mail(f"Письмо {number}")
+    crm.settled()
+    crm.server = office.server = moved(office.server)
+    is_held: list[bool] = []
+
+    class Slow(MemoryConnector):
+        def get(self, folder: Folder, remote_ids: Sequence[str]) -> Sequence[Change]:
+            with crm.crm() as session:
+                stream = stream_of(session, "history", "posts")
+                is_held.append(stream.claimed_until is not None and stream.claimed_until > utcnow())
+                stream.claimed_until = utcnow()  # it took so long
+            return super().get(folder, remote_ids)
+
+    assert office.run("history", "posts", lambda account: Slow(account, office.server)).state == "ok"
+    assert is_held == [True] * 3
 
 
 def test_one_folder_of_many_that_is_gone_is_no_move(office: Office, session: Session) -> None:
