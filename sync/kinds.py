@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from sync import push
 from sync.clients import Clients
-from sync.outbound import Outbound, Step, Target
+from sync.outbound import Outbound, Place, Step, Target
 from sync.posts import Posts
 from sync.tasks import Tasks
 from terracrm.config import Settings
-from terracrm.models import Link, Mailbox
+from terracrm.models import Link, Mailbox, Stream
 from terracrm.services import outbox
 
 OUTBOUND: Final[tuple[Outbound, ...]] = (Clients(), Tasks(), Posts())
@@ -38,6 +38,14 @@ class Planned:
 def outbound_of(kind: str) -> Outbound | None:
     """What is written in the runs of such streams, if anything is."""
     return next((outbound for outbound in OUTBOUND if outbound.kind == kind), None)
+
+
+def places(session: Session, settings: Settings, stream: Stream) -> Sequence[Place]:
+    """The folders that a run of a stream finds or makes before it writes; none where nothing is written."""
+    outbound = outbound_of(stream.kind)
+    if outbound is None or not outbox.may_write(stream):
+        return ()
+    return outbound.places(session, Target(settings, stream.mailbox, stream, run_id=0))
 
 
 def planned(session: Session, settings: Settings, mailbox: Mailbox) -> Iterator[Planned]:

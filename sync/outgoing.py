@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from sync.outbound import Create, Nothing, Remove, Write
+from sync.outbound import Create, Nothing, Place, Remove, Write
 from sync.outbound import Step as Planned
 from terracrm.models import Link
 from terracrm.services import outbox, plans
@@ -14,6 +14,8 @@ from terracrm.services.plans import Field, Step
 
 DOUBLE: Final = "double"
 HISTORY: Final = "history"
+FOLDER: Final = "folder"
+"""What a step is about that makes a folder; in Outlook, for here it has no number."""
 # What stands around what people write: ours to change.
 OUR_OWN: Final = frozenset({HISTORY, "client", "link"})
 # What may not be told any more is taken away at once (S4); of one that is there twice, one stays.
@@ -41,6 +43,12 @@ def step_of(stream_id: int, entity: str, local_id: int, step: Planned, link: Lin
             for each in differences
         ),
     )
+
+
+def of_place(stream_id: int, place: Place) -> Step:
+    """That a folder is made to write into, for nothing is found in its place."""
+    name = (Field("name", "", "/".join(place.names)),)
+    return Step(stream_id, plans.OUT, plans.CREATE, FOLDER, rule=place.role, fields=name)
 
 
 def weighs(step: Step) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -66,6 +66,18 @@ class Places:
         if folder is None:
             raise ItemGone(f"The mailbox has no folder {name!r}.")
         return folder
+
+
+def to_make(stream: Stream, wanted: Iterable[Place], found: Sequence[Folder]) -> list[Place]:
+    """Those of these places that are neither known nor among the folders of the mailbox: they would be made."""
+    return [place for place in wanted if role_folders.of(stream, place.role) is None and not _is_there(place, found)]
+
+
+def _is_there(place: Place, found: Sequence[Folder]) -> bool:
+    above = [folder for folder in found if place.above in (folder, folder.well_known)]
+    top = min((folder.path for folder in above), key=lambda path: path.count("/"), default="")  # "" of the mailbox
+    path = "/".join((top, *place.names)).strip("/").casefold()
+    return not place.names or any(folder.path.casefold() == path for folder in found)
 
 
 def remote(row: MirrorFolder, kind: StreamKind) -> Folder:

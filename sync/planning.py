@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, TextClause, exists, select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
-from sync import folders, kinds, looking, outgoing, reading, writer
+from sync import folders, kinds, looking, outgoing, places, reading, writer
 from sync.brake import Brake
 from sync.engine import account_of, run_stream
 from sync.looking import Thing
@@ -73,7 +73,7 @@ def plan_mailbox(
             steps += _StreamPlan(settings, sessions, connector, stream_id, found, progress, known).steps()
     finally:
         connector.close()
-    return steps + _outgoing(settings, sessions, mailbox_id, streams)
+    return steps + _outgoing(settings, sessions, mailbox_id, streams, found)
 
 
 def run_plan(
@@ -114,19 +114,28 @@ def _streams_of(session: Session, mailbox: Mailbox, stream_ids: Collection[int])
     return {stream.id: stream.kind for stream in chosen}
 
 
-def _outgoing(settings: Settings, sessions: Sessions, mailbox_id: int, streams: Collection[int]) -> list[Step]:
-    """What would be written into the mailbox, as things are here now."""
+def _outgoing(
+    settings: Settings, sessions: Sessions, mailbox_id: int, streams: Collection[int], found: Sequence[Folder]
+) -> list[Step]:
+    """What would be written into the mailbox, as things are here now, and the folders that would be made there."""
     with sessions() as session:
         begin_write(session)
-        found = [
+        mailbox = session.get_one(Mailbox, mailbox_id)
+        steps = [
+            outgoing.of_place(stream.id, place)
+            for stream in mailbox.streams
+            if stream.id in streams
+            for place in places.to_make(stream, kinds.places(session, settings, stream), found)
+        ]
+        steps += [
             step
-            for each in kinds.planned(session, settings, session.get_one(Mailbox, mailbox_id))
+            for each in kinds.planned(session, settings, mailbox)
             if each.stream_id in streams
             for step in [outgoing.step_of(each.stream_id, each.entity, each.local_id, each.step, each.link)]
             if step is not None
         ]
         session.rollback()
-    return found
+    return steps
 
 
 @dataclass

@@ -28,7 +28,7 @@ from sync.brake import Brake, Braked
 from sync.noting import Job, Noting, Paid
 from sync.outbound import Create, Nothing, Outbound, Remove, Step, Target, Write, Written
 from sync.outcomes import UNEXPECTED
-from sync.places import Places, remote
+from sync.places import Places, remote, to_make
 from terracrm.config import Settings
 from terracrm.db import is_about_data, is_race
 from terracrm.domain.records import Folder
@@ -99,12 +99,19 @@ class Push:
         self._places = Places(self.connector, self.stream_id, self.read, self._retried)
 
     def prepare(self) -> list[Folder]:
-        """Find or make the folders that are needed from the beginning, and return them.
+        """Find or make the folders that are needed from the beginning, and return them; by a plan, only those in it.
 
         Raises ItemRejected when there is something of another kind in the place.
         """
+        found = self.connector.folders() if self.brake.is_exact else []
         with self.read() as session:
-            places = list(self.outbound.places(session, self._target(session)))
+            target = self._target(session)
+            places = list(self.outbound.places(session, target))
+            if self.brake.is_exact:
+                missing = to_make(target.stream, places, found)
+                steps = {place: outgoing.of_place(self.stream_id, place) for place in missing}
+                self.brake.see(steps.values())
+                places = [place for place in places if place not in steps or not self.brake.new([steps[place]])]
         return [self._places.folder(place)[1] for place in places]
 
     def run(self, *, is_last: bool) -> bool:

@@ -418,6 +418,7 @@ STEP_WHAT: Words = {
     "meeting": lazy_pgettext("step", "a meeting"),
     "task": lazy_pgettext("step", "a task"),
     "post": lazy_pgettext("step", "an entry of the history as a post"),
+    "folder": lazy_gettext("Folder"),
 }
 STEP_RULES: Words = (
     RULES

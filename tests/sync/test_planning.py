@@ -18,13 +18,14 @@ from terracrm.errors import InvalidInput, Temporary
 from terracrm.models import Base, Contact, utcnow
 from terracrm.services import access, mailboxes, plans
 from terracrm.services.plans import Step
-from tests.sync.clients_office import ClientsOffice, stream_of
+from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
 from tests.sync.conftest import Office
 from tests.sync.items import contact, mail, meeting
 
 SQLITE_FIRST = True
 
 ANNA = "anna@office.test"
+ACCOUNT = Account(ANNA, "", ANNA, "secret")
 
 
 def planned(office: Office, *wanted: str, connect: Any = None) -> list[Step]:
@@ -229,6 +230,24 @@ def test_a_plan_says_what_goes_out_and_writes_just_that(office: Office) -> None:
     assert [new.local_id for _, new in done.moved.changed] == [third]
     assert {name: card.job_title for name, card in clients.cards().items()} == {"Anna Client": "Director"}
     assert clients.settled().counts.written == 1
+
+
+def test_the_folder_of_the_clients_is_made_by_a_plan_only_when_it_says_so(office: Office) -> None:
+    office.server.put(office.folder("anna", "Contacts"), contact("Nobody", ""))
+    without = stored(office, planned(office, "contacts"))
+    clients = ClientsOffice(office)
+    done = run(office, without)
+    assert ("out", "create", "folder") in facts(done.moved.new)
+    assert CLIENTS not in [folder.path for folder in office.connect(ACCOUNT).folders()]
+    number = clients.client("Anna Client")
+    steps = planned(office, "contacts")
+    assert [(step.act, step.entity) for step in steps] == [("create", "folder"), *[("create", "contact")] * 2]
+    assert steps[-1].local_id == number
+    assert [(each.field, each.new) for each in steps[0].fields] == [("name", "TerraCRM Clients")]
+    done = run(office, stored(office, steps))
+    assert (bool(done.moved), sorted(clients.cards())) == (False, ["Anna Client", "Nobody"])
+    assert planned(office, "contacts") == []
+    assert clients.settled().counts.written == 0
 
 
 def captures(office: Office, mode: str) -> None:
