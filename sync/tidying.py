@@ -52,7 +52,8 @@ def _forget(sessions: Sessions, is_over: Callable[[], bool]) -> None:
 
 
 def _tidy(aged: retention.Aged, sessions: Sessions, is_over: Callable[[], bool]) -> int:
-    count, after = 0, 0
+    count = 0
+    after: int | None = 0
     while after is not None and not is_over():
         with sessions() as session:
             ids, after = retention.find(session, aged, FOUND_AT_ONCE, after)

@@ -6,12 +6,13 @@ does every change of a field (P2). What a person may still undo stays, too.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, delete, exists, func, or_, select, union
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select, union
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.config import Settings
@@ -27,23 +28,24 @@ from terracrm.models import (
     SyncRun,
     SyncRunItem,
 )
-from terracrm.services import audit, plans, sender_decisions
+from terracrm.services import audit, bulk, plans, sender_decisions
 from terracrm.services.conflicts import OPEN
 
 RUN_ITEMS, RUNS, IDLE_RUNS, MOVED_MAIL = "run_items", "runs", "idle_runs", "moved_mail"
 PLANS, CONFLICTS, AUDIT = "plans", "conflicts", "audit"
 ALERTS, ALERT_MESSAGES = "alerts", "alert_messages"
+FETCHED_AT_ONCE = 10_000
 COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched", "written")
 
 
 @dataclass(frozen=True, slots=True)
 class Aged:
-    """What of one kind is too old: rows of which all `conditions` hold, and whose ids `unnamed_by` does not have."""
+    """What of one kind is too old: rows of which all `conditions` hold, and whose ids none of `named_by` says."""
 
     kind: str
     table: type[Any]
     conditions: tuple[ColumnElement[bool], ...]
-    unnamed_by: Subquery | None = None
+    named_by: tuple[Any, ...] = ()
 
 
 def aged(settings: Settings, now: datetime) -> list[Aged]:
@@ -56,25 +58,37 @@ def count(session: Session, found: Aged) -> int:
     return session.scalar(select(func.count()).select_from(_query(found).subquery())) or 0
 
 
-def find(session: Session, found: Aged, limit: int) -> Sequence[int]:
-    """The ids of rows that are too old, the oldest first."""
-    return session.scalars(_query(found).order_by(found.table.id).limit(limit)).all()
+def find(session: Session, found: Aged, limit: int, after: int = 0) -> tuple[array[int], int | None]:
+    """The ids of rows that are too old, the oldest first, among the first `limit` whose conditions hold and whose ids
+    come `after`; and after which id others come, None when there are none.
+
+    What could name them is read through once, whatever the limit: a large one is cheaper, at 8 bytes a row.
+    """
+    id_ = found.table.id
+    met = select(id_).where(*found.conditions, id_ > after).order_by(id_)
+    last = session.scalar(met.offset(limit - 1).limit(1))
+    ids = session.scalars(_query(found, after, last).order_by(id_).execution_options(yield_per=FETCHED_AT_ONCE))
+    return array("q", ids), last
 
 
 def remove(session: Session, found: Aged, ids: Sequence[int]) -> int:
     """Remove those of these rows that are still too old; how many. Of the audit log a line says that it was cut."""
-    gone = session.connection().execute(delete(found.table).where(found.table.id.in_(ids), *found.conditions)).rowcount
+    these = delete(found.table).where(bulk.one_of(found.table.id, ids), *found.conditions)
+    gone = session.connection().execute(these).rowcount
     if gone and found.table is AuditEntry:
         audit.was_cut(session, gone, max(ids))
     return gone
 
 
-def _query(found: Aged) -> Select[int]:
-    query = select(found.table.id).where(*found.conditions)
-    if found.unnamed_by is None:
+def _query(found: Aged, after: int = 0, until: int | None = None) -> Select[int]:
+    def within(id_: ColumnElement[int]) -> ColumnElement[bool]:
+        return id_ > after if until is None else and_(id_ > after, id_ <= until)
+
+    query = select(found.table.id).where(*found.conditions, within(found.table.id))
+    if not found.named_by:
         return query
     # A join is what both databases do in one pass; the columns that name runs have no index of their own.
-    named = found.unnamed_by
+    named = union(*(select(column.label("id")).where(within(column)) for column in found.named_by)).subquery()
     return query.outerjoin(named, named.c.id == found.table.id).where(named.c.id.is_(None))
 
 
@@ -85,10 +99,10 @@ def _aged(settings: Settings, now: datetime) -> Iterator[Aged]:
         yield Aged(PLANS, Plan, (_is_settled(), Plan.made_at < now - timedelta(days=keep.runs_days)))
         old = _over(now - timedelta(days=keep.runs_days))
         yield Aged(RUN_ITEMS, SyncRunItem, (SyncRunItem.run_id.in_(select(SyncRun.id).where(*old)),))
-        yield Aged(RUNS, SyncRun, (*old, ~is_idle), _named())
+        yield Aged(RUNS, SyncRun, (*old, ~is_idle, ~_is_last()), _sources())
     if keep.idle_runs_days:
         old = _over(now - timedelta(days=keep.idle_runs_days))
-        yield Aged(IDLE_RUNS, SyncRun, (*old, is_idle), _named(SyncRunItem.run_id))
+        yield Aged(IDLE_RUNS, SyncRun, (*old, is_idle, ~_is_last()), (*_sources(), SyncRunItem.run_id))
     if keep.moved_mail_days:
         yield Aged(MOVED_MAIL, Link, _moved_before(now - timedelta(days=keep.moved_mail_days)))
     if keep.conflicts_days:
@@ -114,17 +128,23 @@ def _is_settled() -> ColumnElement[bool]:
     return or_(and_(Plan.cause == plans.COMMAND, Plan.state == plans.OPEN), Plan.state.not_in(plans.PENDING))
 
 
-def _named(*also: Any) -> Subquery:
-    """The runs that something which is here names as its source, in whatever table, and the last of each stream."""
-    columns = [
+def _is_last() -> ColumnElement[bool]:
+    """The last run of each stream."""
+    later = aliased(SyncRun)
+    # By their beginnings, too: the index of a stream's runs has them.
+    follows = later.stream_id == SyncRun.stream_id, later.started_at >= SyncRun.started_at, later.id > SyncRun.id
+    return ~exists().where(*follows).correlate(SyncRun)
+
+
+def _sources() -> tuple[Any, ...]:
+    """The columns in which something that is here names the run that it came from, in whatever table."""
+    return tuple(
         column
         for table in Base.metadata.sorted_tables
         if table is not SyncRunItem.__table__
         for column in table.columns
         if column.name.endswith("run_id")
-    ]
-    sources = (select(column.label("id")).where(column.is_not(None)) for column in [*columns, *also])
-    return union(select(func.max(SyncRun.id).label("id")).group_by(SyncRun.stream_id), *sources).subquery()
+    )
 
 
 def _moved_before(since: datetime) -> tuple[ColumnElement[bool], ...]:

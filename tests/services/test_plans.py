@@ -401,7 +401,7 @@ def test_what_nobody_waits_for_ages(office: Office, viewer: Viewers, held: Held)
     stays.append(held(gone(stream, 2)))
     plans.approve(session, viewer("admin"), stays[1].id)
     [aged] = [each for each in retention.aged(Settings(), utcnow() + timedelta(days=91)) if each.kind == "plans"]
-    found = retention.find(session, aged, 10)
+    found, _ = retention.find(session, aged, 10)
     assert (list(found), retention.count(session, aged)) == (goes, 2)
     retention.remove(session, aged, found)
     assert list(session.scalars(select(Plan.id).order_by(Plan.id))) == [plan.id for plan in stays]
