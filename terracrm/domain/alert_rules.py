@@ -33,10 +33,8 @@ class Rule(StrEnum):
 
 WAITS_FOR_A_PERSON = {"credentials": Rule.CREDENTIALS, "approval": Rule.APPROVAL, "paused": Rule.PAUSED}
 """The states of a stream in which it waits for a person, by `StreamState`."""
-AT_ONCE = frozenset({*WAITS_FOR_A_PERSON.values(), Rule.BROKEN_OFF, Rule.OUTBOX, Rule.DISK, Rule.CHANNEL})
+AT_ONCE = frozenset({*WAITS_FOR_A_PERSON.values(), Rule.BROKEN_OFF, Rule.OUTBOX, Rule.DISK, Rule.BROKER, Rule.CHANNEL})
 """Told as soon as they are noticed: nothing of this mends itself, or it has lasted for long already."""
-OUTAGES = frozenset({Rule.DATABASE, Rule.BROKER})
-"""Nothing goes on while these last; they are told after `OUTAGE_AFTER`, whatever the settings say."""
 KEEPS_FROM_SENDING = frozenset({Rule.CREDENTIALS, Rule.PAUSED, Rule.FAILING})
 """Of the mailbox that sends the mails these are not told by mail."""
 
@@ -45,6 +43,7 @@ OUTBOX_AGE = timedelta(hours=2)
 BROKEN_OFF_TIMES = 3
 LOW_DISK_BYTES = 500 * 2**20
 OUTAGE_AFTER = timedelta(minutes=2)
+"""Nothing goes on without the database: it is told after this, whatever the settings say."""
 SHORTEST_QUIET = timedelta(minutes=10)
 REASON_CHARS = 300
 
@@ -130,7 +129,7 @@ class Timing:
 
     def wait(self, rule: Rule) -> timedelta:
         """For how long this must last before it is told."""
-        if rule in OUTAGES:
+        if rule is Rule.DATABASE:
             return OUTAGE_AFTER
         return timedelta() if rule in AT_ONCE else self.after
 
