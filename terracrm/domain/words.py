@@ -6,12 +6,13 @@ import re
 import threading
 from functools import lru_cache
 
-import snowballstemmer
+import Stemmer
 
 _WORD = re.compile(r"[^\W_]+")
 _CYRILLIC = re.compile(r"[а-яё]")
 _MAX_WORD = 40
 _LONG = 60
+_MOST = 30_000
 _local = threading.local()
 
 
@@ -20,9 +21,7 @@ def stem(text: str) -> str:
 
     They are in lower case with ё folded to е; overlong ones are cut.
     """
-    # What is long, as addresses of the web are, hardly comes again, and is not remembered.
-    found = [_remembered(piece) if len(piece) <= _LONG else _stems(piece) for piece in text.split()]
-    return " ".join(filter(None, found))
+    return " ".join(filter(None, map(_PIECES.__getitem__, text.split())))
 
 
 def is_beginning(word: str) -> bool:
@@ -30,19 +29,29 @@ def is_beginning(word: str) -> bool:
     return len(word) > 1
 
 
-def _stems(piece: str) -> str:
-    """The stemmed words of what stands between two spaces: "word," is one, "a.b" two, "--" none."""
-    return " ".join([_stem_word(word[:_MAX_WORD]) for word in _WORD.findall(piece.casefold().replace("ё", "е"))])
+class _Pieces(dict[str, str]):
+    """The stemmed words of what stands between two spaces: "word," is one, "a.b" two, "--" none.
+
+    They are remembered, for a look at them is all that most of a text takes; up to so many.
+    """
+
+    def __missing__(self, piece: str) -> str:
+        words = _WORD.findall(piece.casefold().replace("ё", "е"))
+        stems = " ".join([_stem_word(word[:_MAX_WORD]) for word in words])
+        if len(piece) <= _LONG:  # what is longer, as addresses of the web are, hardly comes again
+            if len(self) >= _MOST:
+                self.clear()
+            self[piece] = stems
+        return stems
 
 
-_remembered = lru_cache(maxsize=30_000)(_stems)
+_PIECES = _Pieces()
 
 
-@lru_cache(maxsize=30_000)
+@lru_cache(maxsize=_MOST)
 def _stem_word(word: str) -> str:
-    # The stemmers keep state while they work, so each thread has its own.
+    # The stemmers keep state while they work, so each thread has its own; they need remember no words themselves.
     if not hasattr(_local, "russian"):
-        _local.russian = snowballstemmer.stemmer("russian")
-        _local.english = snowballstemmer.stemmer("english")
+        _local.russian, _local.english = Stemmer.Stemmer("russian", 0), Stemmer.Stemmer("english", 0)
     stemmer = _local.russian if _CYRILLIC.search(word) else _local.english
     return str(stemmer.stemWord(word))

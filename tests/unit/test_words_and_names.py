@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from terracrm.domain import words
 from terracrm.domain.capture import SNIPPET_CHARS, snippet
 from terracrm.domain.names import company_key, e164, name_key
 from terracrm.domain.texts import html_to_text
@@ -21,6 +22,15 @@ def test_forms_of_one_word_are_one(one: str, other: str) -> None:
 def test_overlong_words_and_punctuation_do_no_harm() -> None:
     assert stem("!!! --- ???") == ""
     assert all(len(word) <= 40 for word in stem("x" * 10_000).split())
+
+
+def test_what_is_remembered_of_words_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "_MOST", 10)
+    words._PIECES.clear()
+    text = " ".join([*(f"договоры{number}" for number in range(25)), "x" * 100, "Договоры"])
+    assert [stem(text) for _ in range(2)] == [" ".join(map(stem, text.split()))] * 2
+    assert 0 < len(words._PIECES) <= 10
+    assert "x" * 100 not in words._PIECES
 
 
 @given(st.text(max_size=200))
