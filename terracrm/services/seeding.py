@@ -17,11 +17,14 @@ from sqlalchemy.schema import AddConstraint, DropConstraint
 
 from terracrm.domain.made_up import Writer
 from terracrm.errors import InvalidInput
-from terracrm.models import Activity, Base, User, utcnow
+from terracrm.models import Activity, Base, Company, Contact, Mailbox, Team, User, utcnow
 from terracrm.models.search import INDEXES
 from terracrm.services import search_sqlite, seeded_history
 from terracrm.services.seeded_history import FILLED
 from terracrm.services.seeded_people import Office, Size
+
+WRITTEN = (User, Team, Mailbox, Company, Contact, Activity)
+"""Where numbers are counted from 1: each of these has to be empty."""
 
 
 def seed(
@@ -41,7 +44,7 @@ def seed(
     size, random = Size(activities), Random(seed)  # noqa: S311
     until = until or utcnow().replace(hour=0, minute=0, second=0, microsecond=0)
     with engine.connect() as connection:
-        if connection.scalar(select(User.id).limit(1)) or connection.scalar(select(Activity.id).limit(1)):
+        if any(connection.scalar(select(model.id).limit(1)) for model in WRITTEN):
             raise InvalidInput("There is something in this database already: seed an empty one.")
         connection.rollback()
         _hurry(connection)
@@ -111,7 +114,11 @@ def _copy(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]])
 
 
 def _as_stored(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(f"{v.replace(tzinfo=None)}.000000" if isinstance(v, datetime) else v for v in row)
+    return tuple(_as_text(value) if isinstance(value, datetime) else value for value in row)
+
+
+def _as_text(moment: datetime) -> str:
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 @contextmanager

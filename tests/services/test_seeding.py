@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from terracrm.models import (
     ContactTimeline,
     Participant,
     Sharing,
+    Team,
     User,
 )
 from terracrm.services import contacts, search, timeline
@@ -100,6 +102,22 @@ def _all_rows(path: Path, number: int) -> list[str]:
         ]
 
 
+def test_it_may_end_at_any_moment(engine: Engine) -> None:
+    seed(engine, 20, until=UNTIL.replace(microsecond=123_456))
+    with Session(engine) as session:
+        moments = session.scalars(select(Activity.occurred_at).where(Activity.kind == ActivityKind.MAIL)).all()
+    assert {moment.microsecond for moment in moments} == {123_456}
+
+
 def test_only_an_empty_database_is_seeded(seeded: Engine) -> None:
     with pytest.raises(InvalidInput, match="empty"):
         seed(seeded, ACTIVITIES)
+
+
+@pytest.mark.parametrize("make", [lambda: Contact(display_name="Anna", name_key="anna"), lambda: Team(name="Sales")])
+def test_a_database_with_anything_in_it_is_not_seeded(engine: Engine, make: Callable[[], Base]) -> None:
+    with Session(engine) as session:
+        session.add(make())
+        session.commit()
+    with pytest.raises(InvalidInput, match="empty"):
+        seed(engine, ACTIVITIES)
