@@ -8,13 +8,16 @@ for the tick: see sync.watching. With engine celery `sync.scheduler` hands out w
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from time import sleep
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -38,12 +41,20 @@ log = structlog.get_logger(__name__)
 TIDY_HOURS = 24
 # Not while everything starts, and even where the daemon is restarted each day.
 TIDY_FIRST_AFTER = timedelta(minutes=10)
+# So long the page of each stream may take when the daemon stops, and so long all of it.
+PAGE_SECONDS = 9.0
+STOP_SECONDS = 12.0
 
 
 def run(settings: Settings, config: Path | None, stopped: threading.Event | None = None) -> None:
-    """Run until SIGINT or SIGTERM (or `stopped` is set); then each stream finishes its page and goes on next time."""
+    """Run until SIGINT or SIGTERM (or `stopped` is set); then each stream finishes its page and goes on next time.
+
+    What does not come to its end within seconds, as with a server that does not answer, is broken off like by a crash:
+    what was committed stays, and the claims of processes that ended are free.
+    """
     stopped = stopped or threading.Event()
-    if threading.current_thread() is threading.main_thread():
+    is_alone = threading.current_thread() is threading.main_thread()
+    if is_alone:
         for name in (signal.SIGINT, signal.SIGTERM):
             # From a thread: who waits for the event holds its lock for an instant, and a signal may come just then.
             signal.signal(name, lambda *_: threading.Thread(target=stopped.set).start())
@@ -80,10 +91,29 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
         stopped.wait()
     finally:
         log.info("the daemon is stopping")
-        if watch is not None:
-            watch.close()
-        scheduler.shutdown(wait=True)
-        dispatcher.close()
+        with _in_time() if is_alone else nullcontext():
+            dispatcher.stop()
+            if watch is not None:
+                watch.close()
+            scheduler.shutdown(wait=True)
+            dispatcher.close()
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """End the process when this takes too long: a mail to admins, or a database that is away, holds no one up."""
+
+    def end() -> None:
+        log.warning("the daemon ends although something is still under way: it is done again after the next start")
+        os._exit(0)
+
+    timer = threading.Timer(STOP_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _dispatcher(
@@ -120,7 +150,8 @@ class Dispatcher(Dispatching):
         super().__init__(soon)
         self._settings, self._config, self._sessions = settings, config, sessions
         self._context = multiprocessing.get_context("spawn")
-        self._stopping = self._context.Event()
+        # The workers hear of the end of the daemon, however that comes, and none that is killed takes a lock along.
+        self._stopping, self._alive = self._context.Pipe(duplex=False)
         self._pool = Pool(settings.sync.workers, self._processes, run_one, self.hurry)
 
     def tick(self, *, only_woken: bool = False) -> None:
@@ -133,9 +164,12 @@ class Dispatcher(Dispatching):
             return
         self._pool.run(due, is_all=not only_woken)
 
+    def stop(self) -> None:
+        """Each worker ends after its page, or when that takes too long."""
+        self._alive.close()
+
     def close(self) -> None:
-        """Let each worker finish its page, and end."""
-        self._stopping.set()
+        """Wait for the workers."""
         self._pool.close()
 
     def _processes(self) -> ProcessPoolExecutor:
@@ -153,17 +187,26 @@ class _Worker:
 
     settings: Settings
     sessions: Sessions
-    stopping: Event
+    stopping: Connection
 
 
-def _start_worker(config: Path | None, stopping: Event) -> None:
+def _start_worker(config: Path | None, stopping: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the daemon decides
     _Worker.settings = load(config)
     _Worker.stopping = stopping
     logs.configure(_Worker.settings.log)
     _Worker.sessions = session_factory(make_engine(_Worker.settings.database.url))
+    threading.Thread(target=_end_in_time, args=(stopping,), daemon=True).start()
+
+
+def _end_in_time(stopping: Connection) -> None:
+    """End this process, wherever it is, a while after the daemon has stopped."""
+    wait([stopping])
+    sleep(PAGE_SECONDS)
+    log.warning("a run is broken off: its page has taken too long")
+    os._exit(1)
 
 
 def run_one(stream_id: int) -> None:
     """The task of a worker process."""
-    run_due(_Worker.settings, _Worker.sessions, stream_id, _Worker.stopping.is_set)
+    run_due(_Worker.settings, _Worker.sessions, stream_id, _Worker.stopping.poll)

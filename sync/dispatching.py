@@ -37,8 +37,12 @@ class Dispatching(ABC):
         """Get run what is due, or what of it was woken; never raises for what will pass."""
 
     @abstractmethod
+    def stop(self) -> None:
+        """The daemon is about to stop: what is being run here is to end after its page."""
+
+    @abstractmethod
     def close(self) -> None:
-        """The daemon stops."""
+        """The daemon stops; there is no other tick."""
 
     @property
     def is_active(self) -> bool:

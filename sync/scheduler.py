@@ -67,6 +67,9 @@ class Scheduler(Dispatching):
         except DBAPIError as error:
             log.error("the database cannot be used; trying again", reason=type(error).__name__)
 
+    def stop(self) -> None:
+        """Nothing: what the workers run goes on without the daemon."""
+
     def close(self) -> None:
         """Give the lease back, so that another daemon goes on at once."""
         try:

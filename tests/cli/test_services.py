@@ -6,7 +6,9 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -124,6 +126,44 @@ def test_the_daemon_stops_when_it_is_told(started: Start, terracrm: Terracrm) ->
     assert process.stderr is not None
     assert any("the daemon is running" in line for line in process.stderr)
     assert stop(process)[0] == 0
+
+
+def test_the_daemon_stops_although_a_server_does_not_answer(
+    started: Start, terracrm: Terracrm, password_file: Path, mail: Path, folder: Path, free_port: int
+) -> None:
+    server = started(
+        "simulator", "serve", "--port", free_port, "--domain", "romashka.example", "--password-file", password_file,
+        "--mail", mail,
+    )  # fmt: skip
+    line_with(server, "ready")
+    url = f"http://127.0.0.1:{free_port}/EWS/Exchange.asmx"
+    terracrm(
+        "mailbox", "add", "anna@romashka.example", "--server", url, "--username", "anna@romashka.example",
+        "--password-file", password_file, "--enable",
+    )  # fmt: skip
+    stop(server)
+    (folder / "config.toml").write_text("[sync]\nwatch = false\n")
+    with socket.create_server(("127.0.0.1", free_port)) as silent:
+        silent.settimeout(60)
+        process = started("daemon")
+        connection, _ = silent.accept()
+        with connection:
+            connection.settimeout(60)
+            assert connection.recv(1)  # a worker has asked, and would wait for two minutes
+            code, _, err = stop(process)
+    assert (code, "its page has taken too long" in err) == (0, True)
+
+
+def test_what_holds_up_the_daemon_itself_is_left_behind() -> None:
+    program = """
+import time
+from sync import daemon
+daemon.STOP_SECONDS = 0.1
+with daemon._in_time():
+    time.sleep(90)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True, text=True)
+    assert (ended.returncode, "still under way" in ended.stdout + ended.stderr) == (0, True)
 
 
 def test_the_demo_mirrors_a_folder_of_mail_and_leaves_no_process_behind(
