@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from zlib import crc32
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, and_, delete, exists, select
+from sqlalchemy import BindParameter, ColumnElement, CompoundSelect, and_, bindparam, delete, exists, select, union
 from sqlalchemy.orm import Session, aliased
 
 from terracrm.domain.addresses import normalise
 from terracrm.domain.meeting_identity import occurrence_key, original_start, recognised, without_secrets
 from terracrm.domain.meetings import APART, Copy, tell
 from terracrm.domain.records import MeetingKind, MeetingRecord
-from terracrm.models import ActivityMailbox, Link, Mailbox, Meeting, MeetingCopy, utcnow
+from terracrm.models import ActivityMailbox, Link, Mailbox, Meeting, MeetingCopy, UTCDateTime, utcnow
 from terracrm.services import links, meeting_rows, touches
 from terracrm.services.meeting_entries import RULE
 from terracrm.services.meeting_rows import Family
@@ -103,26 +104,30 @@ def due(session: Session, source: Source) -> list[str]:
     copy left are told by the next, and the windows of series are moved on.
     """
     now = utcnow()
+    window = now + timedelta(days=source.calendar_future_days) - SLACK
+    asked = {"mailbox_id": source.mailbox_id, "now": now, "window": window}
+    return sorted(session.scalars(_changed_by_themselves(), asked))
+
+
+@cache
+def _changed_by_themselves() -> CompoundSelect[str]:
+    """Built once: each run of a calendar asks, and building it takes longer than the answer."""
+    mailbox_id: BindParameter[int] = bindparam("mailbox_id")
     mine = (
         select(Meeting.uid)
         .join(MeetingCopy, MeetingCopy.meeting_id == Meeting.id)
         .join(Link, Link.id == MeetingCopy.link_id)
-        .where(MeetingCopy.mailbox_id == source.mailbox_id)
+        .where(MeetingCopy.mailbox_id == mailbox_id)
     )
     here, left = mine.where(Link.gone_at.is_(None)), mine.where(Link.gone_at.is_not(None))
-    is_short = Meeting.expanded_until < now + timedelta(days=source.calendar_future_days) - SLACK
-    has_other_teller = and_(
-        Meeting.source_mailbox_id == source.mailbox_id,
-        ~_is_held(Meeting, source.mailbox_id),
-        _is_held(Meeting),
-    )
+    is_short = Meeting.expanded_until < bindparam("window", type_=UTCDateTime)
+    has_other_teller = and_(Meeting.source_mailbox_id == mailbox_id, ~_is_held(Meeting, mailbox_id), _is_held(Meeting))
     planned, family = aliased(Meeting), aliased(Meeting)
-    is_planned = and_(planned.start_at > now, planned.is_cancelled.is_(False))
+    is_planned = and_(planned.start_at > bindparam("now", type_=UTCDateTime), planned.is_cancelled.is_(False))
     abandoned = left.join(planned, planned.uid == Meeting.uid).where(
         is_planned, ~exists().where(family.uid == Meeting.uid, _is_held(family))
     )
-    queries = (here.where(is_short), left.where(has_other_teller), abandoned)
-    return sorted({uid for query in queries for uid in session.scalars(query)})
+    return union(here.where(is_short), left.where(has_other_teller), abandoned)
 
 
 def settle(session: Session, source: Source, uids: Iterable[str]) -> None:
@@ -132,7 +137,7 @@ def settle(session: Session, source: Source, uids: Iterable[str]) -> None:
         _retell(session, source, uid)
 
 
-def _is_held(row: type[Meeting], mailbox_id: int | None = None) -> ColumnElement[bool]:
+def _is_held(row: type[Meeting], mailbox_id: BindParameter[int] | None = None) -> ColumnElement[bool]:
     """Whether some calendar has the item that this row is of, or that of one mailbox."""
     held = aliased(Link)
     found = exists().where(held.entity == ENTITY, held.local_id == row.id, held.gone_at.is_(None))
