@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from sync import push
+from sync import outgoing, push
 from sync.clients import Clients
 from sync.outbound import Outbound, Place, Step, Target
 from sync.posts import Posts
@@ -65,9 +65,10 @@ def planned(session: Session, settings: Settings, mailbox: Mailbox) -> Iterator[
             owed = outbox.items(session, outbox.due(session, mailbox.id, outbound.entity))
             decided = push.decisions_of(session, outbound, target, [item.local_id for item in owed])
             found = [
-                Planned(item.entity, item.local_id, item.reason, each.step, stream.id, each.link)
+                Planned(item.entity, item.local_id, item.reason, step, stream.id, each.link)
                 for item in owed
                 for each in [decided[item.local_id]]
+                for step in [outgoing.because(each.step, item.reason)]
             ]
         finally:
             trial.rollback()

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import select, update
 
 from connectors.base import Account
+from sync import kinds
 from terracrm.domain.records import ContactRecord, LabelledAddress
 from terracrm.models import Contact, OutboxItem, Plan, Stream, StreamState, User, utcnow
-from terracrm.services import outbox, plans
+from terracrm.services import mailboxes, outbox, plans
 from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
 from tests.sync.conftest import Office
 from tests.sync.items import mail
@@ -115,6 +116,18 @@ def test_why_it_is_owed_is_remembered_until_it_is_written(clients: ClientsOffice
     clients.later()
     assert (clients.run().counts.written, SECRET in str(clients.cards())) == (1, False)
     assert "withdrawn" not in {owed.reason for owed in clients.owed()}
+
+
+def test_a_plan_says_so_too(clients: ClientsOffice) -> None:
+    item = entry(clients, "Anna Client", department=SECRET)
+    clients.settled()
+    renamed(clients)
+    make_private(clients, item)
+    with clients.crm() as session:
+        mailbox = mailboxes.get(session, clients.office.address("anna"))
+        found = {each.local_id: each.step for each in kinds.planned(session, clients.office.settings, mailbox)}
+    whys = [step.why for step in found.values()]
+    assert (found[ids(clients)[0]].why, whys.count("withdrawn"), len(whys)) == ("withdrawn", 1, CARDS)
 
 
 def test_what_became_private_weighs_nothing(clients: ClientsOffice) -> None:
