@@ -18,6 +18,7 @@ import structlog
 from connectors.simulator.simulator import Simulator
 from terracrm import logs
 from terracrm.cli import main
+from tests.ports import free_port
 
 PASSWORD = "milk and честь"
 
@@ -166,8 +167,7 @@ def taken_port() -> Iterator[int]:
         yield int(server.getsockname()[1])
 
 
-@pytest.fixture
-def free_port() -> int:
+@pytest.fixture(name="free_port")
+def a_free_port() -> int:
     """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_port()

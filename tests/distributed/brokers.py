@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from shutil import which
 
+from tests.ports import free_port
+
 START_SECONDS = 90
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one in the path wants to be root
 
@@ -19,7 +21,7 @@ class Broker:
     """A broker that is running; `url` is its address."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, _free_port()
+        self.folder, self.port = folder, free_port()
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -76,7 +78,7 @@ class RabbitMQ(Broker):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
-        self._between = _free_port()
+        self._between = free_port()
 
     @staticmethod
     def missing() -> str:
@@ -99,12 +101,6 @@ class RabbitMQ(Broker):
 
 
 BROKERS: dict[str, type[Broker]] = {"redis": Redis, "rabbitmq": RabbitMQ}
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import requests
+
+from tests.ports import free_port
 
 PASSWORD = "secret-word-1"
 VCARD = """BEGIN:VCARD
@@ -116,12 +117,6 @@ def shell(tmp_path: Path) -> Shell:
         (tmp_path / kind).mkdir()
         (tmp_path / kind / name).write_text(text, encoding="utf-8")
     return Shell(tmp_path)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def sign_in(address: str, name: str) -> requests.Session:

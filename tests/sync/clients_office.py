@@ -15,7 +15,7 @@ from sync.run import Summary
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.names import name_key
 from terracrm.domain.records import ContactRecord, Folder
-from terracrm.models import Contact, ContactAddress, ContactPhone, Link, Mailbox, OutboxItem, Stream, User, utcnow
+from terracrm.models import Contact, ContactAddress, ContactPhone, Link, Mailbox, OutboxItem, Stream, Team, User, utcnow
 from terracrm.services import contact_data, mailboxes, outbox
 from terracrm.services.field_history import PORTAL, Origin
 
@@ -76,6 +76,13 @@ class ClientsOffice:
         with self.crm() as session:
             for field, value in values.items():
                 setattr(stream_of(session, name), field, value)
+
+    def become_a_team(self) -> None:
+        """Anna and Boris work in one team."""
+        with self.crm() as session:
+            team = Team(name="Sales")
+            for user in session.scalars(select(User)):
+                user.team = team
 
     def run(self, name: str = "anna") -> Summary:
         """Run the contacts of a mailbox."""

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from terracrm.domain.addresses import DomainPolicy
 from terracrm.domain.records import ContactRecord, LabelledAddress, Phone, StreamKind
 from terracrm.errors import Temporary
-from terracrm.models import Conflict, Contact, FieldChange, Link, OutboxItem, SkippedItem, Team, User
+from terracrm.models import Conflict, Contact, FieldChange, Link, OutboxItem, SkippedItem, User
 from terracrm.services import (
     client_writes,
     contact_data,
@@ -96,12 +96,7 @@ def test_an_edit_in_outlook_comes_in_with_its_history_and_is_no_echo(clients: Cl
 
 def test_an_edit_comes_to_the_cards_of_colleagues(clients: ClientsOffice, vera: int) -> None:
     clients.choose("boris", direction="both", client_scope="team")
-    with clients.crm() as session:
-        team = Team(name="Sales")
-        session.add(team)
-        session.flush()
-        for user in session.scalars(select(User)):
-            user.team_id = team.id
+    clients.become_a_team()
     clients.settled("boris")
     clients.edit(clients.item("Vera Orlova"), notes=clients.cards()["Vera Orlova"].notes + "\nCall on Monday")
     clients.run()

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 
 from terracrm.domain.records import ContactRecord, LabelledAddress, TaskRecord
-from terracrm.models import Conflict, Contact, Link, Task, Team, User
+from terracrm.models import Conflict, Contact, Link, Task
 from terracrm.services import access, field_history, undo
 from terracrm.services.conflicts import TAKEN
 from terracrm.services.field_history import PORTAL, Origin
@@ -31,12 +31,7 @@ def one(clients: ClientsOffice, contact_id: int) -> Contact:
 
 def test_an_edit_on_a_card_is_taken_back_on_all_cards(clients: ClientsOffice, vera: int) -> None:
     clients.choose("boris", direction="both", client_scope="team")
-    with clients.crm() as session:
-        team = Team(name="Sales")
-        session.add(team)
-        session.flush()
-        for user in session.scalars(select(User)):
-            user.team_id = team.id
+    clients.become_a_team()
     clients.settled("boris")
     was = dump(clients.office)
     clients.edit(clients.item("Vera Orlova"), job_title="CTO", department="Sales")
