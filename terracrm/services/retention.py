@@ -25,6 +25,7 @@ from terracrm.models import (
     Link,
     Plan,
     SenderDecision,
+    Stream,
     SyncRun,
     SyncRunItem,
 )
@@ -40,7 +41,10 @@ COUNTS = ("created", "updated", "deleted", "skipped", "quarantined", "unmatched"
 
 @dataclass(frozen=True, slots=True)
 class Aged:
-    """What of one kind is too old: rows of which all `conditions` hold, and whose ids none of `named_by` says."""
+    """What of one kind is too old: rows of which all `conditions` hold, and whose ids none of `named_by` says.
+
+    What is named are runs; of these the last of each stream stays, too.
+    """
 
     kind: str
     table: type[Any]
@@ -88,7 +92,8 @@ def _query(found: Aged, after: int = 0, until: int | None = None) -> Select[int]
     if not found.named_by:
         return query
     # A join is what both databases do in one pass; the columns that name runs have no index of their own.
-    named = union(*(select(column.label("id")).where(within(column)) for column in found.named_by)).subquery()
+    sources = (select(column.label("id")).where(within(column)) for column in found.named_by)
+    named = union(_last_of_streams(), *sources).subquery()
     return query.outerjoin(named, named.c.id == found.table.id).where(named.c.id.is_(None))
 
 
@@ -99,10 +104,10 @@ def _aged(settings: Settings, now: datetime) -> Iterator[Aged]:
         yield Aged(PLANS, Plan, (_is_settled(), Plan.made_at < now - timedelta(days=keep.runs_days)))
         old = _over(now - timedelta(days=keep.runs_days))
         yield Aged(RUN_ITEMS, SyncRunItem, (SyncRunItem.run_id.in_(select(SyncRun.id).where(*old)),))
-        yield Aged(RUNS, SyncRun, (*old, ~is_idle, ~_is_last()), _sources())
+        yield Aged(RUNS, SyncRun, (*old, ~is_idle), _sources())
     if keep.idle_runs_days:
         old = _over(now - timedelta(days=keep.idle_runs_days))
-        yield Aged(IDLE_RUNS, SyncRun, (*old, is_idle, ~_is_last()), (*_sources(), SyncRunItem.run_id))
+        yield Aged(IDLE_RUNS, SyncRun, (*old, is_idle), (*_sources(), SyncRunItem.run_id))
     if keep.moved_mail_days:
         yield Aged(MOVED_MAIL, Link, _moved_before(now - timedelta(days=keep.moved_mail_days)))
     if keep.conflicts_days:
@@ -128,12 +133,12 @@ def _is_settled() -> ColumnElement[bool]:
     return or_(and_(Plan.cause == plans.COMMAND, Plan.state == plans.OPEN), Plan.state.not_in(plans.PENDING))
 
 
-def _is_last() -> ColumnElement[bool]:
-    """The last run of each stream."""
-    later = aliased(SyncRun)
-    # By their beginnings, too: the index of a stream's runs has them.
-    follows = later.stream_id == SyncRun.stream_id, later.started_at >= SyncRun.started_at, later.id > SyncRun.id
-    return ~exists().where(*follows).correlate(SyncRun)
+def _last_of_streams() -> Select[int | None]:
+    """By their beginnings: the index of a stream's runs has them, so that not all runs are read."""
+    newest = (
+        select(SyncRun.id).where(SyncRun.stream_id == Stream.id).order_by(SyncRun.started_at.desc(), SyncRun.id.desc())
+    )
+    return select(newest.limit(1).scalar_subquery().label("id")).select_from(Stream)
 
 
 def _sources() -> tuple[Any, ...]:

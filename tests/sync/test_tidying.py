@@ -226,6 +226,17 @@ def test_much_goes_in_batches_and_a_stop_leaves_the_rest(
     assert tidied(office, sessions) == {}
 
 
+def test_what_is_named_does_not_hide_what_comes_after_it(
+    office: Office, sessions: sessionmaker[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "FOUND_AT_ONCE", 2)
+    for _ in range(4):
+        _change(office, run_of(office, 30).id)
+    goes = run_of(office, 30).id
+    assert tidied(office, sessions) == {"idle_runs": 1}
+    assert office.session.get(SyncRun, goes) is None
+
+
 def test_a_database_that_is_away_stops_no_daemon() -> None:
     away = session_factory(make_engine("postgresql+psycopg://root@127.0.0.1:1/none"))
     daemon.tidy_up(settings(), away, threading.Event())
