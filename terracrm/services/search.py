@@ -6,9 +6,11 @@ so that no query can break the syntax of either full-text engine.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from types import ModuleType
 from typing import Literal
 
@@ -16,10 +18,12 @@ from sqlalchemy import BigInteger, Select, String, bindparam, cast, column, lite
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.orm import Session
 
+from terracrm.domain.relevance import relevance
 from terracrm.domain.words import is_beginning, stem
 from terracrm.models import Activity, Company, Contact
 from terracrm.services import access, bulk, companies, contacts, search_postgres, search_sqlite, timeline
 from terracrm.services.access import Viewer
+from terracrm.services.rows import fetch
 
 Hits = search_sqlite.Hits | search_postgres.Hits
 IndexName = Literal["activity_search", "contact_search", "company_search"]
@@ -28,7 +32,27 @@ MAX_TEXT = 200_000  # characters; PostgreSQL takes a megabyte of words
 MAX_WORDS = 12
 PEOPLE_SHOWN = 8
 STEP, GROWTH, MOST_HITS = 20, 3, 2000  # hits looked at in one step, for who reads a part of them
+RANKED, MOST_TO_RANK = 500, 1000  # hits that are compared; that are looked at to have them
+_SAID = select(Activity.id, Activity.subject, Activity.snippet).where(bulk.one_of(Activity.id, bindparam("ids")))
 _TO_BE_WIPED = "search.to_be_wiped"
+
+
+class Order(StrEnum):
+    """In which order the history that was found is shown."""
+
+    NEWEST = "newest"
+    RELEVANT = "relevant"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One page of the history that was found, the most relevant first, and the number of the next page; None after the
+    last. `among`: only so many, the newest, were compared, because there are more; None when it was all.
+    """
+
+    entries: list[timeline.Entry]
+    next: int | None
+    among: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +62,9 @@ class Found:
     companies: list[companies.CompanyRow]
     contacts: list[contacts.ContactRow]
     history: timeline.Page
+
+
+NOTHING = Found([], [], timeline.Page([], None))
 
 
 def index_activities(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
@@ -117,8 +144,8 @@ def find(session: Session, viewer: Viewer, query: str, after: timeline.Cursor | 
     """
     words = _words(query)
     if not words:
-        return Found([], [], timeline.Page([], None))
-    found = clients(session, viewer, query) if after is None else Found([], [], timeline.Page([], None))
+        return NOTHING
+    found = clients(session, viewer, query) if after is None else NOTHING
     if not viewer.reads_content:
         return found
     return replace(found, history=history(session, viewer, query, after))
@@ -141,35 +168,57 @@ def newest(session: Session, viewer: Viewer, query: str, after: timeline.Cursor 
     return _readable(session, viewer, hits, timeline.PAGE_SIZE + 1)
 
 
-def _readable(session: Session, viewer: Viewer, hits: Hits, wanted: int) -> list[int]:
-    """So many of the next hits as the viewer may read, and some more if they were looked at; fewer when no others are.
+def _readable(session: Session, viewer: Viewer, hits: Hits, wanted: int, most: int = sys.maxsize) -> list[int]:
+    """So many of the next hits as the viewer may read, and some more if they were looked at; fewer when there are no
+    others, or when `most` were looked at.
 
     How many are looked at next follows from how many of those before may be read: looking takes most of the time.
     """
     if viewer.sees_all:
         return hits.take(wanted)
-    found, looked_at, size = list[int](), 0, min(4 * wanted, MOST_HITS)
-    while True:
+    found, looked_at, size = list[int](), 0, min(4 * wanted, MOST_HITS, most)
+    while size and not hits.is_over and len(found) < wanted:
         ids = hits.take(size)
         seen = set(session.scalars(_seen_of(viewer), {"ids": ids}))
         found += [id_ for id_ in ids if id_ in seen]
         looked_at += len(ids)
-        if len(found) >= wanted or len(ids) < size:
-            return found
         missing = (wanted - len(found)) * looked_at // (len(found) or 1)
-        size = min(missing + missing // 4 + STEP, GROWTH * looked_at, MOST_HITS)
+        size = min(missing + missing // 4 + STEP, GROWTH * looked_at, MOST_HITS, most - looked_at)
+    return found
+
+
+def ranked(session: Session, viewer: Viewer, query: str, page: int = 1) -> Ranked:
+    """A page of the history that has all the words: of the newest that the viewer may read those that are most about
+    them first, of equal ones the newest.
+    """
+    words = _words(query)
+    if not words or not viewer.reads_content:
+        return Ranked([], None, None)
+    hits = _history_index(session).Hits(session, words, None)
+    ids = _readable(session, viewer, hits, RANKED + 1, MOST_TO_RANK)
+    is_all = hits.is_over and len(ids) <= RANKED
+    by_relevance = _by_relevance(session, words, ids[:RANKED])
+    first, behind = (page - 1) * timeline.PAGE_SIZE, page * timeline.PAGE_SIZE
+    entries = timeline.page_of_ids(session, viewer, by_relevance[first:behind]).entries
+    return Ranked(entries, page + 1 if behind < len(by_relevance) else None, None if is_all else len(by_relevance))
+
+
+def _by_relevance(session: Session, words: list[str], ids: list[int]) -> list[int]:
+    said = fetch(session, _SAID, {"ids": ids})
+    found = {id_: relevance(words, stem(subject), stem(snippet)) for id_, subject, snippet in said}
+    return sorted((id_ for id_ in ids if id_ in found), key=lambda id_: -found[id_])
 
 
 def clients(session: Session, viewer: Viewer, query: str) -> Found:
     """The clients alone that `find` finds."""
-    nothing, words = timeline.Page([], None), _words(query)
+    words = _words(query)
     if not words:
-        return Found([], [], nothing)
+        return NOTHING
     companies_found, contacts_found = (_ids(session, name, words) for name in ("company_search", "contact_search"))
     return Found(
         companies.some(session, viewer, Company.id.in_(companies_found), PEOPLE_SHOWN),
         contacts.some(session, viewer, Contact.id.in_(contacts_found), PEOPLE_SHOWN),
-        nothing,
+        NOTHING.history,
     )
 
 

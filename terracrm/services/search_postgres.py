@@ -67,7 +67,10 @@ def remove(session: Session, ids: Sequence[int]) -> None:
 
 
 class Hits:
-    """The ids of what has all the words, the last one as a beginning: the newest first, as many at a time as wanted."""
+    """The ids of what has all the words, the last one as a beginning: the newest first, as many at a time as wanted.
+
+    `is_over` when the last ones were taken.
+    """
 
     def __init__(self, session: Session, words: Sequence[str], after: Cursor | None) -> None:
         self._session = session
@@ -75,13 +78,14 @@ class Hits:
         if after:
             self._asked |= {"at": after.occurred_at.isoformat(), "id": after.activity_id}
         self._waiting: Sequence[Row[Any]] = []
-        self._are_last = False
+        self._are_last = self.is_over = False
 
     def take(self, size: int) -> list[int]:
-        """The next so many; fewer when these are the last."""
+        """The next so many, or all that are left."""
         if len(self._waiting) < size and not self._are_last:
             self._waiting = self._walked(size) or self._gathered(max(size, GATHERED))
         taken, self._waiting = self._waiting[:size], self._waiting[size:]
+        self.is_over = len(taken) < size
         if taken:
             self._asked |= {"at": taken[-1].occurred_at.isoformat(), "id": taken[-1].id}
         return [hit.id for hit in taken]

@@ -96,18 +96,21 @@ def _remove(session: Session, ids: Sequence[int]) -> None:
 
 
 class Hits:
-    """The ids of what has all the words, the last one as a beginning: the newest first, as many at a time as wanted."""
+    """The ids of what has all the words, the last one as a beginning: the newest first, as many at a time as wanted.
+
+    `is_over` when the last ones were taken.
+    """
 
     def __init__(self, session: Session, words: Sequence[str], after: Cursor | None) -> None:
         self._session, self._query = session, _query(session, words)
         self._before = place_of(after.occurred_at, after.activity_id) if after else BEHIND_ALL
+        self.is_over = False
 
     def take(self, size: int) -> list[int]:
-        """The next so many; fewer when these are the last."""
-        if not self._query:
-            return []
+        """The next so many, or all that are left."""
         asked = {"query": self._query, "before": self._before, "size": size}
-        places = self._session.scalars(_NEWEST, asked).all()
+        places = self._session.scalars(_NEWEST, asked).all() if self._query else []
+        self.is_over = len(places) < size
         self._before = places[-1] if places else self._before
         return [place % IDS for place in places]
 

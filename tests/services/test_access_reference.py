@@ -116,12 +116,13 @@ class World:
 
 
 def agree_on_history(world: World, viewer: Viewer, seen: set[int]) -> None:
-    """The condition, the whole history, the search, and the history, counts and tasks of each client."""
+    """The condition, the whole history, both searches, and the history, counts and tasks of each client."""
     session, rows = world.office.session, world.office.activities.values()
     assert set(session.scalars(select(Activity.id).where(access.activities(viewer)))) == seen
     assert paged(lambda after: timeline.everywhere(session, viewer, after=after)) == seen
     found = paged(lambda after: search.history(session, viewer, "zeb", after))
     assert found == (seen if viewer.reads_content else set())
+    assert set(ranked(session, viewer, "zeb")) == found
     for company in companies_of(world, viewer):
         mine = {row.id for row in rows if company in world.named[row.id][0]}
         page = timeline.of_client(session, viewer, "company", company.id, timeline.Filters())
@@ -185,6 +186,18 @@ def paged(read: Callable[[timeline.Cursor | None], timeline.Page]) -> set[int]:
         if (after := page.next) is None:
             assert len(ids) == len(set(ids))
             return set(ids)
+
+
+def ranked(session: Session, viewer: Viewer, query: str) -> list[int]:
+    """All that the ranked pages show."""
+    ids, page = list[int](), 1
+    while page:
+        found = search.ranked(session, viewer, query, page)
+        assert found.among is None
+        ids += [entry.id for entry in found.entries]
+        page = found.next or 0
+    assert len(ids) == len(set(ids))
+    return ids
 
 
 @pytest.mark.parametrize("seed", range(3))

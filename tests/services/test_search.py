@@ -214,3 +214,63 @@ def test_new_words_are_found_while_they_wait_and_after_they_followed(office: Off
     if not search._is_sqlite(office.session):
         waiting = text("SELECT gin_clean_pending_list(CAST('ix_activity_search_words' AS regclass))")
         assert office.session.scalar(waiting) == 0
+
+
+def ranked(office: Office, viewer: str, query: str, page: int = 1) -> list[str]:
+    found = search.ranked(office.session, viewer_of(office.session, office.users[viewer]), query, page)
+    return [entry.subject for entry in found.entries]
+
+
+def add_cheeses(office: Office) -> None:
+    """Mail about cheese and its price; the newest has both words where its text goes on."""
+    said = (("Nothing", ""), ("Lunch", "Cheese at a good price"), ("The cheese", "Price"), ("Cheese price", "Cheese"))
+    for number, (subject, text_) in enumerate((*said, ("The cheese", "Price"))):
+        row = office.mail(
+            f"c{number}", "maria@market.example", [f"anna@{OURS}"], subject=subject, text=text_,
+            occurred_at=NOW - timedelta(days=9, minutes=number),
+        )  # fmt: skip
+        search.index_activities(office.session, [(row.id, row.occurred_at, f"{subject} {text_} tea cheese price")])
+
+
+def test_the_most_relevant_come_first_and_of_equals_the_newest(office: Office) -> None:
+    add_cheeses(office)
+    assert subjects(office, "anna", "cheese price")[0] == "Nothing"
+    assert ranked(office, "anna", "cheeses pric") == ["Cheese price", "The cheese", "The cheese", "Lunch", "Nothing"]
+    found = search.ranked(office.session, viewer_of(office.session, office.users["anna"]), "cheese price")
+    assert [entry.occurred_at.minute for entry in found.entries[1:3]] == [
+        (NOW - timedelta(minutes=number)).minute for number in (2, 4)
+    ]
+    assert (found.next, found.among) == (None, None)
+
+
+def test_only_the_newest_are_compared_and_that_is_said(
+    office: Office, viewer: Viewers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_cheeses(office)
+    monkeypatch.setattr(search, "RANKED", 3)
+    monkeypatch.setattr(timeline, "PAGE_SIZE", 2)
+    for name in ("anna", "viktor"):
+        first = search.ranked(office.session, viewer(name), "cheese price")
+        assert [entry.subject for entry in first.entries] == ["The cheese", "Lunch"]
+        assert (first.next, first.among) == (2, 3)
+        second = search.ranked(office.session, viewer(name), "cheese price", 2)
+        assert [entry.subject for entry in second.entries] == ["Nothing"]
+        assert (second.next, second.among) == (None, 3)
+    monkeypatch.setattr(search, "RANKED", 5)
+    assert search.ranked(office.session, viewer("anna"), "cheese price").among is None
+
+
+def test_what_is_looked_at_to_rank_it_is_bounded(
+    office: Office, viewer: Viewers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_cheeses(office)
+    monkeypatch.setattr(search, "MOST_TO_RANK", 2)
+    found = search.ranked(office.session, viewer("anna"), "cheese price")
+    assert ([entry.subject for entry in found.entries], found.among) == (["Lunch", "Nothing"], 2)
+
+
+def test_what_is_hidden_is_not_ranked(office: Office) -> None:
+    assert ranked(office, "boris", "personal words") == ["Only for Boris"]
+    assert ranked(office, "galina", "personal words") == []
+    assert ranked(office, "admin", "договор") == []
+    assert ranked(office, "anna", " …! ") == []

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from terracrm.models import Activity, ContactTimeline, Stream, User
+from terracrm.services import search, timeline
 from tests.office import Office
 from tests.web.conftest import Client, SignIn, token
 
@@ -153,6 +154,29 @@ def test_the_search_finds_clients_and_history(signed_in: SignIn, ids: dict[str, 
     assert f"/messages/{ids['question']}" in page
     assert f"/contacts/{ids['maria@market.example']}" in anna.get("/search?q=мар").text
     assert "Nothing has all these words" in anna.get("/search?q=кефир").text
+
+
+def test_the_search_is_sorted_by_relevance_when_asked_for(
+    signed_in: SignIn, rows: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, asked = signed_in("anna"), "/search?q=договор&sort=relevant"
+    newest = texts(anna, "/search?q=договор", TITLES)
+    assert newest[0].startswith("RE: ")
+    assert texts(anna, "/search?q=договор&sort=newest", TITLES) == newest
+    assert texts(anna, asked, TITLES) == newest
+    newer = rows.query(Activity).filter(Activity.subject.startswith("RE: ")).one()
+    newer.subject = "Лук"
+    rows.commit()
+    assert texts(anna, "/search?q=договор", TITLES)[0] == "Лук"
+    assert texts(anna, asked, TITLES)[-1] == "Лук"
+    assert "are compared here" not in anna.get(asked).text
+    monkeypatch.setattr(search, "RANKED", 2)
+    monkeypatch.setattr(timeline, "PAGE_SIZE", 1)
+    (more,) = html.fromstring(anna.get(asked).text).xpath("//*[@class='more']/a/@href")
+    assert texts(anna, more, TITLES) == ["Лук"]
+    monkeypatch.setattr(search, "RANKED", 1)
+    assert "Only the newest 1 are compared here" in anna.get(asked).text
+    assert anna.get("/search?q=договор&sort=oldest").status_code == 400
 
 
 def test_lists_are_filtered_and_sorted(signed_in: SignIn) -> None:
