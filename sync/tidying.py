@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 Sessions = sessionmaker[Session]
 
-FOUND_AT_ONCE = 2_000_000
+FOUND_AT_ONCE = 10_000_000  # 80 MB, where so many run out in a day
 BATCH = 500
 
 
