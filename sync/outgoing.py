@@ -16,6 +16,8 @@ DOUBLE: Final = "double"
 HISTORY: Final = "history"
 FOLDER: Final = "folder"
 """What a step is about that makes a folder; in Outlook, for here it has no number."""
+WRITTEN_INTO: Final = "written_into"
+"""The rule of such a step."""
 # What stands around what people write: ours to change.
 OUR_OWN: Final = frozenset({HISTORY, "client", "link"})
 # What may not be told any more is taken away at once (S4); of one that is there twice, one stays.
@@ -48,7 +50,7 @@ def step_of(stream_id: int, entity: str, local_id: int, step: Planned, link: Lin
 def of_place(stream_id: int, place: Place) -> Step:
     """That a folder is made to write into, for nothing is found in its place."""
     name = (Field("name", "", "/".join(place.names)),)
-    return Step(stream_id, plans.OUT, plans.CREATE, FOLDER, rule=place.role, fields=name)
+    return Step(stream_id, plans.OUT, plans.CREATE, FOLDER, rule=WRITTEN_INTO, fields=name)
 
 
 def weighs(step: Step) -> bool:

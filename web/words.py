@@ -418,12 +418,13 @@ STEP_WHAT: Words = {
     "meeting": lazy_pgettext("step", "a meeting"),
     "task": lazy_pgettext("step", "a task"),
     "post": lazy_pgettext("step", "an entry of the history as a post"),
-    "folder": lazy_gettext("Folder"),
+    "folder": lazy_pgettext("step", "a folder"),
 }
 STEP_RULES: Words = (
     RULES
     | OWED
     | {
+        "written_into": lazy_pgettext("step", "what is written into this Outlook lies in it"),
         "left_folder": lazy_pgettext("step", "it is no longer in its folder"),
         "folder_gone": lazy_pgettext("step", "its folder is gone"),
         "private": lazy_pgettext("step", "it became private"),

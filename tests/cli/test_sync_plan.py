@@ -67,14 +67,18 @@ def test_a_mailbox_without_news_has_nothing_to_do(terracrm: Terracrm, rows: Sess
 def test_what_would_be_written_is_told_field_by_field_and_nothing_is(terracrm: Terracrm, rows: Session) -> None:
     terracrm("mailbox", "outlook", ANNA, "--clients", "on", "--apply")
     before = counted(rows)
-    [made] = steps(terracrm)
+    [folder, made] = steps(terracrm)
+    assert (folder["act"], folder["entity"], folder["id"], folder["name"], folder["direction"]) == (
+        "create", "folder", None, "TerraCRM Clients", "out"
+    )  # fmt: skip
     assert (made["act"], made["entity"], made["name"], made["rule"], made["direction"], made["stream"]) == (
         "create", "contact", "Maria", "in_scope", "out", "contacts"
     )  # fmt: skip
     assert {"field": "display_name", "old": "", "new": "Maria"} in made["fields"]
     assert counted(rows) == before
     shown = terracrm("sync", "plan", "--mailbox", ANNA).out
-    assert f"contacts into Outlook:\n  create contact {made['id']} (Maria): in scope\n" in shown
+    assert "contacts into Outlook:\n  create folder (TerraCRM Clients): written into\n" in shown
+    assert f"\n  create contact {made['id']} (Maria): in scope\n" in shown
     assert "    display_name     empty -> Maria\n" in shown
     assert shown.endswith(f"terracrm sync run --plan {made['plan'] + 1} does just these steps.\n")
 
