@@ -108,9 +108,8 @@ class Shown:
 
     def end(self) -> None:
         """Nothing is added to the line any more."""
-        if self.places:
-            words = "".join([text for _, _, text in self.places]).split()
-            self.text = "_" * 8 if "hr" in self.voids else " ".join(words)
+        words = "".join([text for _, _, text in self.places]).split()
+        self.text = "_" * 8 if "hr" in self.voids else " ".join(words)
 
     @property
     def is_blank(self) -> bool:
@@ -151,7 +150,7 @@ def read(content: str) -> Page | None:
         page = etree.fromstring(_XML.sub("", content).replace("\x00", ""), parser)
     except (etree.LxmlError, ValueError, AssertionError):
         return None
-    body = page.find("body") if page is not None else None
+    body = next(page.iterchildren("body"), None) if page is not None else None
     if body is None:
         return None
     if "<pre" in content or "white-space" in content:
@@ -168,7 +167,7 @@ def _shown(body: etree._Element) -> list[Shown]:
     for event, element in walk:
         tag = element.tag
         if event == "start":
-            marks = _marks_of(element) if element.keys() else _remembered_marks(tag)
+            marks = _marks_of(element, names) if (names := element.keys()) else _remembered_marks(tag)
             if marks.silent:
                 walk.skip_subtree()
                 silent = element
@@ -197,7 +196,8 @@ def _shown(body: etree._Element) -> list[Shown]:
         if element is not body and (tail := element.tail):
             line.places.append((element, "tail", tail))
     for line in shown:
-        line.end()
+        if line.places:
+            line.end()
     return shown
 
 
@@ -221,8 +221,8 @@ def _inside(around: Inside, marks: _Marks, element: etree._Element) -> Inside:
     return around._replace(cell=element) if element.tag in _CELLS else around
 
 
-def _marks_of(element: etree._Element) -> _Marks:
-    """What an element with attributes says. Mail programs write the same few again and again."""
+def _marks_of(element: etree._Element, names: list[str]) -> _Marks:
+    """What an element with attributes of these names says. Mail programs write the same few again and again."""
     tag, name, id_, style = element.tag, element.get("class", ""), element.get("id", ""), element.get("style", "")
     is_short = len(name) + len(id_) + len(style) < _LONG_MARKS
     marks = (_remembered_marks if is_short else _read_marks)(tag, name, id_, style)
@@ -230,7 +230,7 @@ def _marks_of(element: etree._Element) -> _Marks:
         marks = marks._replace(quoted=True, indented=False)
     is_bookmark = tag == "a" and element.get("name", "").lower() == _OUTLOOK_BOOKMARK
     # lxml reads attributes by names that it cannot be asked for.
-    if is_bookmark or any(map(element.get, _SIGNATURE_DATA.intersection(element.keys()))):
+    if is_bookmark or any(map(element.get, _SIGNATURE_DATA.intersection(names))):
         marks = marks._replace(signature=True)
     return marks
 

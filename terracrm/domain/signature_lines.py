@@ -22,7 +22,7 @@ def signature(texts: Sequence[str], sender: Sequence[str] = ()) -> tuple[int, in
     `sender` are the words of the sender's names (`signatures.name_words`). What follows a signature as a postscript
     is no part of it.
     """
-    seen = [index for index, text in enumerate(texts) if text.strip()][-_WINDOW:]
+    seen = [index for index, text in enumerate(texts) if text and not text.isspace()][-_WINDOW:]
     lines = [texts[index] for index in seen]
     postscripts = [place for place, text in enumerate(lines) if is_postscript(text)]
     for place, first in enumerate(seen):

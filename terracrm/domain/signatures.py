@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import phonenumbers
@@ -140,6 +141,11 @@ def is_contact_line(line: str) -> bool:
 
 def name_words(names: Iterable[str]) -> tuple[str, ...]:
     """The words of a person's names and of the local parts of their addresses, each in one spelling."""
+    return _name_words(tuple(names))
+
+
+@lru_cache(maxsize=1_000)  # a mail is asked for those of its sender more than once
+def _name_words(names: tuple[str, ...]) -> tuple[str, ...]:
     found: list[str] = []
     for name in names:
         text = name.partition("@")[0] if "@" in name else name
