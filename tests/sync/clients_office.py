@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.sync.conftest import Office  # which makes this office a fixture
 
 CLIENTS = "Contacts/TerraCRM Clients"
+CARDS = 8
 
 
 class ClientsOffice:

@@ -18,7 +18,7 @@ from terracrm.config import Settings
 from terracrm.domain.records import Folder
 from terracrm.models import Mailbox, Stream
 from terracrm.services import mailboxes, stats
-from tests.sync.clients_office import ClientsOffice
+from tests.sync.clients_office import CARDS, ClientsOffice
 
 DOMAIN = "office.test"
 
@@ -95,4 +95,15 @@ def vera(clients: ClientsOffice) -> int:
     """A client of Anna with a card that both sides agree on."""
     made = clients.client("Vera Orlova", phone="+7 495 000-00-01", job_title="CEO", notes="Likes mountains")
     clients.settled()
+    return made
+
+
+@pytest.fixture
+def braked(office: Office) -> ClientsOffice:
+    """Anna's mailbox with eight cards, and a brake that lets three things happen."""
+    made = ClientsOffice(office)
+    office.settings.sync.brake_items, office.settings.sync.brake_percent = 3, 10
+    for number in range(CARDS):
+        made.client(f"{chr(ord('A') + number)}nna Client")
+    assert made.settled().counts.written == CARDS
     return made

@@ -11,25 +11,19 @@ from connectors.base import Account, Connector
 from connectors.memory import MemoryConnector
 from terracrm.models import Contact, Link, Plan, Segment, User, utcnow
 from terracrm.services import access, mailboxes, outbox, plans
-from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
-from tests.sync.conftest import DOMAIN, Office
+from tests.sync.clients_office import CARDS, CLIENTS, ClientsOffice, stream_of
+from tests.sync.conftest import DOMAIN
 from tests.sync.items import contact
 
 SQLITE_FIRST = True
 
-CARDS = 8
 ACCOUNT = Account(f"anna@{DOMAIN}", "", f"anna@{DOMAIN}", "secret")
 
 
 @pytest.fixture
-def clients(office: Office) -> ClientsOffice:
+def clients(braked: ClientsOffice) -> ClientsOffice:
     """Anna's mailbox with eight cards, and a brake that lets three things happen."""
-    made = ClientsOffice(office)
-    office.settings.sync.brake_items, office.settings.sync.brake_percent = 3, 10
-    for number in range(CARDS):
-        made.client(f"{chr(ord('A') + number)}nna Client")
-    assert made.settled().counts.written == CARDS
-    return made
+    return braked
 
 
 def ids(clients: ClientsOffice) -> list[int]:

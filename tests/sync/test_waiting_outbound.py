@@ -13,10 +13,10 @@ from sync import kinds
 from terracrm.domain.records import ContactRecord, LabelledAddress
 from terracrm.models import Contact, OutboxItem, Plan, Stream, StreamState, User, utcnow
 from terracrm.services import mailboxes, outbox, plans
-from tests.sync.clients_office import CLIENTS, ClientsOffice, stream_of
+from tests.sync.clients_office import CARDS, CLIENTS, ClientsOffice, stream_of
 from tests.sync.conftest import Office
 from tests.sync.items import mail
-from tests.sync.test_brake_outbound import CARDS, decide, ids, renamed
+from tests.sync.test_brake_outbound import decide, ids, renamed
 from tests.sync.test_posts import History
 from tests.sync.test_waiting import Waiting
 
@@ -48,14 +48,9 @@ def wait(clients: ClientsOffice) -> None:
 
 
 @pytest.fixture
-def clients(office: Office) -> ClientsOffice:
+def clients(braked: ClientsOffice) -> ClientsOffice:
     """Anna's mailbox with eight cards, and a brake that lets three things happen."""
-    made = ClientsOffice(office)
-    office.settings.sync.brake_items, office.settings.sync.brake_percent = 3, 10
-    for number in range(CARDS):
-        made.client(f"{chr(ord('A') + number)}nna Client")
-    assert made.settled().counts.written == CARDS
-    return made
+    return braked
 
 
 def test_a_field_that_became_private_leaves_the_card_and_all_others_wait(clients: ClientsOffice) -> None:
