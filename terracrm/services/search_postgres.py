@@ -21,7 +21,8 @@ from terracrm.domain.words import is_beginning
 from terracrm.services.timeline import Cursor
 
 WALK, LONGEST_WALK = 1000, 20_000  # rows; the longest takes about as long as GIN does for words that need it
-GATHERED = 2000  # kept for the next steps: gathering takes the same for few
+AT_ONCE = 250  # hits: for more of them GIN would be asked sooner, which takes the longer the more common the words are
+KEPT = 2000  # hits for the next steps: to find them takes as long as to find a few
 
 _ADD = text(
     "INSERT INTO activity_search (id, occurred_at, words)"
@@ -82,8 +83,14 @@ class Hits:
 
     def take(self, size: int) -> list[int]:
         """The next so many, or all that are left."""
+        ids = self._some(min(size, AT_ONCE))
+        while len(ids) < size and not self.is_over:
+            ids += self._some(min(size - len(ids), AT_ONCE))
+        return ids
+
+    def _some(self, size: int) -> list[int]:
         if len(self._waiting) < size and not self._are_last:
-            self._waiting = self._walked(size) or self._gathered(max(size, GATHERED))
+            self._waiting = self._walked(size) or self._gathered()
         taken, self._waiting = self._waiting[:size], self._waiting[size:]
         self.is_over = len(taken) < size
         if taken:
@@ -91,17 +98,21 @@ class Hits:
         return [hit.id for hit in taken]
 
     def _walked(self, size: int) -> Sequence[Row[Any]]:
-        """So many of the newest hits, met on a walk back in time; none when it would be too long."""
+        """At least so many of the newest hits, met on a walk back in time; none when it would be too long."""
         rows = max(WALK, size)
-        found = self._session.execute(_WALK, {**self._asked, "size": size, "walk": rows}).all()
-        if len(found) < size and (rows := 2 * rows * size // (len(found) or 1)) <= LONGEST_WALK:
-            found = self._session.execute(_WALK, {**self._asked, "size": size, "walk": rows}).all()
-        return found if len(found) == size else []
+        found = self._met(rows)
+        needed = rows * size // (len(found) or 1)
+        if len(found) < size and 3 * needed <= 2 * LONGEST_WALK:
+            found = self._met(min(2 * needed, LONGEST_WALK))
+        return found if len(found) >= size else []
 
-    def _gathered(self, size: int) -> Sequence[Row[Any]]:
-        """So many of the newest of all hits, or all that there are."""
-        found = self._session.execute(_GATHER, {**self._asked, "size": size}).all()
-        self._are_last = len(found) < size
+    def _met(self, rows: int) -> Sequence[Row[Any]]:
+        return self._session.execute(_WALK, {**self._asked, "size": KEPT, "walk": rows}).all()
+
+    def _gathered(self) -> Sequence[Row[Any]]:
+        """Many of the newest of all hits, or all that there are."""
+        found = self._session.execute(_GATHER, {**self._asked, "size": KEPT}).all()
+        self._are_last = len(found) < KEPT
         return found
 
 
