@@ -15,6 +15,7 @@ from connectors.base import Connector
 from sync import asking, folders, holding, preparing, writer
 from sync.brake import Contradicted, Held, Unsure
 from sync.planner import Action, Cards, LinkState, Quarantine, Skip, TakeCard, Withdraw, Withhold, plan
+from sync.preparing import Ready
 from sync.run import Fenced, Progress, Run
 from terracrm.config import Settings
 from terracrm.db import is_about_data, is_race
@@ -166,11 +167,12 @@ def _read_folder(run: Run, connector: Connector, folder_id: int, folder: Folder,
 def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, progress: Progress | None) -> None:
     with run.sessions() as session:
         cursor = session.scalars(_CURSOR, {"folder_id": folder_id}).one()
-    with closing(pages(run.settings, connector, folder, cursor, progress)) as found:
-        for page in found:
+    found = pages(run.settings, connector, folder, cursor, progress)
+    with closing(found), closing(preparing.ahead(run, folder_id, found)) as made:
+        for page, ready in made:
             if page.changes or page.cursor != cursor:
                 try:
-                    counts = write_page(run, folder_id, page.changes, page.cursor)
+                    counts = write_ready(run, folder_id, ready, page.cursor)
                 except Unsure as unsure:
                     try:
                         changes = asking.confirmed(run, connector, folder, page.changes, unsure.remote_ids)
@@ -258,33 +260,35 @@ def _read_due(run: Run, connector: Connector, folder_id: int, folder: Folder) ->
 def write_page(
     run: Run, folder_id: int, changes: Sequence[Change], cursor: str | None, *, is_checked: bool = True
 ) -> writer.Counts:
+    """As `write_ready`, of changes of which nothing was made beforehand."""
+    return write_ready(run, folder_id, preparing.ready(run, folder_id, changes), cursor, is_checked=is_checked)
+
+
+def write_ready(
+    run: Run, folder_id: int, ready: Ready, cursor: str | None, *, is_checked: bool = True
+) -> writer.Counts:
     """Write a page and its cursor in one commit; where the page fails, each of its items on its own.
 
     Raises Held when the brake does not let it pass: then nothing of it is written but what privacy demands; and Unsure
     when the server is to be asked first: then nothing of it is. Where it is not checked, that was decided before.
     """
     try:
-        return _write_page(run, folder_id, changes, cursor, is_checked=is_checked)
+        return _write_ready(run, folder_id, ready, cursor, is_checked=is_checked)
     except Held:
-        withdraw(run, folder_id, changes)
+        withdraw(run, folder_id, ready.changes)
         raise
 
 
-def _write_page(
-    run: Run, folder_id: int, changes: Sequence[Change], cursor: str | None, *, is_checked: bool
-) -> writer.Counts:
-    told = [storable(change) for change in changes]
-    texts = preparing.texts(run, folder_id, told)
-
+def _write_ready(run: Run, folder_id: int, ready: Ready, cursor: str | None, *, is_checked: bool) -> writer.Counts:
     def write(perform: Perform) -> writer.Counts:
         def work(session: Session, row: MirrorFolder) -> writer.Counts:
-            return _apply(run, session, row, told, cursor, perform, is_checked=is_checked)
+            return _apply(run, session, row, ready.changes, cursor, perform, is_checked=is_checked)
 
         return _write(run, folder_id, work)
 
     for _ in range(PAGE_TRIES):
         try:
-            return write(partial(writer.apply, texts=texts))
+            return write(partial(writer.apply, texts=ready.texts))
         except (Fenced, Held, Unsure):
             raise
         except Exception as error:
@@ -295,7 +299,7 @@ def _write_page(
                 raise
             log.exception("a page could not be written: trying its items one by one")
             break
-    return write(partial(one_by_one, texts=texts))
+    return write(partial(one_by_one, texts=ready.texts))
 
 
 def withdraw(run: Run, folder_id: int, changes: Sequence[Change], private_cursor: str | None = None) -> writer.Counts:

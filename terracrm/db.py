@@ -96,6 +96,12 @@ def empty_log(session: Session) -> None:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
 
 
+def is_written_here(sessions: sessionmaker[Session]) -> bool:
+    """Whether this process writes the database itself (SQLite), and no server for it."""
+    with sessions() as session:
+        return session.get_bind().dialect.name == "sqlite"
+
+
 def is_race(error: Exception) -> bool:
     """Whether another transaction got in the way, and trying again is all that it takes."""
     if isinstance(error, IntegrityError):

@@ -18,15 +18,15 @@ def statements(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     asked: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *found: asked.append(found[2]))
     counted: list[int] = []
-    write_page = reading.write_page
+    write_ready = reading.write_ready
 
     def counting(run: Run, *page: object, **how: object) -> Counts:
         asked.clear()
-        done = write_page(run, *page, **how)  # type: ignore[arg-type]
+        done = write_ready(run, *page, **how)  # type: ignore[arg-type]
         counted.append(len(asked))
         return done
 
-    monkeypatch.setattr(reading, "write_page", counting)
+    monkeypatch.setattr(reading, "write_ready", counting)
     return counted
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from sync import preparing
+from sync import preparing, reading
 from sync.run import Run
+from sync.writer import Counts
 from terracrm.domain.capture import Detail, Mode
-from terracrm.domain.records import MessageRecord
+from terracrm.domain.records import Change, MessageRecord
 from terracrm.domain.replies import Reply
+from terracrm.errors import Temporary
 from terracrm.models import MessageBody, QuarantinedItem
 from terracrm.services import mail_text
 from tests.sync.conftest import Office
@@ -115,3 +118,47 @@ def test_a_mail_whose_text_cannot_be_made_is_quarantined_alone(
     summary = office.run("anna", "mail")
     assert (summary.counts.created, summary.counts.quarantined, summary.state) == (MAILS, 1, "degraded")
     assert "ValueError" in session.scalars(select(QuarantinedItem.error)).one()
+
+
+def test_the_next_page_is_made_ready_beside_a_server_that_writes(
+    office: Office, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_server = database_url.startswith("postgresql")
+    made, is_ahead = [threading.Event() for _ in range(3)], list[bool]()
+    ready, write_ready, pages = preparing.ready, reading.write_ready, iter(made)
+
+    def making(run: Run, folder_id: int, changes: Sequence[Change]) -> preparing.Ready:
+        page = ready(run, folder_id, changes)
+        if changes:
+            next(pages).set()
+        return page
+
+    def writing(run: Run, folder_id: int, page: preparing.Ready, cursor: str | None) -> Counts:
+        if page.changes and (following := made[len(is_ahead) + 1 :]):
+            is_ahead.append(following[0].wait(30 if is_server else 0))
+        return write_ready(run, folder_id, page, cursor)
+
+    monkeypatch.setattr(preparing, "ready", making)
+    monkeypatch.setattr(reading, "write_ready", writing)
+    office.settings.mirror.page_size = MAILS
+    fill(office, count=len(made) * MAILS)
+    assert office.run("anna", "mail").counts.created == len(made) * MAILS
+    assert is_ahead == [is_server] * 2
+
+
+def test_a_page_that_cannot_be_had_stops_none_before_it(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = preparing.ready
+
+    def making(run: Run, folder_id: int, changes: Sequence[Change]) -> preparing.Ready:
+        subjects = [change.record.subject for change in changes if isinstance(change.record, MessageRecord)]
+        if f"Письмо {2 * MAILS}" in subjects:
+            raise Temporary("the connection broke")
+        return ready(run, folder_id, changes)
+
+    office.settings.mirror.page_size = MAILS
+    fill(office, count=3 * MAILS)
+    with monkeypatch.context() as broken:
+        broken.setattr(preparing, "ready", making)
+        summary = office.run("anna", "mail")
+    assert (summary.state, summary.counts.created) == ("backoff", 2 * MAILS)
+    assert office.run("anna", "mail").counts.created == MAILS
