@@ -95,7 +95,7 @@ def link_states(session: Session, mailbox_id: int, remote_ids: Sequence[str]) ->
     rows = session.execute(
         select(Link.remote_id, Link.version, Link.gone_at, Link.rule, Link.untracked_at, Link.is_unmet, Message.detail)
         .outerjoin(Message, is_mail)
-        .where(Link.mailbox_id == mailbox_id, bulk.among(session, Link.remote_id, remote_ids))
+        .where(Link.mailbox_id == mailbox_id, bulk.one_of(Link.remote_id, remote_ids))
     )
     return {
         row.remote_id: LinkState(

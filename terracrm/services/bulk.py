@@ -51,16 +51,6 @@ def new_ids(session: Session, table: type[Base], how_many: int) -> list[int]:
     return list(session.scalars(select(sequence).select_from(func.generate_series(1, how_many))))
 
 
-def among(
-    session: Session, column: InstrumentedAttribute[Any], values: Collection[str] | Collection[int]
-) -> ColumnElement[bool]:
-    """Whether a column says one of these: a single parameter, however many they are.
-
-    A list of some hundred parameters takes several times as long to make and to send as what it asks for.
-    """
-    return one_of(column, values)
-
-
 Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 
@@ -92,7 +82,11 @@ class _OneOf(FunctionElement[Any]):
 
 
 def one_of(column: Column, given: BindParameter[Any] | Collection[str] | Collection[int]) -> ColumnElement[bool]:
-    """The same in a statement that is kept for any database, of these values or of a list that is given later."""
+    """Whether a column says one of these values, or of a list that is given later: a single parameter, however many
+    they are. The statement holds for any database, so it may be kept.
+
+    A list of some hundred parameters takes several times as long to make and to send as what it asks for.
+    """
     said = given if isinstance(given, BindParameter) else bindparam(None, list(given), unique=True)
     return _OneOf(column, type_coerce(said, Listed(column.type)))
 

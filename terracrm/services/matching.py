@@ -102,7 +102,7 @@ def _decisions(
     )
     decided: dict[str, Match] = {}
     ignored: set[str] = set()
-    rows = session.execute(query.where(bulk.among(session, SenderDecision.address, domains)))
+    rows = session.execute(query.where(bulk.one_of(SenderDecision.address, domains)))
     for address, decision, contact_id, employer_id, company_id in rows:
         if decision == IGNORE:
             ignored.add(address)
@@ -117,7 +117,7 @@ def _people(session: Session, addresses: set[str]) -> dict[str, dict[int, int | 
     is_theirs = and_(Contact.id == ContactAddress.contact_id, is_live())
     query = select(ContactAddress.address, Contact.id, Contact.company_id).outerjoin(Contact, is_theirs)
     found: dict[str, dict[int, int | None]] = defaultdict(dict)
-    rows = session.execute(query.where(bulk.among(session, ContactAddress.address, addresses)))
+    rows = session.execute(query.where(bulk.one_of(ContactAddress.address, addresses)))
     for address, contact_id, company_id in rows:
         if contact_id is not None:
             found[address][contact_id] = company_id
@@ -126,4 +126,4 @@ def _people(session: Session, addresses: set[str]) -> dict[str, dict[int, int | 
 
 def _companies(session: Session, domains: set[str]) -> dict[str, int]:
     query = select(CompanyDomain.domain, CompanyDomain.company_id).join(Company).where(Company.merged_into_id.is_(None))
-    return dict(session.execute(query.where(bulk.among(session, CompanyDomain.domain, domains))).all())
+    return dict(session.execute(query.where(bulk.one_of(CompanyDomain.domain, domains))).all())

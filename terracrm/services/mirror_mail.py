@@ -117,7 +117,7 @@ def set_read(session: Session, link: Link, is_read: bool, version: str) -> None:
 def unknown(session: Session, records: Mapping[str, MessageRecord]) -> dict[str, MessageRecord]:
     """Those of these mails of which there is none here of the same Message-ID or content."""
     keys = {remote_id: message_key(record) for remote_id, record in records.items()}
-    there = select(Message.message_key).where(bulk.among(session, Message.message_key, keys.values()))
+    there = select(Message.message_key).where(bulk.one_of(Message.message_key, keys.values()))
     known = set(session.scalars(there))
     return {remote_id: record for remote_id, record in records.items() if keys[remote_id] not in known}
 
@@ -173,7 +173,7 @@ def _keys(session: Session, records: Sequence[MessageRecord]) -> tuple[list[str]
         select(Message.message_key, Message.activity_id, ParticipantRow.address, Activity.subject, Message.sent_at)
         .join(Activity, Activity.id == Message.activity_id)
         .outerjoin(ParticipantRow, sender)
-        .where(bulk.among(session, Message.message_key, asked))
+        .where(bulk.one_of(Message.message_key, asked))
     ).all()
     faces = {key: Face(normalise(address or ""), subject, sent_at) for key, _, address, subject, sent_at in rows}
     keys = same_mail.keys_of(records, faces)

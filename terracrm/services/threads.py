@@ -155,7 +155,7 @@ def _strands(session: Session, messages: Sequence[Arriving]) -> tuple[dict[str, 
 
 def _known_keys(session: Session, wanted: Sequence[str]) -> dict[str, int]:
     query = select(ThreadKey.key, ThreadKey.thread_id)
-    return dict(session.execute(query.where(bulk.among(session, ThreadKey.key, wanted))).all())
+    return dict(session.execute(query.where(bulk.one_of(ThreadKey.key, wanted))).all())
 
 
 def _add(session: Session, roots: Collection[str | int]) -> dict[str | int, int]:
