@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from terracrm.domain.addresses import DomainPolicy, normalise
 from terracrm.domain.records import ContactRecord, MeetingRecord, MessageRecord, Participant, Role
@@ -217,6 +218,7 @@ def has_outsiders(participants: tuple[Participant, ...], policy: DomainPolicy, o
     )
 
 
+@lru_cache(maxsize=2_000)  # a page of mail asks several times for each
 def normalise_message_id(message_id: str) -> str:
     """A Message-ID without its brackets and white space; the hash of one that is too long for an index."""
     found = _ANGLED.search(message_id)

@@ -36,7 +36,8 @@ class _Pieces(dict[str, str]):
     """
 
     def __missing__(self, piece: str) -> str:
-        words = _WORD.findall(piece.casefold().replace("ё", "е"))
+        folded = piece.casefold().replace("ё", "е")
+        words = [folded] if folded.isalnum() else _WORD.findall(folded)
         stems = " ".join([_stem_word(word[:_MAX_WORD]) for word in words])
         if len(piece) <= _LONG:  # what is longer, as addresses of the web are, hardly comes again
             if len(self) >= _MOST:
