@@ -179,7 +179,7 @@ def _readable(session: Session, viewer: Viewer, hits: Hits, wanted: int, most: i
     found, looked_at, size = list[int](), 0, min(4 * wanted, MOST_HITS, most)
     while size and not hits.is_over and len(found) < wanted:
         ids = hits.take(size)
-        seen = set(session.scalars(_seen_of(viewer), {"ids": ids}))
+        seen = {id_ for (id_,) in fetch(session, _seen_of(viewer), {"ids": ids})}
         found += [id_ for id_ in ids if id_ in seen]
         looked_at += len(ids)
         missing = (wanted - len(found)) * looked_at // (len(found) or 1)
