@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sync.alerting import LOOK_SECONDS, Alerting
 from sync.connecting import connect
 from sync.dispatching import RUNS_PER_WORKER, Dispatching, run_due
-from sync.pool import Pool
+from sync.pool import Pool, keep_what_is_loaded
 from sync.run import Sessions
 from sync.schedule import due_streams
 from sync.tidying import tidy
@@ -197,6 +197,7 @@ def _start_worker(config: Path | None, stopping: Connection) -> None:
     logs.configure(_Worker.settings.log)
     _Worker.sessions = session_factory(make_engine(_Worker.settings.database.url))
     threading.Thread(target=_end_in_time, args=(stopping,), daemon=True).start()
+    keep_what_is_loaded()
 
 
 def _end_in_time(stopping: Connection) -> None:

@@ -6,6 +6,7 @@ number of runs while there are tasks in its queue, and be left without any (pyth
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,6 +16,12 @@ from functools import partial
 import structlog
 
 log = structlog.get_logger(__name__)
+
+
+def keep_what_is_loaded() -> None:
+    """In a process that has just begun: spare the collector to look through all that was imported again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 class Pool:

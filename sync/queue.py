@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sync import claims, schedule
 from sync.dispatching import RUNS_PER_WORKER, run_due
 from sync.outcomes import explain
+from sync.pool import keep_what_is_loaded
 from sync.run import Sessions
 from terracrm.config import Settings
 from terracrm.db import make_engine, session_factory
@@ -174,6 +175,7 @@ class _Worker:
     def start(self, **_: object) -> None:
         """A process of its own has been forked."""
         self._sessions = session_factory(make_engine(self._settings.database.url))
+        keep_what_is_loaded()
 
     def stop(self, *_: object) -> None:
         """Take nothing more from the queue; what is being run stops after its page."""
