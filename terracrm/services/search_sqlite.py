@@ -81,9 +81,9 @@ def forget(session: Session) -> bool:
     if not noted:
         return False
     is_first = not noted & IS_MERGING
-    before = session.scalar(_CHANGES)
+    before = session.scalars(_CHANGES).one()
     session.execute(_MERGE, {"pages": -MERGED_AT_ONCE if is_first else MERGED_AT_ONCE})
-    is_over = session.scalar(_CHANGES) - before < 2  # as FTS5's documentation says
+    is_over = session.scalars(_CHANGES).one() - before < 2  # as FTS5's documentation says
     _note(session, (0 if is_first else noted & REMOVED) | (0 if is_over else IS_MERGING))
     return not is_over
 
