@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 PATIENCE: Final = 5
 """After so many failed runs in a row a contradiction is no error that passes by itself."""
-STILL_GONE: Final = "the server says in turn that this item is there and that it is gone"
+STILL_GONE: Final = "The server says in turn that this item is there and that it is gone."
 
 
 def confirmed(

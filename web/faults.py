@@ -130,6 +130,7 @@ SENTENCES = (
     N_("Exchange fails on this item"),
     N_("This item is larger than the server hands out"),
     N_("The id of this item is malformed"),
+    N_("The server says in turn that this item is there and that it is gone."),
     # What is written.
     N_("Exchange refuses a value, most likely because it is too long"),
     N_("Exchange does not let a property of this item be set"),
