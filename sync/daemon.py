@@ -8,22 +8,21 @@ for the tick: see sync.watching. With engine celery `sync.scheduler` hands out w
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
-from time import sleep
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import DBAPIError
 
+from sync import stopping
 from sync.alerting import LOOK_SECONDS, Alerting
 from sync.connecting import connect
 from sync.dispatching import RUNS_PER_WORKER, Dispatching, run_due
@@ -41,9 +40,7 @@ log = structlog.get_logger(__name__)
 TIDY_HOURS = 24
 # Not while everything starts, and even where the daemon is restarted each day.
 TIDY_FIRST_AFTER = timedelta(minutes=10)
-# So long the page of each stream may take when the daemon stops, and so long all of it.
-PAGE_SECONDS = 9.0
-STOP_SECONDS = 12.0
+SIGNAL_SECONDS = 1.0
 
 
 def run(settings: Settings, config: Path | None, stopped: threading.Event | None = None) -> None:
@@ -88,32 +85,17 @@ def run(settings: Settings, config: Path | None, stopped: threading.Event | None
         watch.start()
     log.info("the daemon is running", engine=settings.sync.engine, workers=settings.sync.workers)
     try:
-        stopped.wait()
+        # Not for ever: a signal that comes just before the wait begins, or to another thread, wakes nobody up.
+        while not stopped.wait(SIGNAL_SECONDS):
+            pass
     finally:
         log.info("the daemon is stopping")
-        with _in_time() if is_alone else nullcontext():
+        with stopping.in_time() if is_alone else nullcontext():
             dispatcher.stop()
             if watch is not None:
                 watch.close()
             scheduler.shutdown(wait=True)
             dispatcher.close()
-
-
-@contextmanager
-def _in_time() -> Iterator[None]:
-    """End the process when this takes too long: a mail to admins, or a database that is away, holds no one up."""
-
-    def end() -> None:
-        log.warning("the daemon ends although something is still under way: it is done again after the next start")
-        os._exit(0)
-
-    timer = threading.Timer(STOP_SECONDS, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _dispatcher(
@@ -151,7 +133,7 @@ class Dispatcher(Dispatching):
         self._settings, self._config, self._sessions = settings, config, sessions
         self._context = multiprocessing.get_context("spawn")
         # The workers hear of the end of the daemon, however that comes, and none that is killed takes a lock along.
-        self._stopping, self._alive = self._context.Pipe(duplex=False)
+        self._told, self._alive = self._context.Pipe(duplex=False)
         self._pool = Pool(settings.sync.workers, self._processes, run_one, self.hurry)
 
     def tick(self, *, only_woken: bool = False) -> None:
@@ -165,7 +147,8 @@ class Dispatcher(Dispatching):
         self._pool.run(due, is_all=not only_woken)
 
     def stop(self) -> None:
-        """Each worker ends after its page, or when that takes too long."""
+        """Nothing more is run, and each worker ends after its page, or when that takes too long."""
+        self._pool.stop()
         self._alive.close()
 
     def close(self) -> None:
@@ -177,7 +160,7 @@ class Dispatcher(Dispatching):
             self._settings.sync.workers,
             mp_context=self._context,
             initializer=_start_worker,
-            initargs=(self._config, self._stopping),
+            initargs=(self._config, self._told),
             max_tasks_per_child=RUNS_PER_WORKER,
         )
 
@@ -187,27 +170,19 @@ class _Worker:
 
     settings: Settings
     sessions: Sessions
-    stopping: Connection
+    told: Connection
 
 
-def _start_worker(config: Path | None, stopping: Connection) -> None:
+def _start_worker(config: Path | None, told: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the daemon decides
     _Worker.settings = load(config)
-    _Worker.stopping = stopping
+    _Worker.told = told
     logs.configure(_Worker.settings.log)
     _Worker.sessions = session_factory(make_engine(_Worker.settings.database.url))
-    threading.Thread(target=_end_in_time, args=(stopping,), daemon=True).start()
+    stopping.end_after_page(told)
     keep_what_is_loaded()
-
-
-def _end_in_time(stopping: Connection) -> None:
-    """End this process, wherever it is, a while after the daemon has stopped."""
-    wait([stopping])
-    sleep(PAGE_SECONDS)
-    log.warning("a run is broken off: its page has taken too long")
-    os._exit(1)
 
 
 def run_one(stream_id: int) -> None:
     """The task of a worker process."""
-    run_due(_Worker.settings, _Worker.sessions, stream_id, _Worker.stopping.poll)
+    run_due(_Worker.settings, _Worker.sessions, stream_id, _Worker.told.poll)

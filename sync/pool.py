@@ -38,7 +38,7 @@ class Pool:
         self._running: set[int] = set()
         self._waiting: list[int] = []
         self._lock = threading.RLock()
-        self._is_closed = False
+        self._is_stopped = False
 
     def run(self, stream_ids: Sequence[int], *, is_all: bool) -> None:
         """Run these streams in their order, each once at a time; before those that wait, unless these are all."""
@@ -47,14 +47,18 @@ class Pool:
             self._waiting = [each for each in stream_ids if each not in self._running] + waiting
             self._start()
 
+    def stop(self) -> None:
+        """Start nothing more."""
+        with self._lock:
+            self._is_stopped = True
+
     def close(self) -> None:
         """Start nothing more, and wait for what runs."""
-        with self._lock:
-            self._is_closed = True
+        self.stop()
         self._processes.shutdown(wait=True, cancel_futures=True)
 
     def _start(self) -> None:
-        while self._waiting and len(self._running) < self._count and not self._is_closed:
+        while self._waiting and len(self._running) < self._count and not self._is_stopped:
             stream_id = self._waiting.pop(0)
             self._running.add(stream_id)
             try:

@@ -6,7 +6,7 @@ a message that is lost, late or told twice does no harm (docs/decisions/0008).
 
 from __future__ import annotations
 
-import mmap
+import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from sync import claims, schedule
+from sync import claims, schedule, stopping
 from sync.dispatching import RUNS_PER_WORKER, run_due
 from sync.outcomes import explain
 from sync.pool import keep_what_is_loaded
@@ -135,6 +135,8 @@ class Broker:
 def work(settings: Settings, concurrency: int) -> int:
     """Run what is on the queue until SIGINT or SIGTERM; then each stream finishes its page and goes on next time.
 
+    What does not come to its end within seconds is broken off like by a crash (`stopping`).
+
     The exit code: 0, or another one when Celery could not go on. Raises BrokerUnusable when the broker refuses us.
     """
     app = make_app(settings)
@@ -143,7 +145,7 @@ def work(settings: Settings, concurrency: int) -> int:
     app.task(worker.run, name=TASK)
     signals.setup_logging.connect(_keep_logs, weak=False)
     get_logger().propagate = True  # of the processes that are forked; else it would write past the log
-    signals.worker_process_init.connect(worker.start, weak=False)
+    signals.worker_process_init.connect(worker.forked, weak=False)
     signals.task_failure.connect(worker.lost, weak=False)
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, worker.stop)
@@ -157,6 +159,7 @@ def work(settings: Settings, concurrency: int) -> int:
         without_mingle=True,
         without_heartbeat=True,
     )
+    worker.end_in_time()
     log.info("the worker is starting", streams=concurrency)
     controller.start()
     log.info("the worker has stopped")
@@ -169,18 +172,28 @@ class _Worker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._sessions: Sessions | None = None
-        # Shared by all processes, without a lock: one that is killed could take it along.
-        self._stopping = mmap.mmap(-1, 1)
+        # All hear of the end of the first process, however that comes, and none that is killed takes a lock along.
+        self._told, self._alive = multiprocessing.Pipe(duplex=False)
 
-    def start(self, **_: object) -> None:
+    def forked(self, **_: object) -> None:
         """A process of its own has been forked."""
+        self._alive.close()
+        stopping.end_after_page(self._told)
+        self.start()
+
+    def start(self) -> None:
+        """Get ready to run streams."""
         self._sessions = session_factory(make_engine(self._settings.database.url))
         keep_what_is_loaded()
 
     def stop(self, *_: object) -> None:
         """Take nothing more from the queue; what is being run stops after its page."""
-        self._stopping[0] = 1
+        self._alive.close()
         state.should_stop = 0
+
+    def end_in_time(self) -> None:
+        """In the process that was started first: end it some time after `stop`, whatever the others do."""
+        stopping.end_in_time(self._told)
 
     def run(self, stream_id: int) -> None:
         """The task: run a stream, unless the message is an old one."""
@@ -189,7 +202,7 @@ class _Worker:
             with self._sessions() as session:
                 if not schedule.is_handed_out(session, stream_id):
                     return
-            run_due(self._settings, self._sessions, stream_id, self._is_stopping)
+            run_due(self._settings, self._sessions, stream_id, self._told.poll)
         except DBAPIError as error:
             log.error("the database cannot be used: the stream waits", stream_id=stream_id, reason=explain(error))
 
@@ -209,9 +222,6 @@ class _Worker:
             log.error("the database cannot be used", reason=explain(error))
         finally:
             engine.dispose()
-
-    def _is_stopping(self) -> bool:
-        return bool(self._stopping[0])
 
 
 class _Consumer(Consumer):  # type: ignore[misc]

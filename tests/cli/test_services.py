@@ -154,16 +154,27 @@ def test_the_daemon_stops_although_a_server_does_not_answer(
     assert (code, "its page has taken too long" in err) == (0, True)
 
 
-def test_what_holds_up_the_daemon_itself_is_left_behind() -> None:
-    program = """
-import time
-from sync import daemon
-daemon.STOP_SECONDS = 0.1
-with daemon._in_time():
-    time.sleep(90)
+@pytest.mark.parametrize("seconds", [0, 90])
+def test_a_signal_that_wakes_nobody_is_heard_and_what_holds_up_the_daemon_is_left_behind(
+    terracrm: Terracrm, folder: Path, seconds: int
+) -> None:
+    terracrm("db", "upgrade")
+    (folder / "config.toml").write_text("[sync]\nwatch = false\n")
+    program = f"""
+import signal, time
+from pathlib import Path
+from sync import daemon, stopping
+from terracrm.config import load
+def look(_):
+    signal.raise_signal(signal.SIGTERM)  # told to this thread
+    time.sleep({seconds})
+daemon.Alerting.look = look
+stopping.STOP_SECONDS = 12 if {seconds} == 0 else 0.1
+config = Path("config.toml")
+daemon.run(load(config), config)
 """
     ended = subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True, text=True)
-    assert (ended.returncode, "still under way" in ended.stdout + ended.stderr) == (0, True)
+    assert (ended.returncode, "still under way" in ended.stdout + ended.stderr) == (0, seconds > 0)
 
 
 def test_the_demo_mirrors_a_folder_of_mail_and_leaves_no_process_behind(

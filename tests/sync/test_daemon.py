@@ -20,6 +20,7 @@ from terracrm.config import load
 from terracrm.models import Stream, utcnow
 from terracrm.services import mailboxes, stats
 from tests.sync import watch_child
+from tests.sync.conftest import Office
 
 ADDRESS = "anna@example.test"
 
@@ -92,6 +93,16 @@ def test_the_daemon_mirrors_what_is_due_or_told_survives_a_killed_worker_and_sto
         running.join(30)
     assert not running.is_alive()
     wait_for(lambda: not multiprocessing.active_children())
+
+
+def test_a_daemon_that_is_about_to_stop_starts_nothing_more(office: Office) -> None:
+    dispatcher = daemon.Dispatcher(office.settings, None, office.sessions, lambda _: None)
+    with office.sessions.begin() as session:
+        session.execute(update(Stream).values(due_at=utcnow()))
+    dispatcher.stop()
+    dispatcher.tick()
+    assert not multiprocessing.active_children()
+    dispatcher.close()
 
 
 def test_nobody_listens_where_the_settings_say_so(

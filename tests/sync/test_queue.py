@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import select as ready
 import signal
@@ -23,7 +24,7 @@ from pydantic import SecretStr
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from sync import claims, daemon, dispatching, queue
+from sync import claims, daemon, dispatching, queue, stopping
 from terracrm.config import Settings
 from terracrm.errors import BrokerUnusable
 from terracrm.models import Stream, SyncRun, utcnow
@@ -86,6 +87,31 @@ def test_a_worker_that_is_to_stop_finishes_its_page_and_the_stream_is_due_at_onc
     assert outcomes(office) == ["stopped"]
     with office.sessions() as session:
         assert session.get_one(Stream, stream_id).due_at <= utcnow()
+
+
+@pytest.mark.parametrize(
+    ("role", "seconds", "code"), [("forked", "PAGE_SECONDS", 1), ("end_in_time", "STOP_SECONDS", 0)]
+)
+def test_what_hangs_is_broken_off_some_time_after_the_worker_was_stopped(
+    office: Office, monkeypatch: pytest.MonkeyPatch, role: str, seconds: str, code: int
+) -> None:
+    monkeypatch.setattr(stopping, seconds, 0.1)
+    worker = queue._Worker(office.settings)
+    hears, tells = multiprocessing.Pipe(duplex=False)
+
+    def hang() -> None:
+        getattr(worker, role)()
+        tells.send("ready")
+        if role == "end_in_time":
+            worker.stop()
+        time.sleep(90)
+
+    process = multiprocessing.get_context("fork").Process(target=hang)
+    process.start()
+    assert hears.recv() == "ready"
+    worker.stop()
+    process.join(60)
+    assert process.exitcode == code
 
 
 def test_a_process_that_dies_keeps_nothing_claimed(office: Office, worker: queue._Worker) -> None:
