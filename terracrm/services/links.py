@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, select, text, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from terracrm.models import Link, MirrorFolder, Stream, utcnow
@@ -149,18 +149,18 @@ def forget_agreed(session: Session, entity: str, local_id: int) -> None:
     session.flush()
 
 
-def withdraw(session: Session, link: Link) -> bool:
-    """Remove a link and what the item's moves in its mailbox left behind (S4); whether other items hold the thing.
+def withdraw(session: Session, going: Sequence[Link]) -> set[int]:
+    """Remove links of one mailbox to things of one kind, and what the items' moves there left behind (S4).
 
-    A card of a client that is gone is another item. What was planned with them goes along.
+    Those of the things that other items hold. A card of a client that is gone is another item. What was planned with
+    them goes along.
     """
-    entity, local_id = link.entity, link.local_id
-    same = and_(Link.entity == entity, Link.local_id == local_id)
-    left_behind = and_(Link.mailbox_id == link.mailbox_id, Link.gone_at.is_not(None), Link.rule != CLIENTS)
-    these = and_(same, left_behind | (Link.id == link.id))
-    plans.forget_items(session, link.mailbox_id, session.scalars(select(Link.remote_id).where(these)).all())
+    mailbox_id, entity, things = going[0].mailbox_id, going[0].entity, {link.local_id for link in going}
+    same = and_(Link.entity == entity, Link.local_id.in_(things))
+    left_behind = and_(Link.gone_at.is_not(None), Link.rule != CLIENTS)
+    these = and_(same, Link.mailbox_id == mailbox_id, left_behind | Link.id.in_([link.id for link in going]))
+    plans.forget_items(session, mailbox_id, session.scalars(select(Link.remote_id).where(these)).all())
     session.execute(delete(Link).where(these))
-    is_held = bool(session.scalar(select(exists().where(same))))
-    if not is_held:
-        plans.forget(session, entity, local_id)
-    return is_held
+    held = set(session.scalars(select(Link.local_id).where(same).distinct()))
+    plans.forget(session, entity, things - held)
+    return held

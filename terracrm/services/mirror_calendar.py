@@ -83,7 +83,7 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
     """This copy became private: remove it and what it told; what other calendars hold is told by them (S4)."""
     meeting, mailbox_id = session.get(Meeting, link.local_id), link.mailbox_id
     _lock(session, [meeting.uid] if meeting is not None else [])
-    links.withdraw(session, link)
+    links.withdraw(session, [link])
     session.flush()
     if meeting is None:
         return

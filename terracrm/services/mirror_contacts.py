@@ -165,7 +165,7 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
     """
     contact = session.get(Contact, link.local_id)
     before = links.of(session, ENTITY, link.local_id)
-    links.withdraw(session, link)
+    links.withdraw(session, [link])
     if contact is not None:
         left = links.of(session, ENTITY, contact.id)
         withdrawn = [known.base for known in before if known not in left and known.base]
@@ -191,7 +191,7 @@ def take_back(
     names = {str(base["company_name"]) for base in withdrawn}
     companies = _named([contact.company, *merge_privacy.forget_contact(session, contact)], contact.company, names)
     links.forget_agreed(session, ENTITY, contact.id)
-    plans.forget(session, ENTITY, contact.id)
+    plans.forget(session, ENTITY, [contact.id])
     others = _told_elsewhere(session, contact)
     is_known = bool(others) or contact.created_by_rule in WITHOUT_A_CARD or _is_made_here(session, contact)
     is_known = is_known or (ENTITY, contact.id) in kept

@@ -5,7 +5,7 @@ A page of mail is written in bulk: a handful of statements however many messages
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,6 +58,7 @@ from terracrm.services.sources import Source, lock_directory
 ENTITY = "message"
 CLOCK_SKEW = timedelta(days=1)
 MANY_PEOPLE = 100
+AT_ONCE = 200  # copies that are withdrawn by the same statements
 
 
 @dataclass(frozen=True)
@@ -133,36 +134,55 @@ def withdraw(session: Session, source: Source, link: Link) -> None:
 
     What is left of it is what the other mailboxes keep (S6).
     """
-    message_id, mailbox_id = link.local_id, link.mailbox_id
-    touches.activities(session, [message_id])
-    if not links.withdraw(session, link):
-        place = threads.place_of(session, message_id)
-        search.remove(session, "activity_search", [message_id])
-        mirror_attachments.forget(session, [message_id])
-        session.execute(delete(Activity).where(Activity.id == message_id))
-        topic_tokens.forget_given_by(session, message_id)
-        merge_privacy.forget_activities(session, [message_id])
-        history.inherit(session, threads.forget(session, place))
+    _withdraw(session, source.default_detail, [link])
+
+
+def withdraw_all(session: Session, default: Detail, link_ids: Sequence[int]) -> None:
+    """Remove these copies of one mailbox likewise, AT_ONCE by the same statements.
+
+    `default` is the detail of the mailboxes that choose none.
+    """
+    for start in range(0, len(link_ids), AT_ONCE):
+        there = links.by_id(session, link_ids[start : start + AT_ONCE])
+        if there:  # what a move left behind goes with the item itself
+            _withdraw(session, default, list(there.values()))
+
+
+def _withdraw(session: Session, default: Detail, going: Sequence[Link]) -> None:
+    mailbox_id, message_ids = going[0].mailbox_id, sorted({link.local_id for link in going})
+    touches.activities(session, message_ids)
+    held = links.withdraw(session, going)
+    mine = select(MessageCopy.message_id).where(MessageCopy.mailbox_id == mailbox_id)
+    left = held - set(session.scalars(mine.where(MessageCopy.message_id.in_(held))))
+    of_mailbox = ActivityMailbox.activity_id.in_(left), ActivityMailbox.mailbox_id == mailbox_id
+    session.execute(delete(ActivityMailbox).where(*of_mailbox))
+    _credit(session, left)
+    mail_detail.cut(session, mail_detail.kept_by_nobody(session, held, default))
+    _remove(session, [message_id for message_id in message_ids if message_id not in held])
+
+
+def _remove(session: Session, message_ids: Sequence[int]) -> None:
+    """Nobody holds these messages: nothing of them stays, and their conversations are those of what is left."""
+    if not message_ids:
         return
-    others = select(MessageCopy.link_id).where(
-        MessageCopy.message_id == message_id, MessageCopy.mailbox_id == mailbox_id
+    places = threads.places_of(session, message_ids)
+    search.remove(session, "activity_search", message_ids)
+    mirror_attachments.forget(session, message_ids)
+    session.execute(delete(Activity).where(Activity.id.in_(message_ids)))
+    topic_tokens.forget_given_by(session, message_ids)
+    merge_privacy.forget_activities(session, message_ids)
+    history.inherit(session, threads.forget(session, places))
+
+
+def _credit(session: Session, message_ids: Collection[int]) -> None:
+    """Say of messages that are left which of the copies that are left brought them (invariant 11)."""
+    of_messages = select(Link.local_id, Link.mailbox_id, Link.run_id, Link.rule).where(
+        Link.entity == ENTITY, Link.local_id.in_(message_ids)
     )
-    if session.scalar(others.limit(1)) is None:
-        session.execute(
-            delete(ActivityMailbox).where(
-                ActivityMailbox.activity_id == message_id, ActivityMailbox.mailbox_id == mailbox_id
-            )
-        )
-        _credit(session, message_id)
-    mail_detail.cut(session, mail_detail.kept_by_nobody(session, [message_id], source.default_detail))
-
-
-def _credit(session: Session, message_id: int) -> None:
-    """Say of a message that is left which of the copies that are left brought it (invariant 11)."""
-    of_message = select(Link).where(Link.entity == ENTITY, Link.local_id == message_id).order_by(Link.id)
-    first = session.scalars(of_message.limit(1)).one()
-    source = {"mailbox_id": first.mailbox_id, "run_id": first.run_id, "rule": first.rule}
-    session.execute(update(Activity).where(Activity.id == message_id).values(**source))
+    first = {row.local_id: row for row in session.execute(of_messages.order_by(Link.id.desc()))}
+    sources = [{"id": id_, "mailbox_id": m, "run_id": run_id, "rule": rule} for id_, m, run_id, rule in first.values()]
+    if sources:
+        session.execute(update(Activity), sources)
 
 
 def _keys(session: Session, records: Sequence[MessageRecord]) -> tuple[list[str], dict[str, int]]:

@@ -255,9 +255,10 @@ def compare(planned: Sequence[Step], now: Sequence[Step]) -> Moved:
     return Moved(tuple(gone), tuple(step for steps in found.values() for step in steps), tuple(changed))
 
 
-def forget(session: Session, entity: str, local_id: int) -> None:
-    """Take the steps about a thing out of all plans: it leaves no trace (S4)."""
-    _delete_steps(session, PlanStep.entity == entity, PlanStep.local_id == local_id)
+def forget(session: Session, entity: str, local_ids: Collection[int]) -> None:
+    """Take the steps about these things out of all plans: they leave no trace (S4)."""
+    for ids in chunks(sorted(local_ids)):
+        _delete_steps(session, PlanStep.entity == entity, PlanStep.local_id.in_(ids))
 
 
 def forget_items(session: Session, mailbox_id: int, remote_ids: Collection[str]) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, sessionmaker
 
 from terracrm.config import Settings
 from terracrm.db import begin_write, is_race
+from terracrm.domain.capture import Detail
 from terracrm.domain.records import StreamKind
 from terracrm.errors import InvalidInput, NotFound
 from terracrm.models import (
@@ -259,7 +260,7 @@ def _take_mails(session: Session, mailbox: Mailbox, settings: Settings, keys: Co
     mine = select(Link.id).where(
         Link.mailbox_id == mailbox.id, Link.entity == mirror_mail.ENTITY, Link.local_id.in_(keys)
     )
-    _withdraw(session, mailbox, settings, session.scalars(mine.order_by(Link.id)).all(), mirror_mail.withdraw)
+    mirror_mail.withdraw_all(session, Detail(settings.mirror.detail), session.scalars(mine.order_by(Link.id)).all())
     stay = session.scalar(select(func.count(Activity.id)).where(Activity.id.in_(keys))) or 0
     return Purged(
         mails=len(keys) - stay, mails_stay=stay, attachments=contents - _count(session, AttachmentContent.hash)
@@ -272,24 +273,14 @@ def _take_meetings(session: Session, mailbox: Mailbox, settings: Settings, keys:
         .join(Meeting, Meeting.id == Link.local_id)
         .where(Link.mailbox_id == mailbox.id, Link.entity == mirror_calendar.ENTITY, Meeting.uid.in_(keys))
     )
-    _withdraw(session, mailbox, settings, session.scalars(mine.order_by(Link.id)).all(), mirror_calendar.withdraw)
-    stay = session.scalar(select(func.count(Meeting.uid.distinct())).where(Meeting.uid.in_(keys))) or 0
-    return Purged(meetings=len(keys) - stay, meetings_stay=stay)
-
-
-def _withdraw(
-    session: Session,
-    mailbox: Mailbox,
-    settings: Settings,
-    link_ids: Collection[int],
-    withdraw: Callable[[Session, Source, Link], None],
-) -> None:
-    for link_id in link_ids:
+    for link_id in session.scalars(mine.order_by(Link.id)).all():
         link = session.get(Link, link_id, populate_existing=True)
         if link is not None:  # what a move left behind goes with the item itself
             folder = session.get_one(MirrorFolder, link.folder_id)
-            withdraw(session, source_of(settings, mailbox, folder, NO_RUN), link)
+            mirror_calendar.withdraw(session, source_of(settings, mailbox, folder, NO_RUN), link)
             session.flush()
+    stay = session.scalar(select(func.count(Meeting.uid.distinct())).where(Meeting.uid.in_(keys))) or 0
+    return Purged(meetings=len(keys) - stay, meetings_stay=stay)
 
 
 def _items(session: Session, mailbox: Mailbox) -> Purged:

@@ -161,12 +161,13 @@ def plan(session: Session, settings: Settings, mailbox: Mailbox, old: Rules, new
 def perform(session: Session, settings: Settings, mailbox: Mailbox, plan: Plan) -> None:
     """Do what was planned, in this transaction."""
     lock_directory(session, for_writing=True)
+    mails = [doomed.link_id for doomed in plan.doomed if doomed.entity == mirror_mail.ENTITY]
+    mirror_mail.withdraw_all(session, Detail(settings.mirror.detail), mails)
     for doomed in plan.doomed:
-        link = session.get(Link, doomed.link_id)
+        link = session.get(Link, doomed.link_id) if doomed.entity != mirror_mail.ENTITY else None
         if link is not None:  # what a move left behind goes with the item itself
             source = source_of(settings, mailbox, session.get_one(MirrorFolder, link.folder_id), NO_RUN)
-            withdraw = mirror_mail.withdraw if doomed.entity == mirror_mail.ENTITY else mirror_calendar.withdraw
-            withdraw(session, source, link)
+            mirror_calendar.withdraw(session, source, link)
     mail_detail.cut(session, plan.cut)
     for rule, link_ids in plan.stays_by.items():
         for ids in chunks(link_ids):

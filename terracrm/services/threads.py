@@ -94,27 +94,28 @@ def assign(session: Session, messages: Sequence[Arriving]) -> Assigned:
     return Assigned(columns, sorted(set(threads.values())))
 
 
-def place_of(session: Session, message_id: int) -> Place:
-    """The strand and the thread of a message, to be asked before it goes."""
-    row = session.execute(
+def places_of(session: Session, message_ids: Collection[int]) -> list[Place]:
+    """The strand and the thread of each of these messages, to be asked before they go."""
+    rows = session.execute(
         select(ThreadKey.thread_id, Message.thread_id, Message.subject_key)
         .join(Message, Message.message_key == ThreadKey.key)
-        .where(Message.activity_id == message_id)
-    ).one()
-    return Place(*row)
+        .where(Message.activity_id.in_(message_ids))
+    )
+    return [Place(*row) for row in rows]
 
 
-def forget(session: Session, place: Place) -> list[int]:
-    """A message was withdrawn from this place. The threads of those that are left around it.
+def forget(session: Session, places: Sequence[Place]) -> list[int]:
+    """Messages were withdrawn from these places. The threads of those that are left around them.
 
     A strand whose last message went is forgotten with the Message-IDs that it named (S4).
     """
-    subjects = {place.subject_key} - {""}
+    strands, subjects = {place.strand for place in places}, {place.subject_key for place in places} - {""}
     _lock_subjects(session, subjects)
-    threads = _settle(session, _stored(session, _threads_around(session, {place.strand, place.thread}, subjects)), [])
-    if place.strand not in threads:
-        session.execute(delete(ThreadKey).where(ThreadKey.thread_id == place.strand))
-        session.execute(delete(Thread).where(Thread.id == place.strand))
+    around = _threads_around(session, strands | {place.thread for place in places}, subjects)
+    threads = _settle(session, _stored(session, around), [])
+    empty = strands - threads.keys()
+    session.execute(delete(ThreadKey).where(ThreadKey.thread_id.in_(empty)))
+    session.execute(delete(Thread).where(Thread.id.in_(empty)))
     return sorted(set(threads.values()))
 
 

@@ -7,7 +7,7 @@ and learn from our answers which clients there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session, aliased
@@ -37,9 +37,9 @@ def read(session: Session, subjects: Mapping[int, str]) -> None:
     history.refresh(session, changed)
 
 
-def forget_given_by(session: Session, activity_id: int) -> None:
-    """The message that gave somebody a token was withdrawn: what it alone made credible goes."""
-    given = (ActivityTopic.from_activity_id == activity_id, ActivityTopic.method == TOKEN)
+def forget_given_by(session: Session, activity_ids: Collection[int]) -> None:
+    """Messages that gave somebody a token were withdrawn: what they alone made credible goes."""
+    given = (ActivityTopic.from_activity_id.in_(activity_ids), ActivityTopic.method == TOKEN)
     ids = session.scalars(select(ActivityTopic.activity_id).where(*given)).all()
     if ids:
         session.execute(delete(ActivityTopic).where(*given))

@@ -7,12 +7,13 @@ another mailbox holds stays with it, and only this mailbox's copies go. What a p
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, exists, select
 from sqlalchemy.orm import Session
 
+from terracrm.domain.capture import Detail
 from terracrm.domain.records import Role
 from terracrm.models import (
     Activity,
@@ -27,7 +28,6 @@ from terracrm.models import (
 )
 from terracrm.services import attachments, kept_out, mirror_attachments, mirror_calendar, mirror_mail, suggestions
 from terracrm.services.matching import chunks
-from terracrm.services.sources import Source
 from terracrm.services.undo_act import BY_HAND, MAIL, MEETING, Act, Thing
 
 
@@ -68,8 +68,9 @@ def take_out_mail(act: Act) -> None:
         for id_ in going
         for item in by_mail[id_]
     )
+    default = Detail(act.settings.mirror.detail)
+    mirror_mail.withdraw_all(session, default, [item.id for id_ in going for item in by_mail[id_]])
     for id_ in going:
-        _withdraw(act, by_mail[id_], mirror_mail.withdraw)
         if id_ in elsewhere:
             act.effect.copies += 1
         else:
@@ -99,7 +100,7 @@ def take_out_meetings(act: Act) -> None:
             act.keep(thing, BY_HAND)
             continue
         act.leave_out((link.folder_id, link.remote_id, kept_out.of_meeting(uid)) for link in links)
-        _withdraw(act, links, mirror_calendar.withdraw)
+        _withdraw(act, links)
         if is_elsewhere:
             act.effect.copies += 1
         else:
@@ -175,9 +176,9 @@ def _speakers(session: Session, activity_ids: Collection[int]) -> set[str]:
     }
 
 
-def _withdraw(act: Act, items: Iterable[_Item], withdraw: Callable[[Session, Source, Link], None]) -> None:
-    for item in items:
+def _withdraw(act: Act, meetings: Iterable[_Item]) -> None:
+    for item in meetings:
         link = act.session.get(Link, item.id, populate_existing=True)
         if link is not None:  # what a move left behind goes with the item itself
-            withdraw(act.session, act.source(item.folder_id), link)
+            mirror_calendar.withdraw(act.session, act.source(item.folder_id), link)
             act.session.flush()

@@ -364,7 +364,7 @@ def test_what_is_withdrawn_takes_its_steps_along(office: Office, planned: Plan) 
     session = office.session
     mine = Link.entity == "message", Link.local_id == office.activities["question"].id
     link = session.scalars(select(Link).where(*mine)).one()
-    links.withdraw(session, link)
+    links.withdraw(session, [link])
     assert left(office, planned) == ["change contact", "create contact", "remove message"]
     folder_id = mail(office).folders[0].id
     skipped.note(session, None, [skipped.Skip(folder_id, "new", "draft")])
