@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 PATIENCE: Final = 5
 """After so many failed runs in a row a contradiction is no error that passes by itself."""
+BATCH: Final = 100
 STILL_GONE: Final = "The server says in turn that this item is there and that it is gone."
 
 
@@ -33,22 +34,23 @@ def confirmed(
         return changes
     except Contradicted as error:
         there = error.there
-        said = one_by_one(run, connector, folder, error)
+        said = [each for batch in one_by_one(run, connector, folder, error) for each in batch]
     others = [each for each in changes if each.kind is not ChangeKind.DELETED or each.remote_id not in there]
     return [*others, *said]
 
 
-def one_by_one(run: Run, connector: Connector, folder: Folder, error: Contradicted) -> list[Change]:
-    """What the server says of the items about which it contradicts itself, when it is asked for each alone.
+def one_by_one(run: Run, connector: Connector, folder: Folder, error: Contradicted) -> Iterator[list[Change]]:
+    """What the server says of the items about which it contradicts itself, when it is asked for each alone; in batches.
 
     Where it then says again that one is gone, that goes to quarantine, and is asked for later. Raises the error itself
-    while it may still pass.
+    while it may still pass: before so many runs have failed, the last one by this.
     """
-    if run.failures < PATIENCE:
+    if run.failures < PATIENCE or run.last_error != str(error):
         raise error
     there = sorted(error.there)
     log.warning("the server goes on contradicting itself: asked item by item", folder=folder.path, items=len(there))
-    return [_doubted(change) for change in connector.get(folder, there)]
+    for start in range(0, len(there), BATCH):
+        yield [_doubted(change) for change in connector.get(folder, there[start : start + BATCH])]
 
 
 def _doubted(change: Change) -> Change:

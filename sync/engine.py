@@ -122,7 +122,7 @@ def _begin(
         brake = Brake.of(settings, session, stream, row.id)
         is_on, kind = stream.direction != "off", StreamKind(stream.kind)
         run = Run(settings, sessions, stream_id, row.id, claim, kind, is_on, summary, brake)
-        run.failures = stream.failures
+        run.failures, run.last_error = stream.failures, stream.last_error
         run.is_waiting = stream.state == StreamState.APPROVAL
         if run.is_waiting:
             brake.restrict(())

@@ -223,7 +223,8 @@ def _ask_for_unmet(
             try:
                 _ask(run, connector, places, folder_id, remote_ids)
             except Contradicted as error:
-                reading.take(folder_id, asking.one_by_one(run, connector, places[folder_id], error))
+                for changes in asking.one_by_one(run, connector, places[folder_id], error):
+                    reading.take(folder_id, changes)
                 unmet[folder_id] = [each for each in remote_ids if each not in error.there]
         except Temporary:
             with run.transaction() as session:

@@ -146,6 +146,7 @@ class Push:
         for start in range(0, len(item_ids), BATCH):
             plans = [plan for plan in self._plan(item_ids[start : start + BATCH]) if _is_urgent(plan)]
             self._do([plan for plan in plans if plan.decision and not plan.decision.is_extra], is_last=False)
+            self.progress(min(start + BATCH, len(item_ids)), len(item_ids))
 
     def _due(self) -> list[int]:
         with self.read() as session:

@@ -70,8 +70,8 @@ class Run:
 
     `is_waiting`: its stream waits for the decision about a plan, so that it only takes out what became private.
     `is_moved`: the mailbox was found on another server, and no run has got through since. `brake` says what it may
-    still remove and change. `failures` is how many runs of the stream failed in a row before this one. `clock_skew` is
-    by how much the server's clock was ahead of ours, as far as it said.
+    still remove and change. `failures` is how many runs of the stream failed in a row before this one, and `last_error`
+    by what. `clock_skew` is by how much the server's clock was ahead of ours, as far as it said.
     """
 
     settings: Settings
@@ -84,6 +84,7 @@ class Run:
     summary: Summary
     brake: Brake
     failures: int = 0
+    last_error: str = ""
     clock_skew: timedelta | None = None
     order: Order | None = None
     is_waiting: bool = False

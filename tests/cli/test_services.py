@@ -166,6 +166,7 @@ from pathlib import Path
 from sync import daemon, stopping
 from terracrm.config import load
 def look(_):
+    time.sleep(1)  # until the main thread waits
     signal.raise_signal(signal.SIGTERM)  # told to this thread
     time.sleep({seconds})
 daemon.Alerting.look = look

@@ -16,7 +16,7 @@ from sync import asking
 from sync.run import Summary
 from sync.schedule import chosen_streams, due_streams
 from terracrm.domain.records import Change, ChangeKind, ContactRecord, Folder, Page, StreamKind
-from terracrm.errors import ItemGone
+from terracrm.errors import ItemGone, Temporary
 from terracrm.models import Contact, Link, Plan, PlanStep, QuarantinedItem, Stream, SyncRun
 from terracrm.services import access, mailboxes, plans
 from tests.sync.clients_office import stream_of
@@ -442,10 +442,31 @@ def test_what_is_private_among_what_the_server_tells_as_gone_for_good_is_withdra
     assert (summary.state, world.live()) == ("ok", ITEMS - 1)
 
 
+def test_an_outage_says_nothing_about_a_contradiction(world: World) -> None:
+    def away(_: Account) -> Connector:
+        raise Temporary("the server is away")
+
+    world.fill()
+    for _ in range(asking.PATIENCE):
+        assert world.run(away).state == "backoff"
+    assert world.run(lambda account: Stubborn(world, account, world.ids[0])).state == "backoff"
+    assert world.run(lambda account: Stubborn(world, account, world.ids[0])).state == "ok"
+
+
 # Cursor loss
 
 
-def test_what_a_server_never_shows_again_but_has_is_taken_as_it_is_there(world: World) -> None:
+def test_what_a_server_never_shows_again_but_has_is_taken_as_it_is_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[int] = set()
+
+    def note(connector: Blind, folder: Folder, remote_ids: Sequence[str]) -> Sequence[Change]:
+        asked.add(len(remote_ids))
+        return MemoryConnector.get(connector, folder, remote_ids)
+
+    monkeypatch.setattr(Blind, "get", note)
+    monkeypatch.setattr(asking, "BATCH", 3)
     world.fill()
     world.edit(ITEMS, job_title="Директор")
     world.office.settings.sync.brake_items = 0
@@ -461,6 +482,7 @@ def test_what_a_server_never_shows_again_but_has_is_taken_as_it_is_there(world: 
     assert (world.changed(job_title="Директор"), world.live()) == (ITEMS, ITEMS)
     with world.office.sessions() as session:
         assert not session.scalars(select(Link).where(Link.is_unmet)).all()
+    assert max(asked) == 3
 
 
 @pytest.mark.parametrize("short", [0, 4, ITEMS - 1])

@@ -10,6 +10,8 @@ from sqlalchemy import select, update
 
 from connectors.base import Account
 from sync import kinds
+from sync.engine import run_stream
+from sync.outcomes import Stopped
 from terracrm.domain.records import ContactRecord, LabelledAddress
 from terracrm.models import Contact, OutboxItem, Plan, Stream, StreamState, User, utcnow
 from terracrm.services import mailboxes, outbox, plans
@@ -123,6 +125,31 @@ def test_a_plan_says_so_too(clients: ClientsOffice) -> None:
         found = {each.local_id: each.step for each in kinds.planned(session, clients.office.settings, mailbox)}
     whys = [step.why for step in found.values()]
     assert (found[ids(clients)[0]].why, whys.count("withdrawn"), len(whys)) == ("withdrawn", 1, CARDS)
+
+
+def test_who_is_told_to_stop_takes_out_one_batch_more(clients: ClientsOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = [entry(clients, f"{letter}nna Client", department=SECRET) for letter in "AB"]
+    clients.settled()
+    renamed(clients)
+    wait(clients)
+    for item in items:
+        make_private(clients, item)
+    monkeypatch.setattr("sync.push.BATCH", 1)
+
+    def stop(what: str, *_: object) -> None:
+        if what == "to Outlook":
+            raise Stopped
+
+    with clients.crm() as session:
+        stream_id = stream_of(session).id
+    clients.later()
+    counts, office = [], clients.office
+    for progress in (stop, stop, None):
+        summary = run_stream(office.settings, office.sessions, stream_id, office.connect, progress)
+        assert summary is not None
+        assert summary.state == "approval"
+        counts.append((summary.counts.written, str(clients.cards()).count(SECRET)))
+    assert counts == [(1, 1), (1, 0), (0, 0)]
 
 
 def test_what_became_private_weighs_nothing(clients: ClientsOffice) -> None:
