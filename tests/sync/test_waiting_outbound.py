@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from connectors.base import Account
+from connectors.base import Account, Version
+from connectors.memory import MemoryConnector
 from sync import kinds
 from sync.engine import run_stream
 from sync.outcomes import Stopped
 from terracrm.domain.records import ContactRecord, LabelledAddress
-from terracrm.models import Contact, OutboxItem, Plan, Stream, StreamState, User, utcnow
+from terracrm.models import Conflict, Contact, FieldChange, OutboxItem, Plan, Stream, StreamState, User, utcnow
 from terracrm.services import mailboxes, outbox, plans
 from tests.sync.clients_office import CARDS, CLIENTS, ClientsOffice, stream_of
 from tests.sync.conftest import Office
@@ -125,6 +127,37 @@ def test_a_plan_says_so_too(clients: ClientsOffice) -> None:
         found = {each.local_id: each.step for each in kinds.planned(session, clients.office.settings, mailbox)}
     whys = [step.why for step in found.values()]
     assert (found[ids(clients)[0]].why, whys.count("withdrawn"), len(whys)) == ("withdrawn", 1, CARDS)
+
+
+def test_who_dies_when_it_was_taken_out_does_it_once_and_reads_no_change_in_it(
+    clients: ClientsOffice,
+) -> None:
+    class Dies(MemoryConnector):
+        def update(self, *arguments: Any) -> Version:
+            super().update(*arguments)
+            raise KeyboardInterrupt
+
+    item = entry(clients, "Anna Client", department=SECRET)
+    clients.settled()
+    renamed(clients)
+    wait(clients)
+    make_private(clients, item)
+    clients.later()
+    before = clients.server.writes
+    with pytest.raises(KeyboardInterrupt):
+        clients.office.run("anna", "contacts", lambda account: Dies(account, clients.server))
+    with clients.crm() as session:
+        session.execute(update(Stream).values(claim="", claimed_until=None))
+    assert clients.run().state == "approval"
+    assert (clients.server.writes, SECRET in str(clients.cards())) == (before + 1, False)
+    decide(clients, plans.approve)
+    clients.settled()
+    with clients.crm() as session:
+        anna = session.get_one(Contact, ids(clients)[0])
+        assert (anna.department, anna.job_title) == ("", clients.cards()["Anna Client"].job_title)
+        assert not session.scalars(select(Conflict)).all()
+        assert SECRET not in str(session.scalars(select(FieldChange.new)).all())
+    assert len({card.job_title for card in clients.cards().values()}) == 1
 
 
 def test_who_is_told_to_stop_takes_out_one_batch_more(clients: ClientsOffice, monkeypatch: pytest.MonkeyPatch) -> None:
