@@ -33,7 +33,7 @@ from terracrm.config import Settings
 from terracrm.db import is_about_data, is_race
 from terracrm.domain.records import Folder
 from terracrm.errors import ConnectorError, ItemGone, ItemRejected, VersionConflict
-from terracrm.models import Link, OutboxItem, Stream
+from terracrm.models import Link, MirrorFolder, OutboxItem, Stream
 from terracrm.services import links, outbox, role_folders
 from terracrm.services import plans as plan_steps
 
@@ -145,8 +145,27 @@ class Push:
         item_ids = self._due()
         for start in range(0, len(item_ids), BATCH):
             plans = [plan for plan in self._plan(item_ids[start : start + BATCH]) if _is_urgent(plan)]
-            self._do([plan for plan in plans if plan.decision and not plan.decision.is_extra], is_last=False)
+            self._do([plan for plan in plans if self._is_as_read(plan)], is_last=False)
             self.progress(min(start + BATCH, len(item_ids)), len(item_ids))
+
+    def _is_as_read(self, plan: Plan) -> bool:
+        """Whether there is one of a thing, which no former try that broke off has changed.
+
+        Another try would forget what that one has set, and the next reading would take it for a change in Outlook.
+        """
+        if plan.decision is None or plan.decision.link is None or plan.decision.is_extra:
+            return False
+        with self.read() as session:
+            item, link = session.get(OutboxItem, plan.item_id), session.get(Link, plan.decision.link.id)
+            if item is None or link is None or not item.sent:
+                return True
+            folder = remote(session.get_one(MirrorFolder, link.folder_id), self.outbound.kind)
+            remote_id, version = link.remote_id, link.version
+        try:
+            (now,) = self.connector.get(folder, [remote_id])
+        except ItemGone:
+            return False
+        return now.version == version
 
     def _due(self) -> list[int]:
         with self.read() as session:
