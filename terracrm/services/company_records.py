@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -55,7 +55,7 @@ def withdraw(session: Session, policy: DomainPolicy, company: Company, names: It
     called by its domain again (S4). One that somebody wrote notes about stays. Whether it does."""
     people = session.scalars(select(Contact).where(Contact.company_id == company.id)).all()
     if not people and not company.notes:
-        drop(session, policy, company)
+        drop(session, policy, [company])
         return False
     others = {company_key(person.company_name) for person in people}
     merge_privacy.forget_company(session, company, {company_key(name) for name in names} - others - {""})
@@ -63,7 +63,7 @@ def withdraw(session: Session, policy: DomainPolicy, company: Company, names: It
         with field_history.unrecorded(session, company):
             company.name = company.domains[0].domain
             company.name_key = company_key(company.name)
-            forget_changes(session, "company", company.id)
+            forget_changes(session, "company", [company.id])
         index(session, company)
     return True
 
@@ -154,7 +154,7 @@ def _absorb(session: Session, origin: Origin, known_by_domain: Company, company:
     session.execute(update(Contact).where(Contact.company_id == old).values(company_id=company.id))
     field_history.record(session, origin, [Change(person, "company", str(old), str(company.id)) for person in people])
     history.move_company(session, old, company.id)
-    forget_changes(session, "company", old, FieldChange.field == field_history.CREATED)
+    forget_changes(session, "company", [old], FieldChange.field == field_history.CREATED)
     move_changes(session, "company", old, company.id)
     absorbed = session.scalars(select(Company).where(Company.merged_into_id == old)).all()
     merge_privacy.hand_over(session, "company", old, company.id)
@@ -185,17 +185,20 @@ def _take_over(session: Session, origin: Origin, gone: Company, company: Company
     field_history.record(session, origin, lost)
 
 
-def drop(session: Session, policy: DomainPolicy, company: Company) -> None:
-    """A company without people goes, and what was decided in its favour; its mail is matched anew."""
-    company.domains.clear()
-    session.execute(delete(SenderDecision).where(SenderDecision.company_id == company.id))
+def drop(session: Session, policy: DomainPolicy, companies: Sequence[Company]) -> None:
+    """Companies without people go, and what was decided in their favour; their mail is matched anew."""
+    ids = [company.id for company in companies]
+    for company in companies:
+        company.domains.clear()
+    session.execute(delete(SenderDecision).where(SenderDecision.company_id.in_(ids)))
     session.flush()
-    history.rematch(session, policy, Participant.company_id == company.id)
-    history.forget_topic(session, "company", company.id)
-    forget_changes(session, "company", company.id)
-    merge_privacy.drop(session, "company", company.id)
-    search.remove(session, "company_search", [company.id])
-    session.delete(company)
+    history.rematch(session, policy, Participant.company_id.in_(ids))
+    history.forget_topics(session, "company", ids)
+    forget_changes(session, "company", ids)
+    merge_privacy.drop(session, "company", ids)
+    search.remove(session, "company_search", ids)
+    for company in companies:
+        session.delete(company)
     session.flush()
 
 

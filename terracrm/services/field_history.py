@@ -203,10 +203,11 @@ def move_changes(session: Session, entity: str, entity_id: int, new_id: int) -> 
     )
 
 
-def forget_changes(session: Session, entity: str, entity_id: int, *only: ColumnElement[bool]) -> None:
-    """Forget what changed, and what was planned to, for what must leave no trace (S4)."""
-    session.execute(delete(FieldChange).where(FieldChange.entity == entity, FieldChange.entity_id == entity_id, *only))
-    plans.forget(session, entity, [entity_id])
+def forget_changes(session: Session, entity: str, entity_ids: Collection[int], *only: ColumnElement[bool]) -> None:
+    """Forget what changed of these, and what was planned to, for what must leave no trace (S4)."""
+    mine = FieldChange.entity == entity, FieldChange.entity_id.in_(entity_ids)
+    session.execute(delete(FieldChange).where(*mine, *only))
+    plans.forget(session, entity, entity_ids)
 
 
 @contextmanager

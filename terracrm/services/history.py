@@ -94,9 +94,9 @@ def move_company(session: Session, old_company: int, new_company: int) -> None:
     refresh(session, moved)
 
 
-def forget_topic(session: Session, entity: str, entity_id: int) -> None:
-    """A contact or company goes: nothing is about it any more."""
-    refresh(session, inheritance.forget(session, (entity, entity_id)))
+def forget_topics(session: Session, entity: str, entity_ids: Collection[int]) -> None:
+    """Contacts or companies go: nothing is about them any more."""
+    refresh(session, inheritance.forget(session, entity, entity_ids))
 
 
 def inherit(session: Session, threads: Collection[int]) -> None:

@@ -48,10 +48,11 @@ def hand_over(session: Session, old: Topic, new: Topic) -> None:
     session.execute(update(ActivityTopic).where(_about(old)).values(entity_id=new[1]))
 
 
-def forget(session: Session, topic: Topic) -> list[int]:
-    """Nothing is about it any more; the activities that were."""
-    ids = session.scalars(select(ActivityTopic.activity_id).where(_about(topic))).all()
-    session.execute(delete(ActivityTopic).where(_about(topic)))
+def forget(session: Session, entity: str, entity_ids: Collection[int]) -> list[int]:
+    """Nothing is about these any more; the activities that were."""
+    about = ActivityTopic.entity == entity, ActivityTopic.entity_id.in_(entity_ids)
+    ids = session.scalars(select(ActivityTopic.activity_id).where(*about).distinct()).all()
+    session.execute(delete(ActivityTopic).where(*about))
     return list(ids)
 
 

@@ -102,7 +102,7 @@ def forget_changes(session: Session, made: Merge, cards: Sequence[Card]) -> None
         forget(
             session,
             ENTITY,
-            made.winner_id,
+            [made.winner_id],
             FieldChange.mailbox_id == card.link.mailbox_id,
             FieldChange.changed_at >= made.merged_at,
             FieldChange.field.in_(_changed(card, (*SCALARS, *LISTS))),

@@ -62,7 +62,7 @@ def forget_shared(session: Session, contact_id: int, fields: Collection[str]) ->
     for made in session.scalars(select(Merge).where(Merge.entity == "contact", either)).all():
         other = made.loser_id if made.winner_id == contact_id else made.winner_id
         since = FieldChange.field.in_(fields), FieldChange.changed_at >= made.merged_at
-        forget_changes(session, "contact", other, *since)
+        forget_changes(session, "contact", [other], *since)
 
 
 def known_otherwise(session: Session, contact: Contact) -> set[str]:
@@ -86,13 +86,13 @@ def forget_company(session: Session, company: Company, names: set[str]) -> None:
         session.execute(update(Company).where(Company.id.in_(ids)).values(_BLANK_COMPANY))
 
 
-def drop(session: Session, entity: Entity, client_id: int) -> None:
-    """A client goes: what was merged into it goes along."""
-    ids = merged.absorbed(session, entity, client_id)
-    for made in _merges(session, entity, [client_id, *ids]):
+def drop(session: Session, entity: Entity, client_ids: Sequence[int]) -> None:
+    """Clients go: what was merged into them goes along."""
+    ids = merged.absorbed(session, entity, *client_ids)
+    for made in _merges(session, entity, [*client_ids, *ids]):
         session.delete(made)
+    forget_changes(session, entity, ids)
     for id_ in ids:
-        forget_changes(session, entity, id_)
         if gone := session.get(merged.MODELS[entity], id_):
             session.delete(gone)
     session.flush()
@@ -124,9 +124,8 @@ def _forget(session: Session, entity: Entity, client_id: int, absorbed: list[int
     for made in _merges(session, entity, [client_id, *absorbed]):
         made.before = {KNOWN_OTHERWISE: made.before.get(KNOWN_OTHERWISE, [])}
         session.execute(delete(MergeMove).where(MergeMove.merge_id == made.id))
-    for id_ in absorbed:
-        forget_changes(session, entity, id_)
-    forget_changes(session, entity, client_id, FieldChange.source == "merge")
+    forget_changes(session, entity, absorbed)
+    forget_changes(session, entity, [client_id], FieldChange.source == "merge")
     session.flush()
 
 

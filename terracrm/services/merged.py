@@ -39,13 +39,13 @@ def survivor_id(session: Session, entity: Entity, id_: int | None) -> int | None
     return company.id if company else None
 
 
-def absorbed(session: Session, entity: Entity, id_: int) -> list[int]:
-    """The ids of all that were merged into this one, also through others."""
+def absorbed(session: Session, entity: Entity, *ids: int) -> list[int]:
+    """The ids of all that were merged into these, also through others."""
     found: list[int] = []
-    wave = [id_]
+    wave = list(ids)
     while wave:
         came = rows.fetch(session, _MERGED_INTO[entity], {"ids": wave})
-        wave = [each for (each,) in came if each not in found and each != id_]
+        wave = [each for (each,) in came if each not in found and each not in ids]
         found += wave
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, delete, exists, or_, select
@@ -197,7 +197,7 @@ def take_back(
     is_known = is_known or (ENTITY, contact.id) in kept
     is_forgotten = not is_known and not known_otherwise(session, contact)
     if is_forgotten:
-        forget(session, source.policy, contact)
+        forget(session, source.policy, [contact])
     else:
         _retract(session, source, contact, withdrawn, others, fields)
     for company in companies:
@@ -292,31 +292,34 @@ def _retract(
         news = Change(contact, name, left[name], changes[name])
         field_history.record(session, Origin(MAILBOX, mailbox_id=by), [news])
     if "company_name" in forgotten:
-        forget_changes(session, ENTITY, contact.id, FieldChange.field == "company")
-    _forget_conflicts(session, contact, Conflict.field.in_(forgotten))
+        forget_changes(session, ENTITY, [contact.id], FieldChange.field == "company")
+    _forget_conflicts(session, [contact.id], Conflict.field.in_(forgotten))
     index(session, contact)
 
 
-def forget(session: Session, policy: DomainPolicy, contact: Contact) -> None:
-    """A contact goes with all that is remembered of it; its mail is matched anew."""
-    before = [entry.address for entry in contact.addresses]
-    contact.addresses.clear()
-    session.execute(delete(SenderDecision).where(SenderDecision.contact_id == contact.id))
+def forget(session: Session, policy: DomainPolicy, contacts: Sequence[Contact]) -> None:
+    """Contacts go with all that is remembered of them; their mail is matched anew."""
+    ids = [contact.id for contact in contacts]
+    before = {entry.address for contact in contacts for entry in contact.addresses}
+    for contact in contacts:
+        contact.addresses.clear()
+    session.execute(delete(SenderDecision).where(SenderDecision.contact_id.in_(ids)))
     session.flush()
-    history.rematch(session, policy, Participant.contact_id == contact.id)
+    history.rematch(session, policy, Participant.contact_id.in_(ids))
     history.unlink_addresses(session, before)
-    history.forget_topic(session, ENTITY, contact.id)
-    forget_changes(session, ENTITY, contact.id)
-    _forget_conflicts(session, contact)
-    merge_privacy.drop(session, ENTITY, contact.id)
-    search.remove(session, "contact_search", [contact.id])
-    session.delete(contact)
+    history.forget_topics(session, ENTITY, ids)
+    forget_changes(session, ENTITY, ids)
+    _forget_conflicts(session, ids)
+    merge_privacy.drop(session, ENTITY, ids)
+    search.remove(session, "contact_search", ids)
+    for contact in contacts:
+        session.delete(contact)
     session.flush()
 
 
-def _forget_conflicts(session: Session, contact: Contact, *only: ColumnElement[bool]) -> None:
-    """What both sides said of a contact must leave no trace either."""
-    mine = Conflict.entity == ENTITY, Conflict.entity_id == contact.id
+def _forget_conflicts(session: Session, contact_ids: Collection[int], *only: ColumnElement[bool]) -> None:
+    """What both sides said of contacts must leave no trace either."""
+    mine = Conflict.entity == ENTITY, Conflict.entity_id.in_(contact_ids)
     session.execute(delete(Conflict).where(*mine, *only))
 
 
@@ -382,7 +385,7 @@ def _untell_company(session: Session, source: Source, company: Company, withdraw
         for field, values in told.items():
             setattr(company, field, "" if getattr(company, field) in values else getattr(company, field))
             said = or_(FieldChange.old.in_(values), FieldChange.new.in_(values))
-            forget_changes(session, "company", company.id, FieldChange.field == field, said)
+            forget_changes(session, "company", [company.id], FieldChange.field == field, said)
         session.flush()
         for person in session.scalars(select(Contact).where(Contact.company_id == company.id)).all():
             contact_data.tell_company(session, of_mailbox(source), person)

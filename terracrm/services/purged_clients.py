@@ -105,7 +105,7 @@ def settle_companies(session: Session, mailbox: Mailbox, source: Source) -> None
         elif person is not None or company.id in theirs or company.notes:
             company.created_by_mailbox_id = company.created_by_run_id = None
         else:
-            company_records.drop(session, source.policy, company)
+            company_records.drop(session, source.policy, [company])
     session.flush()
 
 

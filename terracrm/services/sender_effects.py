@@ -130,7 +130,7 @@ def take_domain_back(session: Session, policy: DomainPolicy, viewer: Viewer, don
             person.company_id = None
         history.move_contact(session, person.id, owner.id, None)
     if owner.id == done.new_company and not _is_used(session, owner):
-        company_records.drop(session, policy, owner)
+        company_records.drop(session, policy, [owner])
         return
     with field_history.recording(session, of_viewer(viewer), owner):
         owner.domains.remove(owned)
@@ -204,7 +204,7 @@ def drop_contact(session: Session, contact_id: int) -> None:
     )
     if _any(session, uses):
         return
-    forget_changes(session, "contact", contact_id)
+    forget_changes(session, "contact", [contact_id])
     search.remove(session, "contact_search", [contact_id])
     session.delete(person)
     session.flush()

@@ -7,11 +7,12 @@ go is owed a removal.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session, selectinload
 
 from terracrm.domain.client_slots import BLANK
 from terracrm.domain.contact_merge import LISTS, SCALARS, Snapshot, identity
@@ -31,22 +32,23 @@ from terracrm.services.outbox import CLIENTS
 from terracrm.services.purged_clients import by_hand
 from terracrm.services.undo_act import BY_HAND, CHANGED, COMPANY, CONTACT, HISTORY, PEOPLE, TOLD, Act, PutBack, thing_of
 
+AT_ONCE = 200  # clients that go by the same statements
+Client = TypeVar("Client", Contact, Company)
+
 
 def take_out_contacts(act: Act) -> set[int]:
     """The contacts that the run made; their ids, also of those that stay."""
     session = act.session
-    made = session.scalars(_made(act, Contact)).all()
-    ids = [contact.id for contact in made]
-    theirs = by_hand(session, CONTACT, ids)
-    for contact in made:
-        thing, reason = thing_of(contact), _why_contact_stays(act, contact, theirs)
-        if reason:
-            act.keep(thing, reason)
-            continue
-        _let_go(act, contact)
-        mirror_contacts.forget(session, act.policy, contact)
-        act.effect.gone.append(thing)
-    return set(ids)
+    made = session.scalars(
+        _made(act, Contact).options(
+            selectinload(Contact.addresses), selectinload(Contact.phones), selectinload(Contact.postal_addresses)
+        )
+    ).all()
+    for some in _parts(_going(act, made, _why_contacts_stay)):
+        _let_go(act, [contact.id for contact in some])
+        act.effect.gone += map(thing_of, some)
+        mirror_contacts.forget(session, act.policy, some)
+    return {contact.id for contact in made}
 
 
 def made_companies(act: Act) -> set[int]:
@@ -56,14 +58,10 @@ def made_companies(act: Act) -> set[int]:
 
 def take_out_companies(act: Act) -> None:
     """The companies that the run made, now that their people are where they were."""
-    session = act.session
-    for company in session.scalars(_made(act, Company)).all():
-        thing, reason = thing_of(company), _why_company_stays(act, company)
-        if reason:
-            act.keep(thing, reason)
-            continue
-        company_records.drop(session, act.policy, company)
-        act.effect.gone.append(thing)
+    made = act.session.scalars(_made(act, Company)).all()
+    for some in _parts(_going(act, made, _why_companies_stay)):
+        act.effect.gone += map(thing_of, some)
+        company_records.drop(act.session, act.policy, some)
 
 
 def let_go_of_entries(act: Act, but: Collection[int]) -> None:
@@ -109,45 +107,71 @@ def _made(act: Act, model: Any) -> Any:
     return select(model).where(*mine, model.created_at >= act.run.started_at).order_by(model.id)
 
 
-def _why_contact_stays(act: Act, contact: Contact, theirs: Collection[int]) -> str:
-    """Why a contact that the run made stays; "" when nothing speaks for it."""
-    session = act.session
-    if contact.id in theirs or contact.merged_into_id is not None:
-        return BY_HAND
-    if _is_changed_since(act, CONTACT, contact.id):
-        return CHANGED
-    found = session.scalars(select(Link).where(Link.entity == CONTACT, Link.local_id == contact.id)).all()
-    own = [link for link in found if link.mailbox_id == act.mailbox.id]
-    met = {link.id for link in _met_first(act, own)}
-    if any(link.id not in met and _tells(link) for link in found):
-        return TOLD
-    since = ContactTimeline.contact_id == contact.id, Activity.created_at >= contact.created_at
-    return HISTORY if _has_history(session, ContactTimeline, *since) else ""
+def _parts(clients: Sequence[Client]) -> Iterator[Sequence[Client]]:
+    return (clients[start : start + AT_ONCE] for start in range(0, len(clients), AT_ONCE))
 
 
-def _why_company_stays(act: Act, company: Company) -> str:
-    session = act.session
-    if company.merged_into_id is not None or company.notes or by_hand(session, COMPANY, [company.id]):
-        return BY_HAND
-    if _is_changed_since(act, COMPANY, company.id):
-        return CHANGED
-    if session.scalar(select(exists().where(Contact.company_id == company.id))):
-        return PEOPLE
-    since = CompanyTimeline.company_id == company.id, Activity.created_at >= company.created_at
-    return HISTORY if _has_history(session, CompanyTimeline, *since) else ""
+def _going(act: Act, made: Sequence[Client], why: Callable[[Act, Sequence[Client]], Mapping[int, str]]) -> list[Client]:
+    """Those of these clients for whom nothing speaks, told before any of them goes; of the others it is noted."""
+    stay = {id_: reason for some in _parts(made) for id_, reason in why(act, some).items()}
+    for client in made:
+        if client.id in stay:
+            act.keep(thing_of(client), stay[client.id])
+    return [client for client in made if client.id not in stay]
 
 
-def _is_changed_since(act: Act, entity: str, id_: int) -> bool:
-    """Whether anything but this run, and runs that were undone themselves, changed it."""
+def _why_contacts_stay(act: Act, contacts: Sequence[Contact]) -> dict[int, str]:
+    """Why contacts that the run made stay, by their ids; those go for whom nothing speaks. The first reason counts."""
+    ids = [contact.id for contact in contacts]
+    is_one_of = ContactTimeline.contact_id.in_(ids), ContactTimeline.contact_id == Contact.id
+    merged = {contact.id for contact in contacts if contact.merged_into_id is not None}
+    return {
+        **dict.fromkeys(_with_history(act.session, Contact, ContactTimeline, *is_one_of), HISTORY),
+        **dict.fromkeys(_told_otherwise(act, ids), TOLD),
+        **dict.fromkeys(_changed_since(act, CONTACT, ids), CHANGED),
+        **dict.fromkeys(by_hand(act.session, CONTACT, ids) | merged, BY_HAND),
+    }
+
+
+def _why_companies_stay(act: Act, companies: Sequence[Company]) -> dict[int, str]:
+    """The same of companies."""
+    ids = [company.id for company in companies]
+    is_one_of = CompanyTimeline.company_id.in_(ids), CompanyTimeline.company_id == Company.id
+    with_people = act.session.scalars(select(Contact.company_id).where(Contact.company_id.in_(ids)))
+    theirs = {company.id for company in companies if company.merged_into_id is not None or company.notes}
+    return {
+        **dict.fromkeys(_with_history(act.session, Company, CompanyTimeline, *is_one_of), HISTORY),
+        **dict.fromkeys((id_ for id_ in with_people if id_ is not None), PEOPLE),
+        **dict.fromkeys(_changed_since(act, COMPANY, ids), CHANGED),
+        **dict.fromkeys(by_hand(act.session, COMPANY, ids) | theirs, BY_HAND),
+    }
+
+
+def _changed_since(act: Act, entity: str, ids: Collection[int]) -> set[int]:
+    """Those of these that anything but this run, and runs that were undone themselves, changed."""
     undone = select(SyncRun.id).where(SyncRun.undone_at.is_not(None))
     other = or_(FieldChange.run_id.is_(None), and_(FieldChange.run_id != act.run.id, FieldChange.run_id.not_in(undone)))
-    mine = FieldChange.entity == entity, FieldChange.entity_id == id_, FieldChange.source != UNDO
-    return bool(act.session.scalar(select(exists().where(*mine, other))))
+    mine = FieldChange.entity == entity, FieldChange.entity_id.in_(ids), FieldChange.source != UNDO
+    return set(act.session.scalars(select(FieldChange.entity_id).where(*mine, other).distinct()))
 
 
-def _has_history(session: Session, timeline: Any, *which: ColumnElement[bool]) -> bool:
-    is_since = exists().where(timeline.activity_id == Activity.id, *which)
-    return bool(session.scalar(select(is_since)))
+def _with_history(session: Session, model: Any, timeline: Any, *is_one_of: ColumnElement[bool]) -> set[int]:
+    """Those of these clients of which there is history that came after them."""
+    since = Activity.id == timeline.activity_id, Activity.created_at >= model.created_at
+    return set(session.scalars(select(model.id).where(*is_one_of, *since).distinct()))
+
+
+def _told_otherwise(act: Act, ids: Collection[int]) -> set[int]:
+    """Those of these contacts of whom an item tells that the run was not the first to meet."""
+    found: dict[int, list[Link]] = defaultdict(list)
+    for link in act.session.scalars(select(Link).where(Link.entity == CONTACT, Link.local_id.in_(ids))):
+        found[link.local_id].append(link)
+    return {id_ for id_, items in found.items() if _is_told_otherwise(act, items)}
+
+
+def _is_told_otherwise(act: Act, items: Collection[Link]) -> bool:
+    met = {link.id for link in _met_first(act, [link for link in items if link.mailbox_id == act.mailbox.id])}
+    return any(link.id not in met and _tells(link) for link in items)
 
 
 def _met_first(act: Act, own: Iterable[Link]) -> list[Link]:
@@ -170,10 +194,11 @@ def _tells(link: Link) -> bool:
     return link.match_method != links.WRITTEN or bool(link.told and BLANK | link.told != BLANK)
 
 
-def _let_go(act: Act, contact: Contact) -> None:
-    """The mailbox knows nothing of the contact any more. Cards that carry what we wrote are taken out of Outlook."""
-    outbox.touch_contacts(act.session, [contact.id], UNDO)
-    own = links.of(act.session, CONTACT, contact.id, act.mailbox.id)
+def _let_go(act: Act, contact_ids: Sequence[int]) -> None:
+    """The mailbox knows nothing of the contacts any more. Cards that carry what we wrote are taken out of Outlook."""
+    outbox.touch_contacts(act.session, contact_ids, UNDO)
+    mine = Link.entity == CONTACT, Link.local_id.in_(contact_ids), Link.mailbox_id == act.mailbox.id
+    own = act.session.scalars(select(Link).where(*mine).order_by(Link.local_id, Link.id))
     _leave_out(act, [link for link in own if link.rule != CLIENTS or not (link.key or link.written or link.card)])
 
 

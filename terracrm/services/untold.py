@@ -35,7 +35,7 @@ def without(
     that was ever merged all changes of these fields are forgotten: which of the two they told of is not known.
     """
     if _was_merged(session, contact):
-        field_history.forget_changes(session, "contact", contact.id, FieldChange.field.in_(fields))
+        field_history.forget_changes(session, "contact", [contact.id], FieldChange.field.in_(fields))
         return {field: [] if field in LISTS else "" for field in fields}
     now: Snapshot = contact_data.texts(contact)
     left: Snapshot = {}

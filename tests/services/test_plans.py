@@ -371,9 +371,9 @@ def test_what_is_withdrawn_takes_its_steps_along(office: Office, planned: Plan) 
     assert len(left(office, planned)) == 3
     skipped.note(session, None, [skipped.Skip(folder_id, "new", PRIVATE)])
     assert left(office, planned) == ["change contact", "remove message"]
-    field_history.forget_changes(session, "contact", office.contacts[PETER].id)
+    field_history.forget_changes(session, "contact", [office.contacts[PETER].id])
     assert len(left(office, planned)) == 2
-    field_history.forget_changes(session, "contact", office.contacts[MARIA].id)
+    field_history.forget_changes(session, "contact", [office.contacts[MARIA].id])
     assert left(office, planned) == ["remove message"]
     assert (planned.creations, planned.changes, planned.removals) == (1, 1, 2)  # how many, tells nothing
 
