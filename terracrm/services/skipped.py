@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Exists, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Exists, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from terracrm.domain.capture import PRIVATE, hashed
 from terracrm.models import MirrorFolder, SkippedAddress, SkippedItem, Stream, StreamState, utcnow
-from terracrm.services import plans
+from terracrm.services import bulk, plans
 from terracrm.services.matching import chunks
 
 UNDONE: Final = "undone"
@@ -44,8 +44,10 @@ def note(session: Session, run_id: int | None, skips: Iterable[Skip]) -> None:
         forget(session, folder_id, [skip.remote_id for skip in latest.values() if skip.folder_id == folder_id])
     if not latest:
         return
+    ids = bulk.new_ids(session, SkippedItem, len(latest))
     rows = [
         {
+            "id": id_,
             "folder_id": skip.folder_id,
             "remote_id": skip.remote_id,
             "run_id": run_id,
@@ -53,16 +55,15 @@ def note(session: Session, run_id: int | None, skips: Iterable[Skip]) -> None:
             "message_hash": skip.message_hash,
             "is_due": skip.is_due,
         }
-        for skip in latest.values()
+        for id_, skip in zip(ids, latest.values(), strict=True)
     ]
-    ids = session.scalars(insert(SkippedItem).returning(SkippedItem.id, sort_by_parameter_order=True), rows).all()
+    bulk.add(session, SkippedItem, rows)
     waits = [
         {"skipped_id": skipped_id, "address_hash": hashed(key)}
         for skipped_id, skip in zip(ids, latest.values(), strict=True)
         for key in sorted(skip.waits_for)
     ]
-    if waits:
-        session.execute(insert(SkippedAddress), waits)
+    bulk.add(session, SkippedAddress, waits)
 
 
 def forget(session: Session, folder_id: int, remote_ids: Collection[str]) -> None:

@@ -58,7 +58,7 @@ def made_companies(act: Act) -> set[int]:
 
 def take_out_companies(act: Act) -> None:
     """The companies that the run made, now that their people are where they were."""
-    made = act.session.scalars(_made(act, Company)).all()
+    made = act.session.scalars(_made(act, Company).options(selectinload(Company.domains))).all()
     for some in _parts(_going(act, made, _why_companies_stay)):
         act.effect.gone += map(thing_of, some)
         company_records.drop(act.session, act.policy, some)
