@@ -26,6 +26,7 @@ from benchmarks.letters import OWNER
 from benchmarks.recording import PASSWORD
 from sync.connecting import connect
 from sync.engine import run_stream
+from sync.pool import keep_what_is_loaded
 from terracrm import db
 from terracrm.config import Settings
 from terracrm.models import Company, CompanyDomain, Contact, ContactAddress, Mailbox, Stream
@@ -122,6 +123,7 @@ def product(url: str, database: Path) -> int:
 def mirror(url: str, database: str, folder: Path) -> int:
     """What a user runs: the stream of the mailbox, with the settings that come with TerraCRM; how many letters."""
     settings = Settings.model_validate({"database": {"url": database}, "paths": {"data_dir": str(folder)}})
+    keep_what_is_loaded()  # as each process that runs streams
     engine = db.make_engine(settings.database.url)
     sessions = db.session_factory(engine)
     with sessions.begin() as session:
