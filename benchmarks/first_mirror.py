@@ -27,6 +27,7 @@ from benchmarks.recording import PASSWORD
 from sync.connecting import connect
 from sync.engine import run_stream
 from sync.pool import keep_what_is_loaded
+from sync.run import Summary
 from terracrm import db
 from terracrm.config import Settings
 from terracrm.models import Company, CompanyDomain, Contact, ContactAddress, Mailbox, Stream
@@ -117,11 +118,11 @@ def remove(database: Path) -> None:
 
 def product(url: str, database: Path) -> int:
     """What a user runs, into a file of SQLite."""
-    return mirror(url, f"sqlite:///{database}", database.parent)
+    return mirror(url, f"sqlite:///{database}", database.parent).counts.created
 
 
-def mirror(url: str, database: str, folder: Path) -> int:
-    """What a user runs: the stream of the mailbox, with the settings that come with TerraCRM; how many letters."""
+def mirror(url: str, database: str, folder: Path) -> Summary:
+    """What a user runs: the stream of the mailbox, with the settings that come with TerraCRM."""
     settings = Settings.model_validate({"database": {"url": database}, "paths": {"data_dir": str(folder)}})
     keep_what_is_loaded()  # as each process that runs streams
     engine = db.make_engine(settings.database.url)
@@ -133,7 +134,7 @@ def mirror(url: str, database: str, folder: Path) -> int:
     if summary is None or summary.error:
         raise SystemExit(f"the run failed: {summary and summary.error}")
     engine.dispose()
-    return summary.counts.created
+    return summary
 
 
 def _sides() -> dict[str, Callable[[str, Path], int]]:

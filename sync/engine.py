@@ -10,7 +10,7 @@ from collections.abc import Collection
 from time import monotonic, sleep
 
 import structlog
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, joinedload
 
 from connectors.base import Account, Connector
@@ -20,6 +20,7 @@ from sync import (
     claims,
     folders,
     holding,
+    indexing,
     moved,
     outcomes,
     push,
@@ -39,7 +40,7 @@ from terracrm.errors import ConfigError, ConnectorError, ItemRejected, SignInRef
 from terracrm.logs import about
 from terracrm.models import STOPPED, UNREAD, Mailbox, Stream, StreamState, SyncRun, utcnow
 from terracrm.secrets import decrypt
-from terracrm.services import mirror_attachments, mirror_folders, outbox, plans, search
+from terracrm.services import mirror_attachments, mirror_folders, outbox, plans
 from terracrm.services.mailboxes import password_of
 
 log = structlog.get_logger(__name__)
@@ -49,8 +50,6 @@ ROUNDS = 3
 # For so long the outcome of a run waits for a database that is away, asking again at growing intervals.
 PATIENCE_SECONDS = 90.0
 LONGEST_PAUSE_SECONDS = 10.0
-# New items; fewer wait in the list of the index, which each search reads besides.
-MUCH = 100
 
 
 def run_stream(
@@ -85,7 +84,7 @@ def run_stream(
             error = None
         run.summary.seconds = monotonic() - started
         _finish(run, error)
-        _follow(run)
+        indexing.after_run(run)
     if order is not None:
         order.seen = tuple(run.brake.seen.values())
     return run.summary
@@ -297,17 +296,6 @@ def _finish(run: Run, error: Exception | None) -> None:
         log.warning("the outcome cannot be written yet", error=run.summary.error)
         sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-
-def _follow(run: Run) -> None:
-    """After much was read, let the full-text index catch up; where that fails, another run does it."""
-    if run.summary.counts.created < MUCH:
-        return
-    try:
-        with run.sessions() as session, session.begin():
-            search.follow(session)
-    except DBAPIError:
-        log.warning("the full-text index could not catch up", exc_info=True)
 
 
 def _write_outcome(run: Run, error: Exception | None) -> None:

@@ -81,5 +81,5 @@ def _texts(run: Run, folder_id: int, changes: Sequence[Change]) -> Texts:
         if decision.is_taken and decision.detail is Detail.FULL:
             found[remote_id] = text = MailText(record, source.full_text_chars)
             with suppress(Exception):  # it is raised again where one mail is told from the others of its page
-                text.prepare()
+                text.prepare(with_stems=is_written_here(run.sessions))
     return found

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
 from connectors.base import Connector
-from sync import asking, folders, holding, preparing, writer
+from sync import asking, folders, holding, indexing, preparing, writer
 from sync.brake import Contradicted, Held, Unsure
 from sync.planner import Action, Cards, LinkState, Quarantine, Skip, TakeCard, Withdraw, Withhold, plan
 from sync.preparing import Ready
@@ -181,6 +181,7 @@ def _read_pages(run: Run, connector: Connector, folder_id: int, folder: Folder, 
                         raise
                     counts = write_page(run, folder_id, changes, page.cursor)
                 run.summary.counts.add(counts)
+                indexing.after_page(run, counts.created)
             cursor = page.cursor
 
 

@@ -71,7 +71,8 @@ class Run:
     `is_waiting`: its stream waits for the decision about a plan, so that it only takes out what became private.
     `is_moved`: the mailbox was found on another server, and no run has got through since. `brake` says what it may
     still remove and change. `failures` is how many runs of the stream failed in a row before this one, and `last_error`
-    by what. `clock_skew` is by how much the server's clock was ahead of ours, as far as it said.
+    by what. `clock_skew` is by how much the server's clock was ahead of ours, as far as it said. `unfollowed` is how
+    many items came since the full-text index caught up (`indexing`).
     """
 
     settings: Settings
@@ -89,6 +90,7 @@ class Run:
     order: Order | None = None
     is_waiting: bool = False
     is_moved: bool = False
+    unfollowed: int = 0
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

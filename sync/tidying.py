@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
+from sync import indexing
 from terracrm.config import Settings
 from terracrm.db import begin_write, empty_log
 from terracrm.models import utcnow
@@ -28,9 +29,7 @@ def tidy(settings: Settings, sessions: Sessions, is_over: Callable[[], bool] = l
     removed = {}
     for aged in retention.aged(settings, utcnow()):
         removed[aged.kind] = _tidy(aged, sessions, is_over)
-    if not is_over():
-        with sessions() as session, session.begin():
-            search.follow(session)
+    indexing.follow(sessions, is_over, is_much=True)
     _forget(sessions, is_over)
     if any(removed.values()):
         log.info("tidied", **removed)

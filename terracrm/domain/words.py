@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import Stemmer
 
 _WORD = re.compile(r"[^\W_]+")
 _CYRILLIC = re.compile(r"[а-яё]")
+MAX_TEXT = 200_000  # characters; PostgreSQL takes a megabyte of words
 _MAX_WORD = 40
 _LONG = 60
 _MOST = 30_000
@@ -22,6 +23,18 @@ def stem(text: str) -> str:
     They are in lower case with ё folded to е; overlong ones are cut.
     """
     return " ".join(filter(None, map(_PIECES.__getitem__, text.split())))
+
+
+class Words:
+    """The words that a text is found by. `stems`, as `stem` makes them, are made when they are first asked for."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text[:MAX_TEXT]
+
+    @cached_property
+    def stems(self) -> str:
+        """The words, stemmed."""
+        return stem(self.text)
 
 
 def is_beginning(word: str) -> bool:

@@ -5,7 +5,7 @@ alike, and both databases find the same. The tables are no models: `services.sea
 
 SQLite: `fts5(words)`, the rowid is the id; the history in the order of time, with its rows in `activity_search_rows`
 (`services.search_sqlite`). PostgreSQL: `(id, occurred_at, words tsvector)` with a GIN index on the words and a btree on
-the time (`services.search_postgres`).
+the time; what is still to be made findable of activities is in `activity_search_waiting` (`services.search_postgres`).
 """
 
 from __future__ import annotations

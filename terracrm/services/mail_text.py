@@ -11,7 +11,7 @@ from functools import cached_property
 from terracrm.domain import capture, replies
 from terracrm.domain.records import MessageRecord
 from terracrm.domain.replies import Reply
-from terracrm.services import search
+from terracrm.domain.words import Words
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class MailText:
         return capture.snippet(self.reply.new)
 
     @cached_property
-    def words(self) -> str:
+    def words(self) -> Words:
         """What it is found by: its people, files and new text; what it quotes is found by the mail that said it.
 
         The exceptions are a forward, for what it passes on may be in no mailbox, and answers within what is quoted.
@@ -44,8 +44,10 @@ class MailText:
         people = " ".join(f"{p.name} {p.address}" for p in record.participants[:20])
         files = " ".join(a.name for a in record.attachments)
         text = f"{new} {self.reply.quoted}" if replies.says_quoted(record.subject, new) else new
-        return search.words_of(f"{record.subject} {people} {files} {text[: self.full_text_chars]}")
+        return Words(f"{record.subject} {people} {files} {text[: self.full_text_chars]}")
 
-    def prepare(self) -> None:
-        """Make all of it now."""
+    def prepare(self, *, with_stems: bool) -> None:
+        """Make all of it now; the stems of its words where they do not follow later (`search.follow`)."""
         _ = self.snippet, self.words
+        if with_stems:
+            _ = self.words.stems

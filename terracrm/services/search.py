@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 from sqlalchemy.orm import Session
 
 from terracrm.domain.relevance import relevance
-from terracrm.domain.words import is_beginning, stem
+from terracrm.domain.words import Words, is_beginning, stem
 from terracrm.models import Activity, Company, Contact
 from terracrm.services import access, bulk, companies, contacts, search_postgres, search_sqlite, timeline
 from terracrm.services.access import Viewer
@@ -28,7 +28,6 @@ from terracrm.services.rows import fetch
 Hits = search_sqlite.Hits | search_postgres.Hits
 IndexName = Literal["activity_search", "contact_search", "company_search"]
 MAX_QUERY = 200
-MAX_TEXT = 200_000  # characters; PostgreSQL takes a megabyte of words
 MAX_WORDS = 12
 PEOPLE_SHOWN = 8
 STEP, GROWTH, MOST_HITS = 20, 3, 2000  # hits looked at in one step, for who reads a part of them
@@ -69,22 +68,33 @@ NOTHING = Found([], [], timeline.Page([], None))
 
 def index_activities(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
     """Make activities findable: (id, when, text); what was there for an id is replaced."""
-    index_words(session, [(id_, at, words_of(text)) for id_, at, text in rows])
+    index_words(session, [(id_, at, Words(text)) for id_, at, text in rows])
 
 
-def index_words(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
-    """Make activities findable by these words: (id, when, what `words_of` tells of a text)."""
+def index_words(session: Session, rows: Sequence[tuple[int, datetime, Words]]) -> None:
+    """Make activities findable by these words: (id, when, words).
+
+    On SQLite at once. On PostgreSQL many of them wait until `follow`; until then, what they replace is found.
+    """
     if rows:
         _history_index(session).add(session, rows)
 
 
-def follow(session: Session) -> None:
-    """Let the index catch up with what was written: what is found stays the same, and is found faster.
+def follow(session: Session) -> bool:
+    """Take one short step of making findable what waits for it; whether more may wait.
+
+    In a transaction of its own. Nothing waits on SQLite.
+    """
+    return not _is_sqlite(session) and search_postgres.follow(session)
+
+
+def settle(session: Session) -> None:
+    """Put the words that were added into their place: what is found stays the same, and is found faster.
 
     In a transaction of its own, after much was added. SQLite keeps up by itself.
     """
     if not _is_sqlite(session):
-        search_postgres.follow(session)
+        search_postgres.settle(session)
 
 
 def forget(session: Session) -> bool:
@@ -93,11 +103,6 @@ def forget(session: Session) -> bool:
     In a transaction of its own that writes. PostgreSQL forgets them by itself.
     """
     return _is_sqlite(session) and search_sqlite.forget(session)
-
-
-def words_of(text: str) -> str:
-    """What a text is found by."""
-    return stem(text[:MAX_TEXT])
 
 
 def index_contacts(session: Session, rows: Sequence[tuple[int, str]]) -> None:
@@ -246,7 +251,7 @@ def _index(session: Session, index_name: IndexName, rows: Sequence[tuple[int, st
             " VALUES (:id, array_to_tsvector(string_to_array(:words, ' ')))"
             " ON CONFLICT (id) DO UPDATE SET words = EXCLUDED.words"
         )
-    session.execute(text(statement), [{"id": id_, "words": words_of(said)} for id_, said in rows])
+    session.execute(text(statement), [{"id": id_, "words": Words(said).stems} for id_, said in rows])
 
 
 def _ids(session: Session, index_name: IndexName, words: list[str]) -> Select[int]:

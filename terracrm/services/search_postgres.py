@@ -4,38 +4,54 @@ GIN finds rare words and gathers all hits before it gives the first; walking bac
 Which of the two it is shows when the newest rows are looked at, and is not left to the planner: what it knows of words
 is little, and of beginnings nothing.
 
-New words wait in the index's own list, of bounded length, which is read by each search; after much was written, they
-are put where they belong.
+Words of a few activities are in the index at once. Of many, as a page of a first mirror brings them, what they say
+waits in `activity_search_waiting`, and `follow` makes words of it, a part at a time: nothing else waits for that then.
+Whoever takes words out, or replaces them, does so first where they wait. Those that follow hold what they took until it
+is in the index, so that it is taken out there.
+
+In the index, new words wait in its own list, of bounded length, which is read by each search; after much was written,
+they are put where they belong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
-from terracrm.domain.words import is_beginning
+from terracrm.domain.words import Words, is_beginning, stem
 from terracrm.services.timeline import Cursor
 
+FEW = 20  # activities: their words are worth no table in between, and are found at once
+FOLLOW_AT_ONCE = 500  # activities; some tenths of a second
 WALK, LONGEST_WALK = 1000, 20_000  # rows; the longest takes about as long as GIN does for words that need it
 AT_ONCE = 250  # hits: for more of them GIN would be asked sooner, which takes the longer the more common the words are
 KEPT = 2000  # hits for the next steps: to find them takes as long as to find a few
 
+_GIVEN = "unnest(CAST(:ids AS bigint[]), CAST(:times AS timestamptz[]), CAST(:texts AS text[])) given (id, at, said)"
 _ADD = text(
-    "INSERT INTO activity_search (id, occurred_at, words)"
-    " SELECT id, at, array_to_tsvector(string_to_array(words, ' '))"
-    " FROM unnest(CAST(:ids AS bigint[]), CAST(:times AS timestamptz[]), CAST(:words AS text[])) given (id, at, words)"
+    "INSERT INTO activity_search (id, occurred_at, words)"  # noqa: S608
+    f" SELECT id, at, array_to_tsvector(string_to_array(said, ' ')) FROM {_GIVEN}"
     " ON CONFLICT (id) DO UPDATE SET occurred_at = EXCLUDED.occurred_at, words = EXCLUDED.words"
 )
+_WAIT = text(
+    f"INSERT INTO activity_search_waiting (id, occurred_at, said) SELECT id, at, said FROM {_GIVEN}"  # noqa: S608
+    " ON CONFLICT (id) DO UPDATE SET occurred_at = EXCLUDED.occurred_at, said = EXCLUDED.said"
+)
+_TAKE = text(
+    "DELETE FROM activity_search_waiting WHERE id = ANY (ARRAY(SELECT id FROM activity_search_waiting"
+    " ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED)) RETURNING id, occurred_at, said"
+)
 # Only its owner may, who is who made the tables.
-_FOLLOW = text(
+_SETTLE = text(
     "SELECT gin_clean_pending_list(oid) FROM pg_class"
     " WHERE oid = CAST('ix_activity_search_words' AS regclass) AND pg_has_role(relowner, 'USAGE')"
 )
-_REMOVE = text("DELETE FROM activity_search WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
+_REMOVE_WAITING = text("DELETE FROM activity_search_waiting WHERE id = ANY (CAST(:ids AS bigint[]))")
+_REMOVE = text("DELETE FROM activity_search WHERE id = ANY (CAST(:ids AS bigint[]))")
 _BEFORE = "(occurred_at, id) < (CAST(:at AS timestamptz), :id)"
 _MATCH = "words @@ CAST(:query AS tsquery)"
 _IN_ORDER = "ORDER BY occurred_at DESC, id DESC LIMIT"
@@ -51,20 +67,37 @@ _GATHER = text(
 )
 
 
-def add(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
-    """Let activities be found by these words (id, when, stemmed words) and by no others."""
-    ids, times, words = zip(*rows, strict=True)
-    session.execute(_ADD, {"ids": list(ids), "times": list(times), "words": list(words)})
+def add(session: Session, rows: Sequence[tuple[int, datetime, Words]]) -> None:
+    """Let activities be found by these words (id, when, words) and by no others: a few at once, many later."""
+    if len(rows) > FEW:
+        _write(session, _WAIT, [(id_, at, words.text) for id_, at, words in rows])
+    else:
+        session.execute(_REMOVE_WAITING, {"ids": [id_ for id_, _, _ in rows]})
+        _write(session, _ADD, [(id_, at, words.stems) for id_, at, words in rows])
 
 
-def follow(session: Session) -> None:
+def follow(session: Session) -> bool:
+    """Let some of what waits be found, or all; whether more may wait. What others hold is left to them."""
+    rows = session.execute(_TAKE, {"most": FOLLOW_AT_ONCE}).all()
+    if rows:
+        _write(session, _ADD, [(id_, at, stem(said)) for id_, at, said in rows])
+    return len(rows) == FOLLOW_AT_ONCE
+
+
+def settle(session: Session) -> None:
     """Put the words that wait in the list of the index into it, all at once; those who write need not wait for it."""
-    session.execute(_FOLLOW)
+    session.execute(_SETTLE)
 
 
 def remove(session: Session, ids: Sequence[int]) -> None:
     """Let these activities be found no more."""
-    session.execute(_REMOVE, {"ids": list(ids)})
+    for statement in (_REMOVE_WAITING, _REMOVE):  # in this order: what was taken meanwhile is in the index then
+        session.execute(statement, {"ids": list(ids)})
+
+
+def _write(session: Session, statement: TextClause, rows: Iterable[tuple[int, datetime, str]]) -> None:
+    ids, times, texts = zip(*rows, strict=True)
+    session.execute(statement, {"ids": list(ids), "times": list(times), "texts": list(texts)})
 
 
 class Hits:

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Integer, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
-from terracrm.domain.words import is_beginning
+from terracrm.domain.words import Words, is_beginning
 from terracrm.services.timeline import Cursor
 
 IDS = 2**31
@@ -57,11 +57,12 @@ def place_of(occurred_at: datetime, activity_id: int) -> int:
     return max(-LAST_SECOND, min(seconds, LAST_SECOND - 1)) * IDS + min(activity_id, IDS - 1)
 
 
-def add(session: Session, rows: Sequence[tuple[int, datetime, str]]) -> None:
-    """Let activities be found by these words (id, when, stemmed words) and by no others."""
+def add(session: Session, rows: Sequence[tuple[int, datetime, Words]]) -> None:
+    """Let activities be found by these words (id, when, words) and by no others."""
     _remove(session, [id_ for id_, _, _ in rows])
     # Rows in descending order would each be written by themselves.
-    placed = sorted(({"place": place_of(at, id_), "id": id_, "words": words} for id_, at, words in rows), key=_place)
+    placed = [{"place": place_of(at, id_), "id": id_, "words": words.stems} for id_, at, words in rows]
+    placed.sort(key=_place)
     session.execute(_ADD_ROW, placed)
     session.execute(_ADD, placed)
 

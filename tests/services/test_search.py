@@ -209,7 +209,7 @@ def test_the_index_of_sqlite_has_the_words_of_its_rows_and_no_others(office: Off
 def test_new_words_are_found_while_they_wait_and_after_they_followed(office: Office) -> None:
     office.mail("new", "maria@market.example", ["anna@romashka.example"], subject="Пломбир", text="")
     assert subjects(office, "anna", "пломбир") == ["Пломбир"]
-    search.follow(office.session)
+    search.settle(office.session)
     assert subjects(office, "anna", "пломбир") == ["Пломбир"]
     if not search._is_sqlite(office.session):
         waiting = text("SELECT gin_clean_pending_list(CAST('ix_activity_search_words' AS regclass))")

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 from sync.writer import Counts
 from tests.sync.conftest import DOMAIN, Office
 
-MOST = {"contacts": 24, "calendar": 26, "mail": 25}
+MOST = {"contacts": 24, "calendar": 26, "mail": 25}  # and on PostgreSQL, whether anything waits to be made findable
 
 
 @pytest.fixture
@@ -35,4 +35,5 @@ def test_a_run_that_finds_nothing_asks_little(office: Office, statements: list[s
     statements.clear()
     assert office.run("anna", kind).counts == Counts()
     asked = [each for each in statements[1:] if not each.startswith("BEGIN")]  # the first one finds the stream
-    assert len(asked) <= MOST[kind], f"{len(asked)} statements"
+    most = MOST[kind] + (office.sessions().get_bind().dialect.name == "postgresql")
+    assert len(asked) <= most, f"{len(asked)} statements"

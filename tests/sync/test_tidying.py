@@ -262,7 +262,7 @@ def test_no_word_of_what_was_withdrawn_stays_in_the_file(
     session, secret = office.session, "xqzvkurara"
     ids = [row.id for row in office.activities.values()]
     for id_ in ids:  # each commit is a part of its own in the index
-        search.index_words(session, [(id_, NOW, f"xqzvkurara plain{id_}" if id_ == ids[0] else f"plain{id_}")])
+        search.index_activities(session, [(id_, NOW, f"xqzvkurara plain{id_}" if id_ == ids[0] else f"plain{id_}")])
         session.commit()
     search.remove(session, "activity_search", ids[:1])
     session.commit()
@@ -283,7 +283,7 @@ def test_words_are_forgotten_in_short_steps_also_when_more_is_removed_meanwhile(
     first, second, *others = (row.id for row in office.activities.values())
     for id_ in (first, second, *others):
         words = " ".join(f"word{id_}x{number}" for number in range(900))
-        search.index_words(session, [(id_, NOW, words)])
+        search.index_activities(session, [(id_, NOW, words)])
         session.commit()
     assert not search.forget(session)  # nothing was removed
     search.remove(session, "activity_search", [first])

@@ -96,8 +96,8 @@ class Canon:
                 lines = sorted({line for line in lines if not any(each in line for each in _NOTICED)})
             found += lines
         for index, rows in self._words.items():
-            target = {"activity_search": "activities", "contact_search": "contacts", "company_search": "companies"}
-            found += [f"{index}: {self._name(target[index], id_)}: {words}" for id_, words in rows]
+            target = {"contact_search": "contacts", "company_search": "companies"}.get(index, "activities")
+            found += [f"{index}: {self._name(target, id_)}: {words}" for id_, words in rows]
         return sorted(found)
 
     @staticmethod
@@ -215,4 +215,7 @@ def _search(connection: Connection) -> dict[str, list[tuple[int, str]]]:
             number, table = "activity_id", "activity_search_rows"
         rows = connection.execute(text(f"SELECT {number}, words FROM {table}"))
         found[index] = [(row[0], str(row[1])) for row in rows]
+    if connection.dialect.name != "sqlite":
+        rows = connection.execute(text("SELECT id, said FROM activity_search_waiting"))
+        found["activity_search_waiting"] = [(row[0], str(row[1])) for row in rows]
     return found
