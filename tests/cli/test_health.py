@@ -34,7 +34,9 @@ Rows = Callable[..., None]
 
 @pytest.fixture
 def rows(folder: Path, migrated_sqlite: Path) -> Rows:
-    """`rows(row, ..., state="ok")`: Anna's mailbox with one stream that is like this, and more rows."""
+    """`rows(row, ..., state="ok")`: Anna's mailbox with one stream that is like this, and more rows; a span of time
+    stands for what is then that far from now.
+    """
     path = folder / "var/terracrm.db"
     path.parent.mkdir()
     shutil.copy(migrated_sqlite, path)
@@ -46,8 +48,10 @@ def rows(folder: Path, migrated_sqlite: Path) -> Rows:
 
     def change(*made: object, **values: object) -> None:
         with Session(engine) as session, session.begin():
-            given = {"state": "ok", "due_at": utcnow() + HOUR, "last_success_at": utcnow() - MINUTE, **values}
-            session.execute(update(Stream).values(given))
+            given = {"state": "ok", "due_at": HOUR, "last_success_at": -MINUTE, **values}
+            now = utcnow()
+            at = {name: now + value if isinstance(value, timedelta) else value for name, value in given.items()}
+            session.execute(update(Stream).values(at))
             for row in made:
                 session.add(row)
                 session.flush()
@@ -66,7 +70,7 @@ LINES: dict[str, tuple[dict[str, object], int, list[str]]] = {
         ["  anna", "backoff", "2 failed, backs off until 20", ": The server is away."],
     ),
     "backs off since an hour": (
-        {"state": "backoff", "failures": 9, "last_error": "Away.", "last_success_at": utcnow() - HOUR},
+        {"state": "backoff", "failures": 9, "last_error": "Away.", "last_success_at": -HOUR},
         1,
         ["! anna", "9 failed", ": Away."],
     ),
@@ -87,9 +91,9 @@ LINES: dict[str, tuple[dict[str, object], int, list[str]]] = {
     ),
     "paused": ({"state": "paused", "last_error": "No EWS."}, 1, ["! anna", "paused", "waits for a person: No EWS."]),
     "gaps": ({"state": "degraded", "gaps": 3}, 1, ["! anna", "degraded", "3 gaps"]),
-    "a little late": ({"due_at": utcnow() - MINUTE}, 0, ["  anna", " s late"]),
+    "a little late": ({"due_at": -MINUTE}, 0, ["  anna", " s late"]),
     "running": (
-        {"claim": "w", "claimed_until": utcnow() + HOUR, "due_at": utcnow() - HOUR},
+        {"claim": "w", "claimed_until": HOUR, "due_at": -HOUR},
         0,
         ["  anna", "running now"],
     ),
